@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { chosen, parseArguments, UsageError } from './arguments.ts';
+import { chosen, parseArguments } from './arguments.ts';
+import { UsageError } from './usage.ts';
 
 test('three rounds unless told otherwise; a quick run has one', () => {
   expect(parseArguments([])).toMatchObject({ quick: false, rounds: 3, workers: undefined, only: undefined });

@@ -1,6 +1,8 @@
 /** The command line. */
 import { parseArgs } from 'node:util';
+import { parsePeerPaths } from './programs.ts';
 import type { Length } from './types.ts';
+import { UsageError } from './usage.ts';
 
 export interface Arguments {
   readonly quick: boolean;
@@ -8,6 +10,8 @@ export interface Arguments {
   readonly length: Length;
   readonly only: readonly string[] | undefined;
   readonly peers: readonly string[] | undefined;
+  /** Where peers' programs are that are not to be looked for on $PATH, by program. */
+  readonly programs: ReadonlyMap<string, string>;
   readonly json: string | undefined;
   readonly workers: string | undefined;
   /** Another checkout of Weft, built: the peer `before`. */
@@ -19,29 +23,25 @@ export interface Arguments {
   readonly help: boolean;
 }
 
-/** Wrong usage. */
-export class UsageError extends Error {
-  readonly code = 'usage';
-}
-
 export const USAGE = `Usage: npm run bench -- [options]
 
 Weft beside its peers, by the same works, in the same run; then its bounds in absolute terms.
 
-  --quick            one round of short works, under a minute, and no bounds
+  --quick            one round of short works, under two minutes, and no bounds
   --rounds <N>       rounds (default: 3)
-  --only <NAME,..>   these works and bounds
-  --peers <PEER,..>  these peers, and no bounds
+  --only <NAME,..>   these works, bounds and surveys
+  --peers <PEER,..>  these peers, and no bounds nor surveys
+  --peer <NAME=PATH> that peer's program, instead of what is on $PATH; may be given for several
   --workers <N>      handed on to weft up
   --before <FOLDER>  another checkout of Weft, set up: one peer more, before
   --json <FILE>      writes everything measured to FILE
   --loopback         all on this machine's loopback, even where hosts could be made
   --large-host       with 10,000 processes and 50,000 sockets beside the callers, of their user
-  --list             what works, bounds, peers and targets there are
+  --list             what works, bounds, surveys, peers and targets there are
   -h, --help         this
 `;
 
-const FULL: Length = { seconds: 4, aim: 4 };
+const FULL: Length = { seconds: 3, aim: 2.5 };
 const QUICK: Length = { seconds: 1, aim: 0.3 };
 /** Every round has its 8,000 connections to one port: more rounds would only wait for ports. */
 const MOST_ROUNDS = 50;
@@ -59,6 +59,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     length: quick ? QUICK : FULL,
     only: only?.split(','),
     peers: peers?.split(','),
+    programs: parsePeerPaths(values.peer ?? []),
     json: values.json,
     workers,
     before: values.before,
@@ -78,6 +79,7 @@ function parse(argv: readonly string[]) {
         rounds: { type: 'string' },
         only: { type: 'string' },
         peers: { type: 'string' },
+        peer: { type: 'string', multiple: true },
         workers: { type: 'string' },
         before: { type: 'string' },
         json: { type: 'string' },

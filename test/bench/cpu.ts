@@ -1,5 +1,6 @@
 /** CPU time, of a few processes and of the machine, as the kernel counts it. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { defined } from '@weft/proto';
 import type { Cpu } from './types.ts';
 
 /** The unit of /proc's times on every architecture that Node runs on. */
@@ -49,25 +50,38 @@ function readProcesses(): ReadonlyMap<number, Spent> {
   return processes;
 }
 
-function readCpu(ids: readonly number[]): Cpu | undefined {
-  if (process.platform !== 'linux') return undefined;
-  const processes = readProcesses();
-  let own = 0;
-  for (const id of withDescendants(ids, processes)) own += processes.get(id)?.ticks ?? 0;
-  const machine = parseMachineStat(readFileSync('/proc/stat', 'utf8'));
-  return { own: own / TICKS_PER_SECOND, machine: machine / TICKS_PER_SECOND };
-}
-
 interface Metered {
   readonly processes: readonly { readonly pid: number }[];
+  readonly ends?: { readonly client: { readonly pid: number }; readonly server: { readonly pid: number } };
+}
+
+function readCpu({ processes, ends }: Metered): Cpu | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const all = readProcesses();
+  const spent = (those: readonly { readonly pid: number }[]): number => {
+    const ids = withDescendants(
+      those.map(({ pid }) => pid),
+      all,
+    );
+    let ticks = 0;
+    for (const id of ids) ticks += all.get(id)?.ticks ?? 0;
+    return ticks / TICKS_PER_SECOND;
+  };
+  const machine = parseMachineStat(readFileSync('/proc/stat', 'utf8')) / TICKS_PER_SECOND;
+  const each = ends && { client: spent([ends.client]), server: spent([ends.server]) };
+  return { own: spent(processes), machine, ...defined({ ends: each }) };
 }
 
 /** Runs the action; answers what it answers, and what was spent meanwhile. */
-export async function metered<T>({ processes }: Metered, action: () => Promise<T>): Promise<[T, Cpu | undefined]> {
-  const ids = processes.map(({ pid }) => pid);
-  const before = readCpu(ids);
+export async function metered<T>(whose: Metered, action: () => Promise<T>): Promise<[T, Cpu | undefined]> {
+  const before = readCpu(whose);
   const result = await action();
-  const after = readCpu(ids);
+  const after = readCpu(whose);
   if (before === undefined || after === undefined) return [result, undefined];
-  return [result, { own: after.own - before.own, machine: after.machine - before.machine }];
+  const ends = before.ends &&
+    after.ends && {
+      client: after.ends.client - before.ends.client,
+      server: after.ends.server - before.ends.server,
+    };
+  return [result, { own: after.own - before.own, machine: after.machine - before.machine, ...defined({ ends }) }];
 }

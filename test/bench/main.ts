@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { delimiter } from 'node:path';
 import type { Lab } from '../harness/host.ts';
-import { type Arguments, chosen, parseArguments, USAGE, UsageError } from './arguments.ts';
+import { type Arguments, chosen, parseArguments, USAGE } from './arguments.ts';
 import { limits as allLimits } from './limits/index.ts';
 import type { Limit } from './limits/limit.ts';
 import { measureLimits } from './limits/measure.ts';
@@ -12,24 +12,33 @@ import { renderReport } from './report.ts';
 import { failuresOf, targetFigures, workFigures } from './result.ts';
 import { runnable, runRounds, startPeers, stopPath, wanted } from './run.ts';
 import { Stage } from './stage.ts';
+import { surveys as allSurveys } from './surveys/index.ts';
+import { makeSurveys, type Survey } from './surveys/survey.ts';
 import { targets } from './targets.ts';
 import type { Peer, Work } from './types.ts';
+import { UsageError } from './usage.ts';
+import { loadVersions } from './versions.ts';
 import { allWorks } from './works/index.ts';
 
 const print = (text: string): void => void process.stdout.write(text);
 /** Progress goes beside the table, and only where someone watches. */
 const tell = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${line}`));
 
+/** JSON has no maps. */
+const plain = (_key: string, value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
+
 interface Plan {
   readonly works: readonly Work[];
+  readonly surveys: readonly Survey[];
   readonly limits: readonly Limit[];
   readonly peers: readonly Peer[];
 }
 
-function list({ works, limits, peers }: Plan): string {
+function list({ works, limits, surveys, peers }: Plan): string {
   return [
     ...works.map(({ name, title, unit }) => `work    ${name.padEnd(13)} ${title}, ${unit}`),
     ...limits.map(({ name, what, target }) => `bound   ${name.padEnd(16)} ${target.padEnd(16)} ${what}`),
+    ...surveys.map(({ name, title }) => `survey  ${name.padEnd(16)} ${title}`),
     ...peers.map(({ name }) => `peer    ${name}`),
     ...targets.map(({ work, peer, figure, bound, ratio }) => {
       return `target  ${work.padEnd(13)} ${figure === 'cpu' ? 'CPU ' : ''}${bound} ${ratio}x ${peer}`;
@@ -42,14 +51,14 @@ function list({ works, limits, peers }: Plan): string {
 async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], signal: AbortSignal) {
   // A lab is ended also where its stage was never finished.
   await using ending = new AsyncDisposableStack();
-  const stage = await Stage.create(options.loopback, (lab) => {
+  const stage = await Stage.create(options.loopback, options.programs, (lab) => {
     labs.push(lab);
     ending.use(lab);
   });
   ending.use(stage.leftovers);
   if (options.largeHost) await stage.enlarge();
   const { works: kept, leftOut: withoutProgram } = runnable(stage, works);
-  const { paths, leftOut, failures } = await startPeers(stage, wanted(peers, kept), signal, tell);
+  const { paths, versions, leftOut, failures } = await startPeers(stage, wanted(peers, kept), signal, tell);
   ending.defer(async () => {
     await Promise.all([...paths.values()].map(stopPath));
   });
@@ -59,6 +68,8 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
     stage:
       (stage.loopback === undefined ? 'two hosts made of network namespaces' : `loopback (${stage.loopback})`) +
       (options.largeHost ? ', with 10,000 processes and 50,000 sockets beside the callers' : ''),
+    versions,
+    loads: await loadVersions(stage),
     leftOut: [...leftOut, ...withoutProgram],
     works: figures,
     targets: targetFigures(figures, targets),
@@ -79,7 +90,9 @@ async function bench(options: Arguments, plan: Plan): Promise<number> {
   try {
     const compared = plan.works.length === 0 ? undefined : await compare(options, plan, labs, interrupted.signal);
     const limits = await measureLimits(plan.limits, options.quick, interrupted.signal, tell);
+    const surveys = await makeSurveys(plan.surveys, options.quick, interrupted.signal, tell);
     tell('');
+    const unmade = surveys.flatMap(({ name, reason, failed }) => (failed ? [`${name}: ${reason}`] : []));
     const failures = limits.flatMap(({ name, detail, failed }) => (failed ? [`${name}: ${detail}`] : []));
     const report = {
       quick: options.quick,
@@ -87,15 +100,18 @@ async function bench(options: Arguments, plan: Plan): Promise<number> {
       machine: { cores: availableParallelism(), model: cpus()[0]?.model ?? 'unknown', node: process.version },
       workers: options.workers,
       stage: 'nothing compared',
+      versions: new Map<string, string>(),
+      loads: new Map<string, string>(),
       leftOut: [],
       works: [],
       targets: [],
       ...compared,
       limits,
-      failures: [...(compared?.failures ?? []), ...failures],
+      surveys,
+      failures: [...(compared?.failures ?? []), ...failures, ...unmade],
     };
     print(renderReport(report));
-    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, plain, 2)}\n`);
     return report.failures.length === 0 ? 0 : 1;
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
@@ -109,12 +125,17 @@ async function main(): Promise<number> {
   process.env.PATH = [process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(delimiter);
   try {
     const options = parseArguments(process.argv.slice(2));
-    const measured = chosen<Work | Limit>('work or bound', [...allWorks, ...allLimits], options.only);
+    const measured = chosen<Work | Limit | Survey>(
+      'work, bound or survey',
+      [...allWorks, ...allLimits, ...allSurveys],
+      options.only,
+    );
     // The bounds in absolute terms take minutes, and have nothing to do with peers.
     const worksAlone = options.only === undefined && (options.quick || options.peers !== undefined);
     const plan: Plan = {
       works: allWorks.filter((work) => measured.includes(work)),
       limits: worksAlone ? [] : allLimits.filter((limit) => measured.includes(limit)),
+      surveys: worksAlone ? [] : allSurveys.filter((survey) => measured.includes(survey)),
       peers: chosen('peer', allPeers(options), options.peers),
     };
     if (options.help) print(USAGE);

@@ -12,6 +12,12 @@ export interface Path {
   tcp(port: number): Endpoint | undefined;
   udp(port: number): Endpoint | undefined;
   readonly dns: Endpoint | undefined;
+  /** Where HTTP is taken for the web server, whatever host it asks for. */
+  readonly http: Endpoint | undefined;
   /** The peer's own processes on both ends. Their CPU is measured, and that of what they start. */
   readonly processes: readonly Process[];
+  /** Those that take HTTP, where these are others; their CPU is measured with that alone. */
+  readonly front?: readonly Process[];
+  /** Which of the processes stand where, where the shares of both ends are told. */
+  readonly ends?: { readonly client: Process; readonly server: Process };
 }

@@ -1,28 +1,24 @@
-/** The table for people. */
+/** What was measured, for people: Markdown, to be pasted. */
 import type { LimitFigures } from './limits/measure.ts';
+import { figure, NONE, table, times } from './markdown.ts';
+import { comparedTables, coreTable } from './overview.ts';
 import type { LeftOut, PeerFigures, TargetFigures, WorkFigures } from './result.ts';
+import type { SurveyFigures } from './surveys/survey.ts';
 
 export interface Report {
   readonly quick: boolean;
   readonly rounds: number;
   readonly stage: string;
+  /** By peer, as its program says; and by program of the servers and loads. */
+  readonly versions: ReadonlyMap<string, string>;
+  readonly loads: ReadonlyMap<string, string>;
   readonly leftOut: readonly LeftOut[];
   readonly works: readonly WorkFigures[];
   readonly targets: readonly TargetFigures[];
   readonly limits: readonly LimitFigures[];
+  readonly surveys: readonly SurveyFigures[];
   readonly failures: readonly string[];
 }
-
-const NONE = '–';
-
-/** Three digits that count, and no more than three decimals. */
-export function figure(value: number | undefined): string {
-  if (value === undefined) return NONE;
-  const decimals = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
-  return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-}
-
-const times = (ratio: number | undefined): string => (ratio === undefined ? NONE : `${ratio.toFixed(2)}x`);
 
 function range({ tries }: PeerFigures): string {
   const values = tries.flatMap((one) => ('error' in one ? [] : [one.value]));
@@ -34,31 +30,13 @@ function notes({ tries }: PeerFigures): string {
   return [...new Set(said)].join('; ');
 }
 
-/** A table in Markdown, its columns of equal width: the first to the left, as the last one is, the others to the right. */
-function columns([header = [], ...rows]: readonly (readonly string[])[]): readonly string[] {
-  const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(3, ...all.map((row) => (row[column] ?? '').length)));
-  const toLeft = (column: number): boolean => column === 0 || column === header.length - 1;
-  const line = (row: readonly string[]): string => {
-    const cells = widths.map((width, column) => {
-      const cell = (row[column] ?? '').replaceAll('|', '/');
-      return toLeft(column) ? cell.padEnd(width) : cell.padStart(width);
-    });
-    return `| ${cells.join(' | ')} |`;
-  };
-  const rule = widths.map((width, column) => (toLeft(column) ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [line(header), line(rule), ...rows.map(line)];
-}
-
-function workTable(work: WorkFigures, every: readonly string[]): readonly string[] {
+function workTable(work: WorkFigures, versions: ReadonlyMap<string, string>): readonly string[] {
   const per = `CPU s/${work.cpuPer}`;
   const labels = [...new Set(work.peers.flatMap(({ beside }) => Object.keys(beside)))];
   const header = ['', work.unit, 'of rounds', 'weft/peer', ...labels, per, 'weft/peer', 'whole machine', ''];
-  const rows = every.map((name) => {
-    const peer = work.peers.find((one) => one.peer === name);
-    if (peer === undefined) return [name, ...header.slice(2).map(() => NONE), ''];
+  const rows = work.peers.map((peer) => {
     return [
-      name,
+      titled(peer.peer, versions),
       figure(peer.median),
       range(peer),
       times(peer.ratio),
@@ -69,7 +47,13 @@ function workTable(work: WorkFigures, every: readonly string[]): readonly string
       notes(peer),
     ];
   });
-  return [`### ${work.title} (${work.unit}, ${work.better} is better)`, '', ...columns([header, ...rows]), ''];
+  return [`### ${work.title} (${work.unit}, ${work.better} is better)`, '', ...table([header, ...rows]), ''];
+}
+
+/** The peer with its version. */
+function titled(peer: string, versions: ReadonlyMap<string, string>): string {
+  const version = versions.get(peer);
+  return version === undefined ? peer : `${peer} ${version}`;
 }
 
 function targetTable(targets: readonly TargetFigures[]): readonly string[] {
@@ -81,7 +65,7 @@ function targetTable(targets: readonly TargetFigures[]): readonly string[] {
     times(measured),
     reached === undefined ? 'not measured' : reached ? 'reached' : 'SHORT',
   ]);
-  return ['### To reach: Weft over the peer', '', ...columns([['', 'against', 'target', 'measured', ''], ...rows]), ''];
+  return ['### To reach: Weft over the peer', '', ...table([['', 'against', 'target', 'measured', ''], ...rows]), ''];
 }
 
 function limitTable(limits: readonly LimitFigures[]): readonly string[] {
@@ -93,19 +77,28 @@ function limitTable(limits: readonly LimitFigures[]): readonly string[] {
     reached === undefined ? 'not measured' : reached ? 'reached' : 'SHORT',
     detail,
   ]);
-  return ['### Bounds', '', ...columns([['', 'measured', 'target', '', ''], ...rows]), ''];
+  return ['### Bounds', '', ...table([['', 'measured', 'target', '', ''], ...rows]), ''];
+}
+
+function surveyTable({ title, table: made, reason }: SurveyFigures): readonly string[] {
+  if (made === undefined) return [`left out: ${title}: ${reason}`, ''];
+  return [`### ${title}`, '', `${made.how}.`, '', ...table([made.header, ...made.rows]), ''];
 }
 
 export function renderReport(report: Report): string {
-  const { quick, rounds, stage, leftOut, works, targets, limits, failures } = report;
-  const every = [...new Set(works.flatMap(({ peers }) => peers.map(({ peer }) => peer)))];
+  const { quick, rounds, stage, versions, loads, leftOut, works, targets, limits, surveys, failures } = report;
+  const programs = [...loads].map(([program, version]) => `${program} ${version}`);
   const lines = [
     `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${stage}; medians, and medians of the rounds' ratios`,
+    ...(programs.length === 0 ? [] : [`servers and loads: ${programs.join(', ')}`]),
     ...(quick ? ['One short round: enough to see that everything works, too little to compare by.'] : []),
     '',
-    ...works.flatMap((work) => workTable(work, every)),
+    ...comparedTables(works, (peer) => titled(peer, versions)),
+    ...coreTable(works),
     ...targetTable(targets),
     ...limitTable(limits),
+    ...surveys.flatMap(surveyTable),
+    ...works.filter(({ peers }) => peers.length > 0).flatMap((work) => workTable(work, versions)),
     ...leftOut.map(({ name, reason }) => `left out: ${name}: ${reason}`),
     ...failures.map((failure) => `FAILED: ${failure}`),
   ];

@@ -11,6 +11,7 @@ const work: Work = {
   better: 'more',
   per: { label: 'GB', amount: 1e9 },
   programs: [],
+  servers: [],
   carriedBy: () => true,
   run: () => Promise.reject(new Error('not run here')),
 };
@@ -18,7 +19,12 @@ const work: Work = {
 /** Value, amount in GB, own CPU seconds. */
 function tries(...samples: readonly (readonly [number, number, number])[]): readonly Tried[] {
   return samples.map(([value, amount, own], round) => {
-    return { round, value, amount: amount * 1e9, cpu: { own, machine: 2 * own } };
+    return {
+      round,
+      value,
+      amount: amount * 1e9,
+      cpu: { own, machine: 2 * own, ends: { client: own / 4, server: own / 2 } },
+    };
   });
 }
 
@@ -88,6 +94,8 @@ test('the table tells figures, ratios, targets, and what is missing', () => {
     quick: false,
     rounds: 3,
     stage: 'a stage',
+    versions: new Map([['other', '2.6']]),
+    loads: new Map([['cart', '1.0']]),
     leftOut: [{ name: 'nebula', reason: 'nebula is not installed' }],
     works,
     targets: targetFigures(works, targets),
@@ -113,17 +121,37 @@ test('the table tells figures, ratios, targets, and what is missing', () => {
         failed: false,
       },
     ],
+    surveys: [
+      {
+        name: 'steps',
+        title: 'Steps',
+        table: { header: ['', 'ms', ''], rows: [['one', '1.0', 'x']], how: 'With a clock' },
+        reason: '',
+        failed: false,
+      },
+    ],
     failures: failuresOf(works),
   });
   expect(text).toBe(`3 rounds, a stage; medians, and medians of the rounds' ratios
+servers and loads: cart 1.0
 
-### a haul (Mbit/s, more is better)
+### By work: the figure, and Weft over it
 
-|        | Mbit/s |      of rounds | weft/peer | p50, ms | CPU s/GB | weft/peer | whole machine |        |
-| ------ | -----: | -------------: | --------: | ------: | -------: | --------: | ------------: | ------ |
-| direct |  9,000 | 9,000 .. 9,000 |     0.22x |       – |        – |         – |         0.000 |        |
-| weft   |  2,000 | 1,000 .. 3,000 |         – |       – |     2.00 |         – |          4.00 |        |
-| other  |    750 |   500 .. 1,000 |     2.50x |    2.50 |     2.50 |     1.75x |          5.00 | failed |
+|                | direct |  weft |   other 2.6 |
+| -------------- | -----: | ----: | ----------: |
+| a haul, Mbit/s |  9,000 | 2,000 | 750 (2.50x) |
+
+### Processor seconds of its own, both ends, and Weft over them
+
+|            | weft |    other 2.6 |
+| ---------- | ---: | -----------: |
+| GB: a haul | 2.00 | 2.50 (1.75x) |
+
+### Weft by core: each end's processor seconds, and what one core of it carries
+
+|        | s, callers' agent |      one core | s, servers' agent |     one core | per |
+| ------ | ----------------: | ------------: | ----------------: | -----------: | --- |
+| a haul |             0.500 | 16,000 Mbit/s |              1.00 | 8,000 Mbit/s | GB  |
 
 ### To reach: Weft over the peer
 
@@ -139,6 +167,22 @@ test('the table tells figures, ratios, targets, and what is missing', () => {
 | ----- | -------: | -------------: | -----------: | -------- |
 | rest  | 81.3 MiB | at most 70 MiB |        SHORT | idle     |
 | depth |        – |      at most 2 | not measured | no water |
+
+### Steps
+
+With a clock.
+
+|     |  ms |     |
+| --- | --: | --- |
+| one | 1.0 | x   |
+
+### a haul (Mbit/s, more is better)
+
+|           | Mbit/s |      of rounds | weft/peer | p50, ms | CPU s/GB | weft/peer | whole machine |        |
+| --------- | -----: | -------------: | --------: | ------: | -------: | --------: | ------------: | ------ |
+| direct    |  9,000 | 9,000 .. 9,000 |     0.22x |       – |        – |         – |         0.000 |        |
+| weft      |  2,000 | 1,000 .. 3,000 |         – |       – |     2.00 |         – |          4.00 |        |
+| other 2.6 |    750 |   500 .. 1,000 |     2.50x |    2.50 |     2.50 |     1.75x |          5.00 | failed |
 
 left out: nebula: nebula is not installed
 FAILED: haul over other, round 3: it went away

@@ -22,6 +22,8 @@ export interface PeerFigures {
   /** CPU seconds per unit of the work: of its own processes, and of the whole machine. */
   readonly ownCpu: number | undefined;
   readonly machineCpu: number | undefined;
+  /** Of its own, what the process at the callers' end spent, and that at the servers'. */
+  readonly endsCpu: { readonly client: number; readonly server: number } | undefined;
   /** Weft's own CPU over this peer's. */
   readonly cpuRatio: number | undefined;
   /** Medians of what was measured beside the value. */
@@ -35,6 +37,8 @@ export interface WorkFigures {
   readonly unit: string;
   readonly better: 'more' | 'less';
   readonly cpuPer: string;
+  /** That many bytes, requests or datagrams. */
+  readonly perAmount: number;
   readonly peers: readonly PeerFigures[];
 }
 
@@ -67,6 +71,13 @@ function besideOf(tries: readonly Tried[]): Readonly<Record<string, number>> {
   return Object.fromEntries([...labels].map((label) => [label, middle(label)]));
 }
 
+function endsOf({ per }: Work, tries: readonly Tried[]): PeerFigures['endsCpu'] {
+  const of = (end: 'client' | 'server') =>
+    median([...byRound(tries, ({ cpu, amount }) => cpu?.ends && (cpu.ends[end] * per.amount) / amount).values()]);
+  const [client, server] = [of('client'), of('server')];
+  return client === undefined || server === undefined ? undefined : { client, server };
+}
+
 export function workFigures(runs: Runs): readonly WorkFigures[] {
   return [...runs].map(([work, peers]) => {
     const weft = peers.get('weft') ?? [];
@@ -82,13 +93,14 @@ export function workFigures(runs: Runs): readonly WorkFigures[] {
         // The direct path has no processes of its own.
         ownCpu: peer === 'direct' ? undefined : middle(own),
         machineCpu: middle(cpuOf(work, 'machine')),
+        endsCpu: endsOf(work, tries),
         cpuRatio: peer === 'direct' ? undefined : over(own),
         beside: besideOf(tries),
         tries,
       };
     });
     const { name, title, unit, better, per } = work;
-    return { name, title, unit, better, cpuPer: per.label, peers: figures };
+    return { name, title, unit, better, cpuPer: per.label, perAmount: per.amount, peers: figures };
   });
 }
 

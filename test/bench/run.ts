@@ -1,6 +1,7 @@
 /** Peers are started once; then every round runs every work over each of them, in an order of its own. */
 
 import type { Path } from './path.ts';
+import { withFront } from './peers/front.ts';
 import type { LeftOut, Runs, Tried } from './result.ts';
 import { checkRunning, type Stage } from './stage.ts';
 import { roundOrder } from './statistics.ts';
@@ -8,6 +9,8 @@ import type { Length, Peer, Work } from './types.ts';
 
 export interface Started {
   readonly paths: ReadonlyMap<string, Path>;
+  /** As each says its own, by peer. */
+  readonly versions: ReadonlyMap<string, string>;
   readonly leftOut: readonly LeftOut[];
   /** Peers that should have run here and did not. */
   readonly failures: readonly string[];
@@ -25,6 +28,7 @@ export async function startPeers(
   tell: Tell,
 ): Promise<Started> {
   const paths = new Map<string, Path>();
+  const versions = new Map<string, string>();
   const leftOut: LeftOut[] = [];
   const failures: string[] = [];
   for (const peer of peers) {
@@ -35,27 +39,30 @@ export async function startPeers(
     }
     tell(`starting ${peer.name}`);
     try {
-      paths.set(peer.name, await peer.start(stage));
+      versions.set(peer.name, await peer.version(stage));
+      paths.set(peer.name, await withFront(stage, peer.name, await peer.start(stage)));
     } catch (error) {
       signal.throwIfAborted();
       failures.push(`${peer.name} did not start: ${words(error)}`);
     }
     signal.throwIfAborted();
   }
-  return { paths, leftOut, failures };
+  return { paths, versions, leftOut, failures };
 }
 
-/** Works whose programs are here, and why the others are not run. */
+/** Works whose programs are here, and why the others are not run. Their servers are needed from then on. */
 export function runnable(
   stage: Stage,
   works: readonly Work[],
 ): { works: readonly Work[]; leftOut: readonly LeftOut[] } {
   const leftOut: LeftOut[] = [];
-  const kept = works.filter(({ name, programs }) => {
-    const absent = programs.find((program) => !stage.installed(program));
+  const kept = works.filter(({ name, programs, servers }) => {
+    const without = programs.find((program) => !stage.installed(program));
+    const absent = without ?? servers.map((server) => stage.lacks(server)).find((program) => program !== undefined);
     if (absent !== undefined) leftOut.push({ name, reason: `${absent} is not installed` });
     return absent === undefined;
   });
+  stage.need(kept.flatMap(({ servers }) => servers));
   return { works: kept, leftOut };
 }
 
@@ -107,5 +114,5 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
 }
 
 export async function stopPath(path: Path): Promise<void> {
-  await Promise.all(path.processes.map((one) => one.stop()));
+  await Promise.all([...path.processes, ...(path.front ?? [])].map((one) => one.stop()));
 }

@@ -1,8 +1,6 @@
 /** Where all peers run: a client host and a server host, the servers, and one way to each. */
 
-import { accessSync, constants } from 'node:fs';
 import net from 'node:net';
-import { delimiter, join } from 'node:path';
 import {
   createLocalLab,
   createNamespaceLab,
@@ -11,16 +9,16 @@ import {
   type Lab,
   type NamespaceLab,
 } from '../harness/host.ts';
-import type { Process } from '../harness/process.ts';
 import { until } from '../harness/until.ts';
 import type { Endpoint, Path } from './path.ts';
+import { installed } from './programs.ts';
+import { SERVERS, type ServerName, servers } from './servers.ts';
 
 /** The ports that the servers listen on, the same at each of their addresses. */
-export interface ServerPorts {
-  readonly redis: number;
-  readonly iperf: number;
-  readonly answer: number;
-}
+export type ServerPorts = Readonly<Record<ServerName, number>>;
+
+/** Addresses that peers with a TUN device give to the server host: servers listen there before they are there. */
+export const TUN_ADDRESSES = { nebula: '10.214.7.1', wireguard: '10.215.7.1' } as const;
 
 /** Below the range that the kernel gives to callers: a port chosen here is not taken meanwhile. */
 const FIRST_PORT = 20_000;
@@ -37,33 +35,44 @@ export class Stage {
   readonly loopback: string | undefined;
   /** What programs leave behind outside of their hosts' folders, removed when they have ended. */
   readonly leftovers = new DisposableStack();
+  readonly #programs: ReadonlyMap<string, string>;
   readonly #freePort: () => Promise<number>;
   readonly #served = new Map<string, Promise<void>>();
+  /** Calls have to pass, whatever is measured. */
+  readonly #needed = new Set<ServerName>(['answer']);
+  #atAll: Promise<void> | undefined;
 
   private constructor(
     hosts: readonly [Host, Host, Host],
     ports: ServerPorts,
     freePort: () => Promise<number>,
+    programs: ReadonlyMap<string, string>,
     how: NamespaceLab | string,
   ) {
     [this.main, this.server, this.client] = hosts;
     this.ports = ports;
     this.#freePort = freePort;
+    this.#programs = programs;
     this.made = typeof how === 'string' ? undefined : how;
     this.loopback = typeof how === 'string' ? how : undefined;
   }
 
   /** Begun is told of the lab at once, so that it can be ended while hosts are still being made. */
-  static async create(wantLoopback: boolean, begun: (lab: Lab) => void): Promise<Stage> {
+  static async create(
+    wantLoopback: boolean,
+    programs: ReadonlyMap<string, string>,
+    begun: (lab: Lab) => void,
+  ): Promise<Stage> {
     const missing = wantLoopback ? 'the loopback stage was asked for' : await hostsMissing();
     const how = missing ?? (await createNamespaceLab());
     const lab = typeof how === 'string' ? createLocalLab() : how;
     begun(lab);
     const hosts = [await lab.host('main'), await lab.host('server'), await lab.host('client')] as const;
     const freePort = portsFrom(FIRST_PORT + 40 * (process.pid % 200));
-    const ports = { redis: await freePort(), iperf: await freePort(), answer: await freePort() };
-    const stage = new Stage(hosts, ports, freePort, how);
-    await stage.#reusePorts();
+    const ports: Partial<Record<ServerName, number>> = {};
+    for (const name of SERVERS) ports[name] = await freePort();
+    const stage = new Stage(hosts, ports as ServerPorts, freePort, programs, how);
+    await stage.#settings();
     return stage;
   }
 
@@ -73,13 +82,27 @@ export class Stage {
   }
 
   installed(program: string): boolean {
-    return installed(program);
+    return this.#programs.has(program) || installed(program);
   }
 
-  /** The servers that can be started here. */
-  get servers(): readonly (keyof ServerPorts)[] {
-    const programs = { redis: ['redis-server', 'redis-cli'], iperf: ['iperf3'], answer: [] } as const;
-    return (['redis', 'iperf', 'answer'] as const).filter((name) => programs[name].every(installed));
+  /** What to start it by. */
+  program(name: string): string {
+    return this.#programs.get(name) ?? name;
+  }
+
+  /** The servers that are needed and can be started here. */
+  get servers(): readonly ServerName[] {
+    return SERVERS.filter((name) => this.#needed.has(name) && this.lacks(name) === undefined);
+  }
+
+  /** A program that the server takes and is not here, if any. */
+  lacks(server: ServerName): string | undefined {
+    return servers[server].programs.find((program) => !this.installed(program));
+  }
+
+  /** Says which servers are to be started, before the first peer is. */
+  need(names: readonly ServerName[]): void {
+    for (const name of names) this.#needed.add(name);
   }
 
   /** Much else runs beside the callers, and as their user. */
@@ -96,21 +119,20 @@ export class Stage {
   }
 
   async #startServers(address: string): Promise<void> {
-    const { redis, iperf, answer } = this.ports;
-    const start = (argv: readonly string[]): Process => this.server.start(argv);
-    const ready = [start(['node', 'test/bench/programs/answer-server.ts', `${answer}`, address]).output(/ready/)];
-    if (this.servers.includes('redis')) {
-      ready.push(start(redisServer(redis, address)).output(/Ready to accept connections/));
-    }
-    if (this.servers.includes('iperf')) {
-      ready.push(
-        start(['iperf3', '--server', '--port', `${iperf}`, '--bind', address, '--forceflush']).output(/listening/),
-      );
-    }
-    await Promise.all(ready);
-    // GET should find something.
-    if (this.servers.includes('redis')) {
-      await this.server.check(['redis-cli', '-h', address, '-p', `${redis}`, 'set', 'key:__rand_int__', 'VXK']);
+    this.#atAll ??= this.#startAtAll();
+    const each = this.servers.filter((name) => !servers[name].once);
+    await Promise.all([
+      this.#atAll,
+      ...each.map((name) => servers[name].start(this.server, this.ports[name], [address])),
+    ]);
+  }
+
+  async #startAtAll(): Promise<void> {
+    const made = this.made === undefined ? [] : [this.server.address, ...Object.values(TUN_ADDRESSES)];
+    const addresses = ['127.0.0.1', ...made];
+    // One after the other: each takes a core while it starts.
+    for (const name of this.servers.filter((each) => servers[each].once)) {
+      await servers[name].start(this.server, this.ports[name], addresses);
     }
   }
 
@@ -138,18 +160,19 @@ export class Stage {
     return JSON.parse(output) as Calls;
   }
 
-  /** Thousands of closed connections to one port: as on loopback, their ports may be used again. The same for every peer. */
-  async #reusePorts(): Promise<void> {
+  /** The same for every peer. */
+  async #settings(): Promise<void> {
     if (this.made === undefined) return;
-    for (const host of [this.client, this.server]) {
-      await this.made.startAsRoot(host, ['sysctl', '-qw', 'net.ipv4.tcp_tw_reuse=1']).finished();
-    }
+    const set = (host: Host, setting: string) => this.made?.startAsRoot(host, ['sysctl', '-qw', setting]).finished();
+    // Thousands of closed connections to one port: as on loopback, their ports may be used again.
+    for (const host of [this.client, this.server]) await set(host, 'net.ipv4.tcp_tw_reuse=1');
+    await set(this.server, 'net.ipv4.ip_nonlocal_bind=1');
   }
 }
 
 /** A peer's program that ended is the cause of whatever failed after it. */
 export function checkRunning(path: Path): void {
-  for (const one of path.processes) {
+  for (const one of [...path.processes, ...(path.front ?? [])]) {
     if (!one.running) throw new Error(`ended: ${one.name}\n${one.stdout.slice(-300)}${one.stderr.slice(-300)}`);
   }
 }
@@ -158,22 +181,6 @@ export interface Calls {
   readonly answered: number;
   readonly seconds: number;
   readonly failures: Readonly<Record<string, number>>;
-}
-
-function redisServer(port: number, address: string): readonly string[] {
-  const settings = { port, bind: address, save: '', appendonly: 'no', 'protected-mode': 'no' };
-  return ['redis-server', ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, `${value}`])];
-}
-
-function installed(program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
 
 function portsFrom(first: number): () => Promise<number> {

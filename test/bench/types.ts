@@ -1,11 +1,14 @@
 /** What the bench is made of: peers that carry, works that measure. */
 import type { Path } from './path.ts';
+import type { ServerName } from './servers.ts';
 import type { Stage } from './stage.ts';
 
 export interface Peer {
   readonly name: string;
   /** What it is compared by, where that is not all. */
   readonly works?: readonly string[];
+  /** As its program says it. Throws where that cannot be started, or says none. */
+  version(stage: Stage): Promise<string>;
   /** Why it cannot take part here, or undefined when it can. */
   missing(stage: Stage): string | undefined;
   start(stage: Stage): Promise<Path>;
@@ -24,6 +27,8 @@ export interface Cpu {
   readonly own: number;
   /** Busy seconds of the whole machine: load and servers too, and the kernel's work for a TUN device. */
   readonly machine: number;
+  /** Of `own`, what each end's process spent, where these are told apart. */
+  readonly ends?: { readonly client: number; readonly server: number };
 }
 
 export interface Sample {
@@ -45,8 +50,9 @@ export interface Work {
   readonly better: 'more' | 'less';
   /** What CPU is given per. */
   readonly per: { readonly label: string; readonly amount: number };
-  /** Programs that it needs. */
+  /** Programs that its load needs. */
   readonly programs: readonly string[];
+  readonly servers: readonly ServerName[];
   carriedBy(path: Path, stage: Stage): boolean;
   run(stage: Stage, path: Path, length: Length): Promise<Sample>;
 }

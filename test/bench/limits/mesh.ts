@@ -62,7 +62,7 @@ export class LimitMesh implements AsyncDisposable {
   async agent(
     name: string,
     serves: Targets,
-    { tunnel, args = [] }: { tunnel?: number; args?: readonly string[] } = {},
+    { tunnel, args = [], env }: { tunnel?: number; args?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
   ): Promise<LimitAgent> {
     const services = Object.keys(serves);
     const scope = services.length === 0 ? [] : ['--services', services.join(',')];
@@ -72,7 +72,12 @@ export class LimitMesh implements AsyncDisposable {
       dns: await freePort(),
       range: `127.${(120 + 10 * (process.pid % 10) + this.#agents++).toString()}.0.0/16`,
     };
-    const host = await this.#lab.host(name);
+    const plain = await this.#lab.host(name);
+    // Beside what an agent is started with anyway.
+    const host: Host = {
+      ...plain,
+      start: (argv, options) => plain.start(argv, { ...options, env: { ...options?.env, ...env } }),
+    };
     const agent = await Agent.start(host, { token, config: agentFile(serves), shared, args });
     this.#signal.throwIfAborted();
     const { pid } = agent.process;

@@ -17,7 +17,8 @@ export interface Hop {
 export async function planHops(stage: Stage): Promise<readonly Hop[]> {
   await stage.serve('127.0.0.1');
   const hops: Hop[] = [];
-  for (const [name, port] of Object.entries(stage.ports)) {
+  for (const name of stage.servers) {
+    const port = stage.ports[name];
     hops.push({
       name,
       near: { host: '127.0.0.1', port: await stage.port() },
@@ -34,6 +35,7 @@ export async function proxyPath(stage: Stage, hops: readonly Hop[], processes: r
     tcp: (port) => hops.find((hop) => hop.target.port === port)?.near,
     udp: () => undefined,
     dns: undefined,
+    http: undefined,
     processes,
   };
   await stage.reachable(path);

@@ -1,6 +1,7 @@
 /** stunnel at both ends: TLS 1.3, both certificates verified; else as its defaults have it. */
 import type { Endpoint } from '../path.ts';
 import type { Peer } from '../types.ts';
+import { askVersion } from '../versions.ts';
 import { makeCertificates, type Pair } from './certificates.ts';
 import { planHops, proxyPath, writeOn } from './proxy.ts';
 
@@ -38,6 +39,7 @@ connect = ${connect.host}:${connect.port}`,
 
 export const stunnel: Peer = {
   name: 'stunnel4',
+  version: (stage) => askVersion(stage.client, [stage.program('stunnel4'), '-version']),
   missing(stage) {
     const absent = ['stunnel4', 'openssl'].find((program) => !stage.installed(program));
     return absent === undefined ? undefined : `${absent} is not installed`;
@@ -58,8 +60,8 @@ export const stunnel: Peer = {
       services: hops.map((hop) => ({ name: hop.name, accept: hop.far, connect: hop.target })),
     });
     return proxyPath(stage, hops, [
-      stage.server.start(['stunnel4', writeOn(stage.server, 'stunnel.conf', far)]),
-      stage.client.start(['stunnel4', writeOn(stage.client, 'stunnel.conf', near)]),
+      stage.server.start([stage.program('stunnel4'), writeOn(stage.server, 'stunnel.conf', far)]),
+      stage.client.start([stage.program('stunnel4'), writeOn(stage.client, 'stunnel.conf', near)]),
     ]);
   },
 };

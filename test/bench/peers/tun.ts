@@ -24,6 +24,7 @@ export async function tunPath(stage: Stage, host: string, processes: readonly Pr
     tcp: at,
     udp: at,
     dns: undefined,
+    http: undefined,
     processes,
   };
   await stage.reachable(path);

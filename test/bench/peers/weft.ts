@@ -5,10 +5,10 @@ import type { Host } from '../../harness/host.ts';
 import { until } from '../../harness/until.ts';
 import { Agent, Control } from '../../harness/weft.ts';
 import type { Endpoint, Path } from '../path.ts';
+import { SERVERS, type ServerName } from '../servers.ts';
 import type { Stage } from '../stage.ts';
 import type { Peer } from '../types.ts';
-
-export const NAMES = ['redis', 'iperf', 'answer'] as const;
+import { askVersion } from '../versions.ts';
 
 interface ListedService {
   readonly service: { readonly name: string };
@@ -43,9 +43,15 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
     name,
     // To be seen is compared where most happens, to know callers where most begin; by program, others than Node's are denied.
     ...(observed ? { works: ['redis'] } : told === undefined ? {} : { works: ['connect'] }),
+    version: async ({ client }) => {
+      const [weft = '', node = ''] = ['weft', 'node'].map((program) => join(programs ?? '', program));
+      const of = await Promise.all([weft, node].map((program) => askVersion(client, [program, '--version'])));
+      return `${of[0]}, Node ${of[1]}`;
+    },
     missing: () => {
-      if (programs === undefined || existsSync(join(programs, 'weft'))) return undefined;
-      return before === undefined ? 'no --before' : `${before} is no checkout that is set up`;
+      if (programs === undefined) return undefined;
+      if (before === undefined) return 'no --before';
+      return existsSync(join(programs, 'weft')) ? undefined : `${before} is no checkout that is set up`;
     },
     async start(stage): Promise<Path> {
       await stage.serve('127.0.0.1');
@@ -60,14 +66,15 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
       const control = await Control.start(inFolder(stage.main, name, programs), ports, await measured(stage.main));
       await control.apply(mesh(stage, told !== undefined));
       const server = await Agent.start(inFolder(stage.server, name, programs), {
-        token: await token(control, 'server', NAMES.join()),
-        config: `services: { ${NAMES.map((name) => `${name}: {}`).join()} }`,
+        token: await token(control, 'server', SERVERS.join()),
+        config: `services: { ${SERVERS.map((name) => `${name}: {}`).join()} }`,
         args: [...args, ...(await measured(stage.server)), ...(await apart(stage, 0)).args],
       });
       const away = await apart(stage, 1);
+      const http = { host: '127.0.0.1', port: await stage.port() };
       const client = await Agent.start(inFolder(stage.client, name, programs), {
-        token: await token(control, 'client', told === undefined ? 'load' : 'load,other'),
-        config: `services: { ${told ?? 'load: {}'} }`,
+        token: await token(control, 'client', told === undefined ? 'load' : 'load,other', '--gateway'),
+        config: `services: { ${told ?? 'load: {}'} }\ngateway: { http: "127.0.0.1:${http.port}" }`,
         args: [...args, ...(await measured(stage.client)), ...away.args],
       });
       await healthy(control, stage.servers);
@@ -79,7 +86,7 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
       }
       const dns = { host: '127.0.0.1', port: away.dns };
       const addresses = new Map<number, string>();
-      for (const name of NAMES) addresses.set(stage.ports[name], await resolve(stage, dns, name));
+      for (const name of SERVERS) addresses.set(stage.ports[name], await resolve(stage, dns, name));
       const at = (port: number): Endpoint | undefined => {
         const host = addresses.get(port);
         return host === undefined ? undefined : { host, port };
@@ -89,7 +96,9 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
         tcp: at,
         udp: at,
         dns,
+        http,
         processes,
+        ends: { client: client.process, server: server.process },
       };
       await stage.reachable(path);
       return path;
@@ -97,13 +106,22 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
   };
 }
 
-function mesh({ ports: { redis, iperf, answer } }: Stage, two: boolean): string {
+/** The name that HTTP asks for, through every peer. */
+export const WEB_HOST = 'web.bench';
+
+const MORE: Partial<Record<ServerName, (port: number) => string>> = {
+  iperf: (port) => `kind: private, ports: [${port}, ${port}/udp]`,
+  web: (port) => `kind: web, ports: [${port}], public: { port: ${port}, hosts: [${WEB_HOST}] }`,
+};
+
+function mesh({ ports }: Stage, two: boolean): string {
+  const declared = SERVERS.map((name) => {
+    return `  ${name}: { ${MORE[name]?.(ports[name]) ?? `kind: private, ports: [${ports[name]}]`} }`;
+  });
   return `
 network: bench
 services:
-  redis:  { kind: private, ports: [${redis}] }
-  iperf:  { kind: private, ports: [${iperf}, ${iperf}/udp] }
-  answer: { kind: private, ports: [${answer}] }
+${declared.join('\n')}
   load:   { kind: worker }
 ${two ? '  other:  { kind: worker }\npolicies:\n  - { name: no-other, action: deny, from: [other], to: ["*"] }' : ''}
 `;
@@ -138,8 +156,8 @@ function inFolder(host: Host, name: string, programs: string | undefined): Host 
   } satisfies Partial<Host>);
 }
 
-function token(control: Control, host: string, services: string): Promise<string> {
-  return control.ok('token', 'create', '--network', 'bench', '--services', services, '--host', host);
+function token(control: Control, host: string, services: string, ...more: readonly string[]): Promise<string> {
+  return control.ok('token', 'create', '--network', 'bench', '--services', services, '--host', host, ...more);
 }
 
 async function healthy(control: Control, servers: readonly string[]): Promise<void> {

@@ -3,7 +3,9 @@ import { rmSync } from 'node:fs';
 import type { Host, NamespaceLab } from '../../harness/host.ts';
 import type { Process } from '../../harness/process.ts';
 import { until } from '../../harness/until.ts';
+import { TUN_ADDRESSES } from '../stage.ts';
 import type { Peer } from '../types.ts';
+import { askVersion } from '../versions.ts';
 import { writeOn } from './proxy.ts';
 import { tunMissing, tunPath } from './tun.ts';
 
@@ -30,9 +32,9 @@ async function planEnd(host: Host, letter: string, address: string): Promise<End
   };
 }
 
-async function startEnd(made: NamespaceLab, own: End, other: End): Promise<Process> {
+async function startEnd(made: NamespaceLab, program: string, own: End, other: End): Promise<Process> {
   const { host, device, address, keyFile } = own;
-  const process = made.startAsRoot(host, ['wireguard-go', '-f', device]);
+  const process = made.startAsRoot(host, [program, '-f', device]);
   const peer = ['peer', other.publicKey, 'allowed-ips', `${other.address}/32`];
   const endpoint = ['endpoint', `${other.host.address}:${PORT}`];
   const argv = ['wg', 'set', device, 'listen-port', `${PORT}`, 'private-key', keyFile, ...peer, ...endpoint];
@@ -54,16 +56,18 @@ async function startEnd(made: NamespaceLab, own: End, other: End): Promise<Proce
 
 export const wireguard: Peer = {
   name: 'wireguard-go',
+  version: (stage) => askVersion(stage.client, [stage.program('wireguard-go'), '--version']),
   missing: (stage) => tunMissing(stage, 'wireguard-go', 'wg'),
   async start(stage) {
     const { made } = stage;
     if (made === undefined) throw new Error('wireguard-go needs made hosts');
-    const server = await planEnd(stage.server, 's', '10.215.7.1');
+    const server = await planEnd(stage.server, 's', TUN_ADDRESSES.wireguard);
     const client = await planEnd(stage.client, 'c', '10.215.7.2');
     for (const { device } of [server, client]) {
       stage.leftovers.defer(() => rmSync(`${SOCKETS}/${device}.sock`, { force: true }));
     }
-    const processes = [await startEnd(made, server, client), await startEnd(made, client, server)];
+    const program = stage.program('wireguard-go');
+    const processes = [await startEnd(made, program, server, client), await startEnd(made, program, client, server)];
     return tunPath(stage, server.address, processes);
   },
 };

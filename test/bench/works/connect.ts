@@ -13,6 +13,7 @@ export const connectWork: Work = {
   better: 'more',
   per: { label: '100k requests', amount: 1e5 },
   programs: [],
+  servers: ['answer'],
   carriedBy: (path, stage) => path.tcp(stage.ports.answer) !== undefined,
   async run(stage, path, { aim }): Promise<Sample> {
     const endpoint = path.tcp(stage.ports.answer);

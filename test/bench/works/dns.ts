@@ -2,7 +2,7 @@
 
 import { metered } from '../cpu.ts';
 import { writeOn } from '../peers/proxy.ts';
-import { NAMES } from '../peers/weft.ts';
+import { SERVERS } from '../servers.ts';
 import type { Sample, Work } from '../types.ts';
 
 /** Answers per second, and how many; an answer that is not the name's address is an error. */
@@ -29,11 +29,12 @@ export const dnsWork: Work = {
   better: 'more',
   per: { label: '100k queries', amount: 1e5 },
   programs: ['dnsperf'],
+  servers: [],
   carriedBy: (path) => path.dns !== undefined,
   async run(stage, path, { seconds }): Promise<Sample> {
     if (path.dns === undefined) throw new Error('no DNS');
     const { host, port } = path.dns;
-    const file = writeOn(stage.client, 'queries', NAMES.map((name) => `${name}.internal A\n`).join(''));
+    const file = writeOn(stage.client, 'queries', SERVERS.map((name) => `${name}.internal A\n`).join(''));
     const argv = ['dnsperf', '-s', host, '-p', `${port}`, '-d', file, '-c', '4', '-l', `${seconds}`];
     const [output, cpu] = await metered(path, () => stage.client.check(argv));
     const { rate, completed, lost } = parseReport(output);

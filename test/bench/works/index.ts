@@ -1,8 +1,21 @@
 import type { Work } from '../types.ts';
+import { amqpWork } from './amqp.ts';
 import { connectWork } from './connect.ts';
 import { dnsWork } from './dns.ts';
+import { gatewayWork } from './gateway.ts';
 import { datagramWork, iperfWorks } from './iperf.ts';
+import { pgbenchWorks } from './pgbench.ts';
 import { pingWork } from './ping.ts';
 import { redisWorks } from './redis.ts';
 
-export const allWorks: readonly Work[] = [...iperfWorks, ...redisWorks, connectWork, pingWork, datagramWork, dnsWork];
+export const allWorks: readonly Work[] = [
+  ...iperfWorks,
+  ...redisWorks,
+  connectWork,
+  pingWork,
+  gatewayWork,
+  ...pgbenchWorks,
+  amqpWork,
+  datagramWork,
+  dnsWork,
+];

@@ -55,6 +55,7 @@ function streams(name: string, title: string, more: readonly string[]): Work {
     better: 'more',
     per: { label: 'GB', amount: 1e9 },
     programs: ['iperf3'],
+    servers: ['iperf'],
     carriedBy: (path, stage) => path.tcp(stage.ports.iperf) !== undefined,
     async run(stage, path, length): Promise<Sample> {
       const endpoint = path.tcp(stage.ports.iperf);
@@ -111,6 +112,7 @@ export const datagramWork: Work = {
   better: 'more',
   per: { label: '100k datagrams', amount: 1e5 },
   programs: ['iperf3'],
+  servers: ['iperf'],
   carriedBy: (path, stage) => path.udp(stage.ports.iperf) !== undefined,
   run: (stage, path, { seconds }) => datagrams(stage, path, seconds),
 };

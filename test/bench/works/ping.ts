@@ -58,6 +58,7 @@ export const pingWork: Work = {
   better: 'less',
   per: { label: '100k pings', amount: 1e5 },
   programs: ['iperf3'],
+  servers: ['iperf', 'answer'],
   carriedBy: (path, stage) => ends(path, stage) !== undefined,
   async run(stage, path, { aim }): Promise<Sample> {
     const [small, bulk] = ends(path, stage) ?? [];

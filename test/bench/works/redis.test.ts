@@ -7,6 +7,8 @@ const HEADER =
 test("redis-benchmark's figures are found by their columns' names", () => {
   const row = '"GET","90909.09","0.301","0.128","0.287","0.407","0.519","1.207"';
   expect(parseCsv(`${HEADER}\n${row}\n`)).toEqual({ rps: 90909.09, p50: 0.287 });
+  // A command of one's own is called by its words.
+  expect(parseCsv(`${HEADER}\n${row.replace('GET', 'get value-1024')}\n`).p50).toBe(0.287);
 });
 
 test('a report without figures is an error, never a zero', () => {

@@ -1,0 +1,81 @@
+/** All works beside each other: what each peer reached, what processor time it took, and what one core of Weft carries. */
+import { figure, NONE, table, times } from './markdown.ts';
+import type { PeerFigures, WorkFigures } from './result.ts';
+
+type Titled = (peer: string) => string;
+
+function rows(
+  works: readonly WorkFigures[],
+  peers: readonly string[],
+  first: (work: WorkFigures) => string,
+  cell: (peer: PeerFigures) => readonly [number | undefined, number | undefined],
+): readonly (readonly string[])[] {
+  return works.map((work) => [
+    first(work),
+    ...peers.map((name) => {
+      const found = work.peers.find(({ peer }) => peer === name);
+      const [value, ratio] = found === undefined ? [undefined, undefined] : cell(found);
+      if (value === undefined) return NONE;
+      return ratio === undefined || name === 'direct' ? figure(value) : `${figure(value)} (${times(ratio)})`;
+    }),
+    '',
+  ]);
+}
+
+/** A row for each work, a column for each peer; in brackets Weft's figure over that peer's. */
+export function comparedTables(works: readonly WorkFigures[], titled: Titled): readonly string[] {
+  const all = [...new Set(works.flatMap(({ peers }) => peers.map(({ peer }) => peer)))];
+  // Weft in other settings is told apart by its own tables.
+  const peers = all.filter((peer) => !peer.startsWith('weft-'));
+  if (works.length === 0 || peers.length < 2) return [];
+  const speed = rows(
+    works,
+    peers,
+    ({ title, unit, better }) => `${title}, ${unit}${better === 'less' ? ' (less is better)' : ''}`,
+    ({ median, ratio }) => [median, ratio],
+  );
+  const spending = peers.filter((peer) => peer !== 'direct');
+  const spent = works.filter((work) => work.peers.some(({ ownCpu }) => ownCpu !== undefined));
+  const cpu = rows(
+    spent,
+    spending,
+    ({ title, cpuPer }) => `${cpuPer}: ${title}`,
+    ({ ownCpu, cpuRatio }) => [ownCpu, cpuRatio],
+  );
+  return [
+    '### By work: the figure, and Weft over it',
+    '',
+    ...table([['', ...peers.map(titled), ''], ...speed]).map(withoutLast),
+    '',
+    '### Processor seconds of its own, both ends, and Weft over them',
+    '',
+    ...table([['', ...spending.map(titled), ''], ...cpu]).map(withoutLast),
+    '',
+  ];
+}
+
+/** The last column is there to be empty: all others are to the right. */
+function withoutLast(line: string): string {
+  return line.replace(/ \|[^|]*\|$/, ' |');
+}
+
+/** What one core of an agent's host carries, by the processor time that its process spent. */
+export function coreTable(works: readonly WorkFigures[]): readonly string[] {
+  const found = works.flatMap(({ title, cpuPer, perAmount, peers }) => {
+    const ends = peers.find(({ peer }) => peer === 'weft')?.endsCpu;
+    if (ends === undefined || !(ends.client > 0) || !(ends.server > 0)) return [];
+    const carries = (seconds: number): string => {
+      const amount = perAmount / seconds;
+      return cpuPer === 'GB' ? `${figure((amount * 8) / 1e6)} Mbit/s` : `${figure(amount)} /s`;
+    };
+    return [[title, figure(ends.client), carries(ends.client), figure(ends.server), carries(ends.server), cpuPer]];
+  });
+  if (found.length === 0) return [];
+  const header = ['', "s, callers' agent", 'one core', "s, servers' agent", 'one core', 'per'];
+  return [
+    "### Weft by core: each end's processor seconds, and what one core of it carries",
+    '',
+    ...table([header, ...found]),
+    '',
+  ];
+}

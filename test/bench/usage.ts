@@ -1,0 +1,4 @@
+/** Wrong usage. */
+export class UsageError extends Error {
+  readonly code = 'usage';
+}
