@@ -59,6 +59,28 @@ function withoutLast(line: string): string {
   return line.replace(/ \|[^|]*\|$/, ' |');
 }
 
+const OTHERWISE: Readonly<Record<string, string>> = {
+  'weft-observed': 'metrics read each second, a dashboard open',
+  'weft-by-user': 'callers told apart by user',
+  'weft-by-program': 'callers told apart by program',
+};
+
+/** Weft beside itself in other settings, in the works that it is compared by there. */
+export function settingsTable(works: readonly WorkFigures[]): readonly string[] {
+  const found = works.flatMap(({ title, unit, peers }) => {
+    const plain = peers.find(({ peer }) => peer === 'weft');
+    const others = peers.filter(({ peer }) => peer in OTHERWISE);
+    if (plain === undefined || others.length === 0) return [];
+    const row = (setting: string, { median, ratio, ownCpu, cpuRatio }: PeerFigures): readonly string[] => {
+      return [setting, figure(median), times(ratio), figure(ownCpu), times(cpuRatio), `${title}, ${unit}`];
+    };
+    return [row('as it is', plain), ...others.map((other) => row(OTHERWISE[other.peer] ?? other.peer, other))];
+  });
+  if (found.length === 0) return [];
+  const header = ['', 'figure', 'as it is/this', 'CPU s', 'as it is/this', 'of'];
+  return ['### Weft in other settings', '', ...table([header, ...found]), ''];
+}
+
 /** What one core of an agent's host carries, by the processor time that its process spent. */
 export function coreTable(works: readonly WorkFigures[]): readonly string[] {
   const found = works.flatMap(({ title, cpuPer, perAmount, peers }) => {

@@ -1,7 +1,7 @@
 /** What was measured, for people: Markdown, to be pasted. */
 import type { LimitFigures } from './limits/measure.ts';
 import { figure, NONE, table, times } from './markdown.ts';
-import { comparedTables, coreTable } from './overview.ts';
+import { comparedTables, coreTable, settingsTable } from './overview.ts';
 import type { LeftOut, PeerFigures, TargetFigures, WorkFigures } from './result.ts';
 import type { SurveyFigures } from './surveys/survey.ts';
 
@@ -95,6 +95,7 @@ export function renderReport(report: Report): string {
     '',
     ...comparedTables(works, (peer) => titled(peer, versions)),
     ...coreTable(works),
+    ...settingsTable(works),
     ...targetTable(targets),
     ...limitTable(limits),
     ...surveys.flatMap(surveyTable),
