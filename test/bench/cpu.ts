@@ -69,7 +69,18 @@ function readCpu({ processes, ends }: Metered): Cpu | undefined {
   };
   const machine = parseMachineStat(readFileSync('/proc/stat', 'utf8')) / TICKS_PER_SECOND;
   const each = ends && { client: spent([ends.client]), server: spent([ends.server]) };
-  return { own: spent(processes), machine, ...defined({ ends: each }) };
+  const resident = ends && { client: residentOf(ends.client.pid), server: residentOf(ends.server.pid) };
+  return { own: spent(processes), machine, ...defined({ ends: each, resident }) };
+}
+
+/** MiB; none of a process that has ended. */
+function residentOf(pid: number): number {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return Number(kilobytes ?? 0) / 1_024;
+  } catch {
+    return 0;
+  }
 }
 
 /** Runs the action; answers what it answers, and what was spent meanwhile. */
@@ -83,5 +94,12 @@ export async function metered<T>(whose: Metered, action: () => Promise<T>): Prom
       client: after.ends.client - before.ends.client,
       server: after.ends.server - before.ends.server,
     };
-  return [result, { own: after.own - before.own, machine: after.machine - before.machine, ...defined({ ends }) }];
+  return [
+    result,
+    {
+      own: after.own - before.own,
+      machine: after.machine - before.machine,
+      ...defined({ ends, resident: after.resident }),
+    },
+  ];
 }

@@ -84,18 +84,20 @@ export function settingsTable(works: readonly WorkFigures[]): readonly string[] 
 /** What one core of an agent's host carries, by the processor time that its process spent. */
 export function coreTable(works: readonly WorkFigures[]): readonly string[] {
   const found = works.flatMap(({ title, cpuPer, perAmount, peers }) => {
-    const ends = peers.find(({ peer }) => peer === 'weft')?.endsCpu;
+    const { endsCpu: ends, endsMemory: memory } = peers.find(({ peer }) => peer === 'weft') ?? {};
     if (ends === undefined || !(ends.client > 0) || !(ends.server > 0)) return [];
     const carries = (seconds: number): string => {
       const amount = perAmount / seconds;
       return cpuPer === 'GB' ? `${figure((amount * 8) / 1e6)} Mbit/s` : `${figure(amount)} /s`;
     };
-    return [[title, figure(ends.client), carries(ends.client), figure(ends.server), carries(ends.server), cpuPer]];
+    const client = [figure(ends.client), carries(ends.client), figure(memory?.client)];
+    const server = [figure(ends.server), carries(ends.server), figure(memory?.server)];
+    return [[title, ...client, ...server, cpuPer]];
   });
   if (found.length === 0) return [];
-  const header = ['', "s, callers' agent", 'one core', "s, servers' agent", 'one core', 'per'];
+  const header = ['', "s, callers' agent", 'one core', 'MiB', "s, servers' agent", 'one core', 'MiB', 'per'];
   return [
-    "### Weft by core: each end's processor seconds, and what one core of it carries",
+    "### Weft by core: each end's processor seconds, what one core of it carries, and its memory then",
     '',
     ...table([header, ...found]),
     '',

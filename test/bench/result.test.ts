@@ -23,7 +23,12 @@ function tries(...samples: readonly (readonly [number, number, number])[]): read
       round,
       value,
       amount: amount * 1e9,
-      cpu: { own, machine: 2 * own, ends: { client: own / 4, server: own / 2 } },
+      cpu: {
+        own,
+        machine: 2 * own,
+        ends: { client: own / 4, server: own / 2 },
+        resident: { client: 80, server: 90 + round },
+      },
     };
   });
 }
@@ -148,11 +153,11 @@ servers and loads: cart 1.0
 | ---------- | ---: | -----------: |
 | GB: a haul | 2.00 | 2.50 (1.75x) |
 
-### Weft by core: each end's processor seconds, and what one core of it carries
+### Weft by core: each end's processor seconds, what one core of it carries, and its memory then
 
-|        | s, callers' agent |      one core | s, servers' agent |     one core | per |
-| ------ | ----------------: | ------------: | ----------------: | -----------: | --- |
-| a haul |             0.500 | 16,000 Mbit/s |              1.00 | 8,000 Mbit/s | GB  |
+|        | s, callers' agent |      one core |  MiB | s, servers' agent |     one core |  MiB | per |
+| ------ | ----------------: | ------------: | ---: | ----------------: | -----------: | ---: | --- |
+| a haul |             0.500 | 16,000 Mbit/s | 80.0 |              1.00 | 8,000 Mbit/s | 91.0 | GB  |
 
 ### Weft in other settings
 

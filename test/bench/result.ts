@@ -1,7 +1,7 @@
 /** What a run found, as plain values: samples, their medians, ratios and the targets. */
 import { type ByRound, median, medianRatio } from './statistics.ts';
 import { reached, type Target } from './targets.ts';
-import type { Sample, Work } from './types.ts';
+import type { Ends, Sample, Work } from './types.ts';
 
 export interface LeftOut {
   readonly name: string;
@@ -23,7 +23,9 @@ export interface PeerFigures {
   readonly ownCpu: number | undefined;
   readonly machineCpu: number | undefined;
   /** Of its own, what the process at the callers' end spent, and that at the servers'. */
-  readonly endsCpu: { readonly client: number; readonly server: number } | undefined;
+  readonly endsCpu: Ends | undefined;
+  /** MiB that were resident of each end's process. */
+  readonly endsMemory: Ends | undefined;
   /** Weft's own CPU over this peer's. */
   readonly cpuRatio: number | undefined;
   /** Medians of what was measured beside the value. */
@@ -71,11 +73,14 @@ function besideOf(tries: readonly Tried[]): Readonly<Record<string, number>> {
   return Object.fromEntries([...labels].map((label) => [label, middle(label)]));
 }
 
-function endsOf({ per }: Work, tries: readonly Tried[]): PeerFigures['endsCpu'] {
-  const of = (end: 'client' | 'server') =>
-    median([...byRound(tries, ({ cpu, amount }) => cpu?.ends && (cpu.ends[end] * per.amount) / amount).values()]);
-  const [client, server] = [of('client'), of('server')];
+function endsOf(tries: readonly Tried[], pick: (sample: Sample) => Ends | undefined): Ends | undefined {
+  const middle = (end: keyof Ends) => median([...byRound(tries, (sample) => pick(sample)?.[end]).values()]);
+  const [client, server] = [middle('client'), middle('server')];
   return client === undefined || server === undefined ? undefined : { client, server };
+}
+
+function scaled(ends: Ends | undefined, by: number): Ends | undefined {
+  return ends && { client: ends.client * by, server: ends.server * by };
 }
 
 export function workFigures(runs: Runs): readonly WorkFigures[] {
@@ -93,7 +98,8 @@ export function workFigures(runs: Runs): readonly WorkFigures[] {
         // The direct path has no processes of its own.
         ownCpu: peer === 'direct' ? undefined : middle(own),
         machineCpu: middle(cpuOf(work, 'machine')),
-        endsCpu: endsOf(work, tries),
+        endsCpu: endsOf(tries, ({ cpu, amount }) => scaled(cpu?.ends, work.per.amount / amount)),
+        endsMemory: endsOf(tries, ({ cpu }) => cpu?.resident),
         cpuRatio: peer === 'direct' ? undefined : over(own),
         beside: besideOf(tries),
         tries,

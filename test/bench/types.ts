@@ -28,7 +28,15 @@ export interface Cpu {
   /** Busy seconds of the whole machine: load and servers too, and the kernel's work for a TUN device. */
   readonly machine: number;
   /** Of `own`, what each end's process spent, where these are told apart. */
-  readonly ends?: { readonly client: number; readonly server: number };
+  readonly ends?: Ends;
+  /** What is resident of each end's process when the work is done, in MiB, without the kernel's buffers. */
+  readonly resident?: Ends;
+}
+
+/** A figure of the process at the callers' end, and of that at the servers'. */
+export interface Ends {
+  readonly client: number;
+  readonly server: number;
 }
 
 export interface Sample {
