@@ -36,12 +36,12 @@ interface Plan {
 
 function list({ works, limits, surveys, peers }: Plan): string {
   return [
-    ...works.map(({ name, title, unit }) => `work    ${name.padEnd(13)} ${title}, ${unit}`),
+    ...works.map(({ name, title, unit }) => `work    ${name.padEnd(16)} ${title}, ${unit}`),
     ...limits.map(({ name, what, target }) => `bound   ${name.padEnd(16)} ${target.padEnd(16)} ${what}`),
     ...surveys.map(({ name, title }) => `survey  ${name.padEnd(16)} ${title}`),
     ...peers.map(({ name }) => `peer    ${name}`),
     ...targets.map(({ work, peer, figure, bound, ratio }) => {
-      return `target  ${work.padEnd(13)} ${figure === 'cpu' ? 'CPU ' : ''}${bound} ${ratio}x ${peer}`;
+      return `target  ${work.padEnd(16)} ${figure === 'cpu' ? 'CPU ' : ''}${bound} ${ratio}x ${peer}`;
     }),
     '',
   ].join('\n');

@@ -18,7 +18,7 @@ const NEED_MORE: Readonly<Record<string, string>> = {
   tailscaled:
     'it carries nothing before a control server has given it keys and peers, which is Tailscale, or a headscale with users and keys of its own',
   ztunnel:
-    'it takes connections that are redirected to it by rules in the kernel, and workloads and certificates from an Istio control plane; released builds have neither by a file',
+    'it takes connections that are redirected to it by rules in the kernel, and workloads and certificates from an Istio control plane',
   openziti:
     'it carries nothing before a controller and a router are enrolled, and identities, services and policies made in them, each by its own version of the command',
 };
