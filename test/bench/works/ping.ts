@@ -63,8 +63,8 @@ export const pingWork: Work = {
   async run(stage, path, { aim }): Promise<Sample> {
     const [small, bulk] = ends(path, stage) ?? [];
     if (small === undefined || bulk === undefined) throw new Error('no way for TCP');
-    const alone = await ping(stage, small, aim * 500);
-    const { pings, pace } = await besideBulk(stage, small, bulk, aim * 1_000);
+    const alone = await ping(stage, small, aim * 600);
+    const { pings, pace } = await besideBulk(stage, small, bulk, aim * 1_500);
     const beside = {
       'p50, ms': pings.p50 / 1_000,
       'p99 alone, ms': alone.p99 / 1_000,
