@@ -62,7 +62,7 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
   ending.defer(async () => {
     await Promise.all([...paths.values()].map(stopPath));
   });
-  const plan = { peers, works: kept, paths, rounds: options.rounds, length: options.length };
+  const plan = { peers, works: kept, paths, rounds: options.rounds, length: options.length, warm: !options.quick };
   const figures = workFigures(await runRounds(stage, plan, signal, tell));
   return {
     stage:

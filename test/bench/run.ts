@@ -77,6 +77,21 @@ export interface Plan {
   readonly paths: ReadonlyMap<string, Path>;
   readonly rounds: number;
   readonly length: Length;
+  /** Whether peers that compile while they run are run before they are measured. */
+  readonly warm: boolean;
+}
+
+/** What fails here fails again, and is told then. */
+async function warm(stage: Stage, plan: Plan, runs: Runs, signal: AbortSignal, tell: Tell): Promise<void> {
+  for (const [work, byPeer] of runs) {
+    for (const { name } of plan.peers.filter((peer) => peer.compiles && byPeer.has(peer.name))) {
+      const path = plan.paths.get(name);
+      if (path === undefined) continue;
+      signal.throwIfAborted();
+      tell(`before the first round: ${work.title}: ${name}`);
+      await work.run(stage, path, plan.length).catch(() => undefined);
+    }
+  }
 }
 
 export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, tell: Tell): Promise<Runs> {
@@ -91,6 +106,7 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
       });
     runs.set(work, new Map(carriers.map((name) => [name, []])));
   }
+  if (plan.warm) await warm(stage, plan, runs, signal, tell);
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const [work, byPeer] of runs) {
       for (const [name, tries] of roundOrder([...byPeer], round)) {

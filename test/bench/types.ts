@@ -7,6 +7,8 @@ export interface Peer {
   readonly name: string;
   /** What it is compared by, where that is not all. */
   readonly works?: readonly string[];
+  /** It compiles what it runs most while it runs: each work is run over it once before the first round counts. */
+  readonly compiles?: true;
   /** As its program says it. Throws where that cannot be started, or says none. */
   version(stage: Stage): Promise<string>;
   /** Why it cannot take part here, or undefined when it can. */

@@ -43,6 +43,7 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
     name,
     // To be seen is compared where most happens, to know callers where most begin; by program, others than Node's are denied.
     ...(observed ? { works: ['redis'] } : told === undefined ? {} : { works: ['connect'] }),
+    compiles: true,
     version: async ({ client }) => {
       const [weft = '', node = ''] = ['weft', 'node'].map((program) => join(programs ?? '', program));
       const of = await Promise.all([weft, node].map((program) => askVersion(client, [program, '--version'])));

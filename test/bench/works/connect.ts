@@ -5,7 +5,6 @@ import type { Sample, Work } from '../types.ts';
 const AT_ONCE = 50;
 /** A closed connection holds its caller's port for a minute, and a caller has 28,000 of them for one server. */
 const MOST_CALLS = 8_000;
-const WARM_CALLS = 2_000;
 
 export const connectWork: Work = {
   name: 'connect',
@@ -19,8 +18,6 @@ export const connectWork: Work = {
   async run(stage, path, { aim }): Promise<Sample> {
     const endpoint = path.tcp(stage.ports.answer);
     if (endpoint === undefined) throw new Error('no way for TCP');
-    // What only this work runs over has compiled nothing yet, and what runs before it over others has.
-    await stage.call(endpoint, AT_ONCE, WARM_CALLS, aim);
     const [calls, cpu] = await metered(path, () => stage.call(endpoint, AT_ONCE, MOST_CALLS, aim));
     const failures = Object.entries(calls.failures).map(([what, times]) => `${times} x ${what}`);
     if (calls.answered === 0) throw new Error(`no call was answered: ${failures.join(', ')}`);
