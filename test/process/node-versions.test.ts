@@ -53,7 +53,17 @@ function on(node: string, host: Host): Host {
   };
 }
 
+/** Runs what follows in a network of its own, the least that IPv6 may have. */
+const NARROW = ['unshare', '-n', 'sh', '-c', 'ip link set lo mtu 1280 up && exec "$0" "$@"'] as const;
+
+interface BatchesFound {
+  readonly cause: string;
+  readonly batched: { readonly sent: number; readonly received: number };
+  readonly passed: readonly string[];
+}
+
 describe.each(NODES)('Node %s', (version, part, node) => {
+  const major = Number(version.split('.')[0]);
   describe.skipIf(missing(node) !== undefined)(titled('sockets', missing(node)), () => {
     const check = async (mode: 'fast' | 'plain') => {
       const { code, stdout, stderr } = await run([node, join(checkout, 'test/fixtures/conduit-check.ts'), mode]);
@@ -72,6 +82,27 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         streamWrites: 0,
         inside: { sends: true, youngCollector: true, fullCollector: true },
       });
+    });
+
+    const narrow = major >= 26 && process.getuid?.() === 0;
+    test.each([
+      ['many at once where it has node:ffi', 'native', major >= 26, []],
+      ['one by one', 'plain', false, []],
+      // What no longer fits is refused when it comes together, and goes by itself, in pieces.
+      ...(narrow ? [['over a path that takes less', 'native', true, NARROW] as const] : []),
+    ] as const)('bring datagrams, %s', async (_how, mode, used, place) => {
+      const fixture = join(checkout, 'test/fixtures/datagram-check.ts');
+      const { code, stdout, stderr } = await run([...place, node, fixture, mode]);
+      // Nor a word of what is experimental.
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const { main, thread } = JSON.parse(stdout) as Record<'main' | 'thread', BatchesFound>;
+      for (const { cause, batched, passed } of [main, thread]) {
+        expect(passed).toHaveLength(8);
+        expect(cause === '').toBe(used);
+        // What Node brings first of each burst goes with the rest, and is not counted as received so.
+        if (used) expect(Math.min(batched.sent, batched.received)).toBeGreaterThan(500);
+        else expect(batched).toEqual({ sent: 0, received: 0 });
+      }
     });
 
     test('do the same without what is inside of Node', async () => {
@@ -96,6 +127,7 @@ describe.each(NODES)('Node %s', (version, part, node) => {
     let lab: Lab;
     let control: Control;
     let vip: string;
+    let local: Agent;
 
     beforeAll(async () => {
       lab = cleanup.use(createLocalLab());
@@ -130,8 +162,9 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         },
         web: { targets: { [ports.web]: `127.0.0.1:${portOf(servers.web)}` } },
       };
+      local = await joins('echo', { services });
       const agents = [
-        await joins('echo', { services }),
+        local,
         await joins('caller', { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } }),
       ];
       for (const { process } of [control, ...agents]) {
@@ -216,7 +249,7 @@ describe.each(NODES)('Node %s', (version, part, node) => {
       expect(await ask('Connection: Upgrade\r\nUpgrade: echo')).toMatch(/^HTTP\/1\.1 101 [\s\S]*ping$/);
     });
 
-    test('carry datagrams', async () => {
+    test('carry datagrams, and tell how', async () => {
       const socket = dgram.createSocket('udp4');
       const heard = new Set<string>();
       socket.on('message', (payload) => heard.add(payload.toString()));
@@ -226,6 +259,8 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         return heard.size === 2;
       });
       socket.close();
+      const { native } = await local.status<{ readonly native: { readonly used: boolean; readonly cause: string } }>();
+      expect(native).toEqual({ used: major >= 26, cause: major >= 26 ? '' : expect.stringContaining('no node:ffi') });
     });
   });
 });

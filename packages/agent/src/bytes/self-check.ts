@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { messageOf } from '@weft/proto';
-import { datagramOutput } from './datagram-output.ts';
+import { datagramOutput } from './datagrams.ts';
 import { Deadline } from './deadline.ts';
 import { trustInside } from './inside/known.ts';
 import { connectSocket, type SocketConduit } from './socket.ts';

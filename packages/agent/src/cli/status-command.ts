@@ -141,6 +141,9 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   line('listeners', `${agent.listeners.ports} ports of VIPs`);
   line('flows', `${flows.open} open, ${flows.recorded} recorded, ${flows.dropped} records dropped`);
   if (agent.callers !== undefined) line('callers', callersOf(agent.callers));
+  if (agent.native !== undefined) {
+    line('datagrams', printable(agent.native.used ? 'many by one call' : `one by one: ${agent.native.cause}`));
+  }
   if (agent.workers.length > 1) {
     const open = agent.workers.map((worker) => worker.flows.open).join(', ');
     line('workers', `${agent.workers.length} threads, with ${open} flows open`);

@@ -41,6 +41,7 @@ export interface UpOptions {
   readonly dnsUpstream?: readonly string[];
   readonly vipRange?: string;
   readonly workers: string;
+  readonly native: boolean;
   readonly metrics?: string;
   readonly runSocket?: string;
   readonly drain: string;
@@ -96,6 +97,7 @@ export async function up(
       dnsUpstreams,
       range,
       workers,
+      native: options.native,
       metrics,
       drainMs,
       runSocket: options.runSocket,

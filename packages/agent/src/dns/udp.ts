@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Logger } from 'pino';
 import { addressSocket } from '../bytes/address-socket.ts';
-import { datagramOutput } from '../bytes/datagram-output.ts';
+import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import type { Responder } from './responder.ts';
 
 /** Room for some thousand questions that come while the thread is busy; the kernel may grant less. */
@@ -38,7 +38,7 @@ export function serveUdp(socket: dgram.Socket, responder: Responder): void {
   socket.on('close', () => {
     open = false;
   });
-  socket.on('message', (packet, from) => {
+  receiveDatagrams(socket, 'keeps', (packet, from) => {
     // No program asks from port 0, and nothing can be sent there: the attempt would throw.
     if (from.port === 0) return;
     responder.respond(packet, 'udp', (message) => {

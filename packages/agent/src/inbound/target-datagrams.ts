@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { defined, entryOf } from '@weft/proto';
-import { datagramOutput } from '../bytes/datagram-output.ts';
+import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import type { Deadline } from '../bytes/deadline.ts';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
@@ -87,7 +87,7 @@ class TargetDatagrams implements DatagramConduit {
       if (cause !== undefined) this.#failed(cause);
     });
     this.#refused = refused;
-    socket.on('message', (payload) => this.#events?.datagram(payload));
+    receiveDatagrams(socket, 'keeps', (payload) => this.#events?.datagram(payload));
     socket.on('error', (error) => this.#failed(error));
   }
 

@@ -15,6 +15,7 @@ function thread(traffic: FlowTraffic, overrides: Partial<ThreadMeasures> = {}): 
     tunnel: newCounters(),
     flows: 0,
     datagramsDropped: 0,
+    batched: { sent: 2, received: 3 },
     callersRefused: 0,
     records: 0,
     packets: 0,

@@ -157,6 +157,14 @@ function tunnels(out: Exposition, { threads }: AgentMeasures): void {
     ],
   );
   out.counter(
+    'weft_agent_datagrams_batched_total',
+    'Datagrams that went or came beside others in one call of the system; 0 where Node has no node:ffi.',
+    (['sent', 'received'] as const).map((direction) => [
+      { direction },
+      threads.reduce((sum, { batched }) => sum + batched[direction], 0),
+    ]),
+  );
+  out.counter(
     'weft_agent_callers_refused_total',
     "Connections and datagrams to services' addresses that came from other hosts.",
     total(threads, ({ callersRefused }) => callersRefused),

@@ -70,6 +70,8 @@ export interface AgentStatus {
   readonly sandboxes?: readonly SandboxStatus[];
   /** What it can know of who calls. An agent of before does not tell. */
   readonly callers?: Outlook;
+  /** Whether many datagrams go and come by one call of the system, and why not; empty where they do. An agent of before does not tell. */
+  readonly native?: { readonly used: boolean; readonly cause: string };
   readonly problems: readonly Problem[];
   /** What others reach of services' programs here past Weft, closed by the guard or not. An agent of before does not tell. */
   readonly exposed?: readonly ExposedPlace[];

@@ -99,6 +99,8 @@ interface DescribedInFull extends Described {
   readonly range: AddressRange;
   readonly sandboxes: NonNullable<AgentStatus['sandboxes']>;
   readonly callers: Outlook;
+  /** Why datagrams go one by one; empty where they do not. */
+  readonly native: string;
 }
 
 /** The answer of the status socket. */
@@ -138,6 +140,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     workers: totals.threads,
     sandboxes: parts.sandboxes,
     callers: parts.callers,
+    native: { used: parts.native === '', cause: parts.native },
     problems: parts.problems.current,
     exposed: exposed.places,
     exposedUnknown: exposed.hidden,

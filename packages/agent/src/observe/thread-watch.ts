@@ -1,5 +1,6 @@
 /** What telemetry and metrics ask of one thread's data path. */
 import { type LoopDelayWatch, watchLoopDelay } from '@weft/proto/observe';
+import { batchedDatagrams } from '../bytes/native-check.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { FlowTraffic } from '../flows/traffic.ts';
@@ -52,6 +53,7 @@ export class ThreadWatch {
       tunnel: { ...tunnels.counters },
       flows: registry.live,
       datagramsDropped: outbound.datagramsDropped,
+      batched: { ...batchedDatagrams },
       callersRefused: outbound.callersRefused,
       records: recorder.counters.queued + recorder.counters.unanswered,
       packets: steering?.waiting ?? 0,

@@ -3,10 +3,10 @@
  * leave from the very socket that was asked, so that the program hears them from the address it spoke to.
  */
 
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
-import { datagramOutput } from '../bytes/datagram-output.ts';
+import { type DatagramSource, datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
@@ -143,7 +143,7 @@ export class OutboundDatagrams {
     const output = datagramOutput(socket, UNSENT_LIMIT, () => {
       this.#dropped++;
     });
-    socket.on('message', (payload, from) => this.#arrived(spec, side, output, clients, payload, from));
+    receiveDatagrams(socket, 'keeps', (payload, from) => this.#arrived(spec, side, output, clients, payload, from));
     return {
       close: () => {
         socket.close();
@@ -158,7 +158,7 @@ export class OutboundDatagrams {
     output: DatagramOutput,
     clients: ListenerClients,
     payload: Buffer,
-    from: RemoteInfo,
+    from: DatagramSource,
   ): void {
     // Port 0 is none (RFC 768): nobody hears a reply to it, and the socket would throw.
     if (from.port === 0) {
@@ -266,7 +266,7 @@ export class OutboundDatagrams {
     spec: ListenerSpec,
     { speakers }: DatagramSide,
     client: Client,
-    from: RemoteInfo,
+    from: DatagramSource,
     reply: (payload: Buffer) => void,
   ): void {
     const place = { host: from.address, port: from.port };

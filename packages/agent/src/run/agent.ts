@@ -14,6 +14,7 @@ import {
   VERSION,
 } from '@weft/proto';
 import { dualStackHost } from '../bytes/dual-stack.ts';
+import { nativeCause, startNative } from '../bytes/native-check.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer, type OutsideNames } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
@@ -130,6 +131,8 @@ async function runMember(
   try {
     // 2. Names.
     const metrics = await prepareMetrics(options);
+    // How names are answered, too.
+    await startNative(options.native ?? true);
     const dns = await openDns(options, file, store, metrics, life.signal);
     ending.push(closing(life.signal, () => dns.close()));
 
@@ -158,6 +161,7 @@ async function runMember(
         version: VERSION,
         sandboxes: sandboxes?.current ?? [],
         callers: path.outlook,
+        native: nativeCause(),
       });
     };
     reload.serve({

@@ -2,6 +2,7 @@
 import { defined, fileLimit, formatHostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { startNative } from '../bytes/native-check.ts';
 import { OpenFiles } from '../bytes/open-files.ts';
 import { checkInside } from '../bytes/self-check.ts';
 import { type FlowRecorder, PacedSink } from '../flows/recorder.ts';
@@ -69,6 +70,8 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
   const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life, range } = options;
   const fault = await checkInside();
   if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
+  const singly = await startNative(options.native);
+  if (singly !== undefined) problems.raise({ code: 'node-unknown', subject: 'node:ffi', message: oneByOne(singly) });
   const share = shareOf(thread, threads);
   const sink = new PacedSink(recorder, problems);
   taking.addEventListener('abort', () => sink.stop(), { once: true });
@@ -116,6 +119,10 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
 
 function slowly(fault: string): string {
   return `this Node moves bytes otherwise than is known here, so its public API is used, which is slower: ${fault}; run the agent on a Node that it names as supported`;
+}
+
+function oneByOne(fault: string): string {
+  return `datagrams go and come one by one, which is slower, for by node:ffi they do not come through as they should: ${fault}; run the agent with --no-native, or on another Node, and report this`;
 }
 
 /** Listens for other agents, and cuts those that the netmap takes away. */

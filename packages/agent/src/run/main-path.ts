@@ -117,7 +117,7 @@ export async function openMainPath(
   taking: AbortSignal,
   life: AbortSignal,
 ): Promise<MainPath> {
-  const { range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
+  const { range, logger, tunnel, advertise, limits = {}, workers: threads = 1, native = true } = options;
   const { network, controlAddresses: controls } = member.membership;
   const { services } = file;
   const changed: { report: () => void } = { report: () => {} };
@@ -140,7 +140,7 @@ export async function openMainPath(
   });
   guard.follow(() => exposure.toClose);
   const tunnelSecret = member.keys.tunnel.secretKey;
-  const common = { network, range, controls, tunnelSecret, limits, metrics };
+  const common = { network, range, controls, tunnelSecret, limits, metrics, native };
   const bound: Bound = {};
   const inside = new InsidePrograms();
   const path = await openDataPath({

@@ -29,6 +29,8 @@ export interface DataPathCommon {
   readonly limits: DataPathLimits;
   /** Whether metrics are asked for. */
   readonly metrics: boolean;
+  /** Whether many datagrams may go and come by one call of the system, where this Node can. */
+  readonly native: boolean;
 }
 
 export interface AgentOptions {
@@ -62,6 +64,8 @@ export interface AgentOptions {
   /** Where Prometheus reads metrics; nowhere unless told. */
   readonly metrics?: HostPort | undefined;
   readonly telemetry?: TelemetrySettings;
+  /** False where each datagram is to go and come by itself, though this Node could do more. */
+  readonly native?: boolean;
   /** Threads that carry flows; one unless told otherwise. */
   readonly workers?: number;
   /** Where sandboxes of this host come to, when not where `runSocketOf` says. */

@@ -1,6 +1,6 @@
 /** The UDP port of the agent: packets out, and packets in to the session their index names. */
 import dgram from 'node:dgram';
-import { datagramOutput } from '../bytes/datagram-output.ts';
+import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { receiverIndexOf } from '../protocol/datagram/format.ts';
@@ -10,7 +10,7 @@ export interface DatagramAddress {
   readonly port: number;
 }
 
-/** Takes a packet for one index. The packet's memory is its own. */
+/** Takes a packet for one index. The packet's memory is used again once it returns. */
 export type PacketReceiver = (packet: Buffer, from: DatagramAddress) => void;
 
 /**
@@ -20,7 +20,7 @@ export type PacketReceiver = (packet: Buffer, from: DatagramAddress) => void;
 export interface PacketSteering {
   readonly thread: number;
   readonly threads: number;
-  /** Brings a packet to the thread whose it is. False when too many are on their way there. */
+  /** Brings a packet, whose memory is its own, to the thread whose it is. False when too many are on their way there. */
   hand(owner: number, packet: Buffer, from: DatagramAddress): boolean;
   /** Names who takes what other threads hand over. */
   receive(receiver: PacketReceiver): void;
@@ -60,13 +60,13 @@ export class DatagramPort {
     this.#random = random;
     this.#dropped = dropped;
     this.#steering = steering;
-    socket.on('message', (packet, from) => {
+    receiveDatagrams(socket, 'keeps nothing', (packet, from) => {
       const index = receiverIndexOf(packet) ?? 0;
       // Port 0 is none (RFC 768), and an answer to it would throw; anyone on the path can write it into a good packet.
       if (index === 0 || from.port === 0) dropped();
       else if (steering === undefined || index % steering.threads === steering.thread) {
         this.#deliver(index, packet, from);
-      } else if (!steering.hand(index % steering.threads, packet, from)) dropped();
+      } else if (!steering.hand(index % steering.threads, Buffer.from(packet), from)) dropped();
     });
     steering?.receive((packet, from) => this.#deliver(receiverIndexOf(packet) ?? 0, packet, from));
     // Errors of single packets (no route, refused) show as probes that stay unanswered.

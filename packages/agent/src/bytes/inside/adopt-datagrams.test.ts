@@ -1,7 +1,7 @@
 import dgram from 'node:dgram';
 import { type EventEmitter, errorMonitor, once } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
-import { datagramOutput } from '../datagram-output.ts';
+import { datagramOutput } from '../datagrams.ts';
 import { adoptDatagrams } from './adopt-datagrams.ts';
 import { datagramHandleOf } from './datagram-output.ts';
 import { trustInside } from './known.ts';

@@ -1,10 +1,13 @@
 /** Sends on a UDP socket straight on its handle: `dgram.send` keeps a request, a callback and a tick for each datagram. */
 import type dgram from 'node:dgram';
 import { compact, type DatagramDropped, type DatagramOutput } from '../output.ts';
-import { isInsideKnown, systemError } from './known.ts';
+import { batchOutput, type SingleOutput } from './batch-output.ts';
+import { isInsideKnown, nativeCalls, systemError } from './known.ts';
 
 /** What node:dgram sends by, a UDPWrap. */
-interface DatagramHandle {
+export interface DatagramHandle {
+  /** The socket's number; negative once it is closed. */
+  readonly fd?: unknown;
   /** The datagram's length and one when the kernel took it, zero when it waits, and the request with it, or a negated errno. */
   send(request: SendRequest, list: readonly Buffer[], count: 1, hasCallback: false): number;
   send(
@@ -35,12 +38,13 @@ export function datagramHandleOutput(
   const handle = isInsideKnown() ? datagramHandleOf(socket) : undefined;
   if (handle === undefined) return undefined;
   const requestClass = findSendWrap(socket, handle);
-  return requestClass === undefined
-    ? undefined
-    : new DatagramHandleOutput(socket, handle, requestClass, limit, dropped);
+  if (requestClass === undefined) return undefined;
+  const single = new DatagramHandleOutput(socket, handle, requestClass, limit, dropped);
+  const calls = nativeCalls();
+  return (calls && batchOutput(socket, calls, handle, single, dropped)) ?? single;
 }
 
-class DatagramHandleOutput implements DatagramOutput {
+class DatagramHandleOutput implements SingleOutput {
   readonly #socket: dgram.Socket;
   readonly #handle: DatagramHandle;
   readonly #requestClass: SendRequestConstructor;
@@ -74,6 +78,10 @@ class DatagramHandleOutput implements DatagramOutput {
     if (this.#dropsFull()) return;
     const list = [compact(datagram)];
     this.#settle(this.#handle.send(this.#request, list, 1, port, address, false), list);
+  }
+
+  get waits(): boolean {
+    return this.#waiting && this.#socket.getSendQueueSize() > 0;
   }
 
   /** Whether the datagram was dropped for want of room. */

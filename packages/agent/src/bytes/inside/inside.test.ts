@@ -6,7 +6,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import vm from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { datagramOutput } from '../datagram-output.ts';
+import { datagramOutput } from '../datagrams.ts';
 import { Deadline } from '../deadline.ts';
 import { checkInside } from '../self-check.ts';
 import { connectSocket, type SocketConduit, socketConduit } from '../socket.ts';

@@ -1,8 +1,10 @@
 /** Whether Node's inside is what is known here, and what of it more than one subject needs. */
 import type net from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import type { NativeCalls } from './native-calls.ts';
 
 let trusted = true;
+let native: NativeCalls | string = 'not looked for';
 
 /** False once it was found to do something else: sockets that are made from then on do without. */
 export function isInsideKnown(): boolean {
@@ -12,6 +14,22 @@ export function isInsideKnown(): boolean {
 /** Of this thread, from now on or until told otherwise. */
 export function trustInside(trust: boolean): void {
   trusted = trust;
+}
+
+/** Of this thread, where they were found. */
+export function nativeCalls(): NativeCalls | undefined {
+  return trusted && typeof native !== 'string' ? native : undefined;
+}
+
+/** Why this thread has none; empty where it has them. */
+export function nativeCause(): string {
+  if (typeof native === 'string') return native;
+  return trusted ? '' : 'this Node is not as it is known';
+}
+
+/** For sockets that this thread makes from now on; or why there are none. */
+export function setNative(found: NativeCalls | string): void {
+  native = found;
 }
 
 /** What a socket works by, where it shows it. */

@@ -122,6 +122,10 @@ const agent = told({
   } satisfies Record<keyof Outlook, z.ZodType>)
     .optional()
     .describe('what it can know of the programs that call'),
+  native: told({
+    used: flag.describe('whether many datagrams go and come by one call of the system'),
+    cause: text.describe('why not; empty where they do'),
+  } satisfies Record<keyof NonNullable<AgentStatus['native']>, z.ZodType>).optional(),
   problems,
   exposed: list(
     told({

@@ -30,6 +30,7 @@ function start(entry: string): { store: NetmapStore; pool: WorkerPool } {
       limits: {},
       logLevel: 'silent',
       metrics: true,
+      native: true,
     },
     recorder: new FlowRecorder(),
     traffic: new FlowTraffic(),

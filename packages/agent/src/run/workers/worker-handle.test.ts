@@ -52,6 +52,7 @@ function start(port: number, entry?: URL): WorkerHandle {
     limits: {},
     logLevel: 'silent',
     metrics: false,
+    native: true,
     packets,
   };
   const handle = new WorkerHandle(begin, (message) => news.push(message), entry);

@@ -11,7 +11,7 @@ import { createPacketWays, ThreadSteering } from './packet-steering.ts';
 import { openWorkerPath } from './worker-path.ts';
 
 const STATSD = CONTROL_RANGE.base + 7;
-const NOBODY = { log: pino({ level: 'silent' }), limits: {}, logLevel: 'silent', metrics: false };
+const NOBODY = { log: pino({ level: 'silent' }), limits: {}, logLevel: 'silent', metrics: false, native: true };
 
 const service = (name: string, address: number, port: number): NetmapItem => ({
   type: 'service',

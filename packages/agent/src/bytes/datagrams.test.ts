@@ -1,7 +1,7 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { datagramOutput } from './datagram-output.ts';
+import { datagramOutput } from './datagrams.ts';
 import { datagramHandleOutput } from './inside/datagram-output.ts';
 
 const LIMIT = 1 << 20;

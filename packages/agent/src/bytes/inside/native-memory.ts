@@ -1,0 +1,111 @@
+/**
+ * Where datagrams lie for sendmmsg(2) and recvmmsg(2), laid out as Linux has them on 64 bits, little-endian: mmsghdr, iovec,
+ * sockaddr_in(6), cmsghdr. Made once and never moved; only lengths, and what a message is made of, change from call to call.
+ */
+import type { NativeCalls } from './native-calls.ts';
+
+/** struct mmsghdr, in words of 32 bits. */
+const HEADER = {
+  words: 16,
+  name: 0,
+  nameLength: 2,
+  pieces: 4,
+  pieceCount: 6,
+  control: 8,
+  controlLength: 10,
+  length: 14,
+};
+const HEADER_BYTES = HEADER.words * 4;
+/** struct iovec, in words of 32 bits. */
+const PIECE = { words: 4, length: 2 };
+/** A sockaddr_in6, and some to spare. */
+export const NAME_BYTES = 32;
+const WORD = 2 ** 32;
+
+export class NativeMessages {
+  /** Addresses of the headers. */
+  readonly #addresses: readonly bigint[];
+  /** A sockaddr of NAME_BYTES each. */
+  readonly names: DataView;
+  readonly #nameBytes: Uint8Array;
+  readonly #headers: Uint32Array;
+  readonly #pieces: Uint32Array;
+  readonly #namesAt: number;
+  readonly #piecesAt: number;
+  readonly #memoryAt: number;
+  readonly #memoryBytes: number;
+
+  /** `memory`: where pieces lie. */
+  constructor(calls: NativeCalls, count: number, memory: ArrayBuffer) {
+    const headers = new ArrayBuffer(count * HEADER_BYTES);
+    const pieces = new ArrayBuffer(count * PIECE.words * 4);
+    const names = new ArrayBuffer(count * NAME_BYTES);
+    const first = calls.addressOf(headers);
+    this.#addresses = Array.from({ length: count }, (_, message) => first + BigInt(message * HEADER_BYTES));
+    this.#headers = new Uint32Array(headers);
+    this.#pieces = new Uint32Array(pieces);
+    this.names = new DataView(names);
+    this.#nameBytes = new Uint8Array(names);
+    // Below 2^53, as all that a program has.
+    this.#namesAt = Number(calls.addressOf(names));
+    this.#piecesAt = Number(calls.addressOf(pieces));
+    this.#memoryAt = Number(calls.addressOf(memory));
+    this.#memoryBytes = memory.byteLength;
+  }
+
+  /** Of `count` headers from one on, for a call. Throws RangeError where there are not so many. */
+  at(message: number, count: number): bigint {
+    const address = this.#addresses[message];
+    if (address === undefined || message + count > this.#addresses.length)
+      throw new RangeError('headers that are not there');
+    return address;
+  }
+
+  /** How many bytes of a name are given, or may come: 0 for none. */
+  setName(message: number, bytes: number): void {
+    const at = message * HEADER.words;
+    this.#point(this.#headers, at + HEADER.name, bytes === 0 ? 0 : this.#namesAt + message * NAME_BYTES);
+    this.#headers[at + HEADER.nameLength] = bytes;
+  }
+
+  /** Throws RangeError for one that is too long. */
+  writeName(message: number, sockaddr: Uint8Array): void {
+    if (sockaddr.length > NAME_BYTES) throw new RangeError('a name that is too long');
+    this.#nameBytes.set(sockaddr, message * NAME_BYTES);
+  }
+
+  /** Throws RangeError where that is not within the memory: nothing else is ever shown to the kernel. */
+  setPiece(piece: number, offset: number, length: number): void {
+    if (offset < 0 || length < 0 || offset + length > this.#memoryBytes)
+      throw new RangeError('a piece outside its memory');
+    const at = piece * PIECE.words;
+    this.#point(this.#pieces, at, this.#memoryAt + offset);
+    this.#pieces[at + PIECE.length] = length;
+  }
+
+  /** What a message is made of. Throws RangeError. */
+  setPieces(message: number, first: number, count: number): void {
+    if (first < 0 || (first + count) * PIECE.words > this.#pieces.length)
+      throw new RangeError('pieces that are not there');
+    const at = message * HEADER.words;
+    this.#point(this.#headers, at + HEADER.pieces, this.#piecesAt + first * PIECE.words * 4);
+    this.#headers[at + HEADER.pieceCount] = count;
+  }
+
+  /** `address` 0 for none. */
+  setControl(message: number, address: number, bytes: number): void {
+    const at = message * HEADER.words;
+    this.#point(this.#headers, at + HEADER.control, address);
+    this.#headers[at + HEADER.controlLength] = bytes;
+  }
+
+  /** Bytes that came. */
+  lengthOf(message: number): number {
+    return this.#headers[message * HEADER.words + HEADER.length] ?? 0;
+  }
+
+  #point(words: Uint32Array, at: number, address: number): void {
+    words[at] = address % WORD;
+    words[at + 1] = Math.floor(address / WORD);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Asks at the start of each thread whether many datagrams at once come through as they do one by one, before any of the network's
+ * do. Where they do not, each goes and comes by itself: slower, and not wrong.
+ */
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { messageOf } from '@weft/proto';
+import { datagramOutput, receiveDatagrams } from './datagrams.ts';
+import { Deadline } from './deadline.ts';
+import { nativeCalls, setNative } from './inside/known.ts';
+import { findNative } from './inside/native-calls.ts';
+
+export { nativeCause } from './inside/known.ts';
+export { batched as batchedDatagrams } from './inside/native-calls.ts';
+
+const LONGEST_MS = 5_000;
+const PATTERN = randomBytes(3_000);
+/** Lengths that are cut of one message, with a shorter last, and others that are not. */
+const LENGTHS = [1, 0, 1_200, 1_200, 1_200, 700, 1_400, 1_400, 3_000, 64];
+const DATAGRAMS = LENGTHS.map((length, index) => PATTERN.subarray(index % 2, (index % 2) + Math.min(length, 2_999)));
+const UNSENT_LIMIT = 1 << 16;
+
+let started: Promise<string | undefined> | undefined;
+
+/** Of this thread, once: later calls answer what the first did. As `checkNative`; none where they are not wanted. */
+export function startNative(wanted: boolean): Promise<string | undefined> {
+  if (started === undefined) {
+    setNative(wanted ? findNative() : 'switched off by --no-native');
+    started = checkNative();
+  }
+  return started;
+}
+
+/** Answers what went wrong, and that this thread does without from now on; undefined where all came through, or it has none. */
+export async function checkNative(longestMs: number = LONGEST_MS): Promise<string | undefined> {
+  if (nativeCalls() === undefined) return undefined;
+  const deadline = new Deadline(longestMs);
+  const stop = new AbortController();
+  try {
+    await deadline.race(echoed(stop.signal));
+    return undefined;
+  } catch (error) {
+    // No socket to be had says nothing of how one works.
+    if (!deadline.late && (error as NodeJS.ErrnoException).syscall === 'bind') return undefined;
+    const fault = messageOf(error);
+    setNative(`many datagrams at once do not come through: ${fault}`);
+    return fault;
+  } finally {
+    deadline.close();
+    stop.abort();
+  }
+}
+
+/** All at once to one that sends each on, as it is and in its order, to two: by its address, and where a socket is connected. */
+async function echoed(signal: AbortSignal): Promise<void> {
+  const [source, relay, connected, far] = await Promise.all([open(signal), open(signal), open(signal), open(signal)]);
+  connected.connect(far.address().port, '127.0.0.1');
+  await once(connected, 'connect', { signal });
+  const fault = Promise.withResolvers<never>();
+  const dropped = (cause: Error | undefined) => fault.reject(new Error('a datagram was not sent', { cause }));
+  const [byAddress, byConnection] = [relay, connected].map((socket) => datagramOutput(socket, UNSENT_LIMIT, dropped));
+  receiveDatagrams(relay, 'keeps nothing', (datagram, from) => {
+    if (from.port !== source.address().port || from.address !== '127.0.0.1') dropped(new Error('from elsewhere'));
+    byAddress?.send(datagram, far.address().port, '127.0.0.1');
+    byConnection?.sendConnected(datagram);
+  });
+  const arrived = [relay, connected].map((socket) => ({ port: socket.address().port, count: 0 }));
+  const all = Promise.withResolvers<void>();
+  receiveDatagrams(far, 'keeps', (datagram, from) => {
+    const way = arrived.find(({ port }) => port === from.port);
+    const expected = DATAGRAMS[way?.count ?? DATAGRAMS.length];
+    if (way === undefined || expected?.equals(datagram) !== true) fault.reject(new Error('other datagrams came'));
+    else way.count += 1;
+    if (arrived.every(({ count }) => count === DATAGRAMS.length)) all.resolve();
+  });
+  for (const datagram of DATAGRAMS) source.send(datagram, relay.address().port, '127.0.0.1');
+  await Promise.race([all.promise, fault.promise]);
+}
+
+async function open(signal: AbortSignal): Promise<dgram.Socket> {
+  const socket = dgram.createSocket({ type: 'udp4', lookup: (address, _options, found) => found(null, address, 4) });
+  signal.addEventListener('abort', () => socket.close(), { once: true });
+  const listening = once(socket, 'listening', { signal });
+  socket.bind(0, '127.0.0.1');
+  await listening;
+  socket.on('error', () => {});
+  return socket;
+}
