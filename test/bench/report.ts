@@ -3,6 +3,7 @@ import type { LimitFigures } from './limits/measure.ts';
 import { figure, NONE, table, times } from './markdown.ts';
 import { comparedTables, coreTable, settingsTable } from './overview.ts';
 import type { LeftOut, PeerFigures, TargetFigures, WorkFigures } from './result.ts';
+import { sizingTable } from './sizing.ts';
 import type { SurveyFigures } from './surveys/survey.ts';
 
 export interface Report {
@@ -96,6 +97,7 @@ export function renderReport(report: Report): string {
     ...comparedTables(works, (peer) => titled(peer, versions)),
     ...coreTable(works),
     ...settingsTable(works),
+    ...sizingTable(works),
     ...targetTable(targets),
     ...limitTable(limits),
     ...surveys.flatMap(surveyTable),
