@@ -6,6 +6,8 @@ const MIB = 1024 * 1024;
 /** A thread whose memory and load the test sets, with a look a second. */
 class FakeHouse {
   readonly collections: number[] = [];
+  /** Of each, whether code went. */
+  readonly codes: boolean[] = [];
   readonly #housekeeping: Housekeeping;
   #now = 0;
   load = 0;
@@ -19,8 +21,9 @@ class FakeHouse {
       now: () => this.#now,
       busy: () => this.load,
       held: () => this.heldMib * MIB,
-      collect: () => {
+      collect: (code) => {
         this.collections.push(this.#now);
+        this.codes.push(code);
         this.#now += this.pauseMs;
         this.heldMib = this.liveMib;
       },
@@ -60,7 +63,8 @@ describe('housekeeping', () => {
     expect(house.collections).toHaveLength(1);
     house.load = 0;
     house.pass(3);
-    expect(house.collections).toHaveLength(2);
+    // The code of the start goes, and what has run under load stays.
+    expect(house.codes).toEqual([true, false]);
   });
 
   test('a busy second between quiet ones begins the wait anew', () => {

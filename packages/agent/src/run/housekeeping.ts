@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { fullCollector } from '../bytes/inside/collector.ts';
+import { memoryReturner } from '../bytes/inside/memory-returner.ts';
 
 /** What is looked at, and what is done. Times in milliseconds. */
 export interface House {
@@ -15,8 +16,8 @@ export interface House {
   busy(): number;
   /** Bytes that this thread's heap holds, garbage and free pages too. */
   held(): number;
-  /** Collects everything, and returns free pages to the system. */
-  collect(): void;
+  /** Collects everything, and returns free pages to the system; with `code`, what was compiled too. */
+  collect(code: boolean): void;
 }
 
 const LOOK_MS = 1_000;
@@ -53,7 +54,8 @@ export class Housekeeping {
     const house = this.#house;
     const began = house.now();
     if (began < this.#restUntil || house.held() - this.#kept < WORTH_BYTES) return;
-    house.collect();
+    // What the start ran does not run again.
+    house.collect(this.#kept === 0);
     // Measured after it: what does not go away is no reason to try again.
     this.#kept = house.held();
     const ended = house.now();
@@ -66,7 +68,8 @@ export class Housekeeping {
 /** Keeps this thread's memory small until the signal is aborted. */
 export function keepHouse(signal: AbortSignal): void {
   // Where V8 cannot be asked to collect, it does so when it likes.
-  const collect = fullCollector() ?? (() => {});
+  const collectAll = fullCollector();
+  const giveBack = memoryReturner();
   let utilization = performance.eventLoopUtilization();
   const housekeeping = new Housekeeping({
     now: () => performance.now(),
@@ -79,7 +82,10 @@ export function keepHouse(signal: AbortSignal): void {
       const { total_heap_size: heap, external_memory: outside } = getHeapStatistics();
       return heap + outside;
     },
-    collect,
+    collect: (code) => {
+      collectAll?.(code);
+      giveBack?.();
+    },
   });
   const timer = setInterval(() => housekeeping.look(), LOOK_MS).unref();
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });

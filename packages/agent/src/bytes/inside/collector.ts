@@ -9,10 +9,19 @@ export function youngCollector(): (() => void) | undefined {
 
 /**
  * Collects everything in this thread's heap and gives free pages back to the system: V8 collects twice, so it takes some
- * 60 to 120 ms. Where V8 knows no flavours it collects once, and keeps the pages.
+ * 60 to 120 ms. Where V8 knows no flavours it collects once, and keeps the pages. With `code`, what V8 compiled goes too, but for what is
+ * running: it compiles again what is called again. By itself it does so after six collections, which an idle agent does not come to.
  */
-export function fullCollector(): (() => void) | undefined {
-  return collector && (() => collector({ type: 'major', execution: 'sync', flavor: 'last-resort' }));
+export function fullCollector(): ((code: boolean) => void) | undefined {
+  if (collector === undefined) return undefined;
+  return (code) => {
+    if (code) setFlagsFromString('--stress-flush-code');
+    try {
+      collector({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    } finally {
+      if (code) setFlagsFromString('--no-stress-flush-code');
+    }
+  };
 }
 
 function findCollector(): ((options: Readonly<Record<string, string>>) => void) | undefined {
