@@ -42,6 +42,8 @@ export function fetchPinnedCertificate(
       port: target.port,
       // Who answers is known by the pin, compared below before a byte is sent.
       rejectUnauthorized: false,
+      // No authority is asked, and reading all that Node knows takes 25 ms and a MiB.
+      ca: [],
       ALPNProtocols: ['h2'],
       ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
     });

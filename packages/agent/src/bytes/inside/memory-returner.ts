@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { isInsideKnown } from './known.ts';
+import { nodeFfi } from './node-ffi.ts';
 
-/** What is used of node:ffi, which is experimental. */
 interface Ffi {
   dlopen(path: null, definitions: object): { readonly functions: Functions };
 }
@@ -28,16 +28,25 @@ const MADV_DONTNEED = 4;
 export function memoryReturner(): (() => void) | undefined {
   if (process.platform !== 'linux' || endianness() !== 'LE' || !isInsideKnown()) return undefined;
   try {
-    const ffi = quietly(() => process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined);
-    if (ffi === undefined) return undefined;
-    const { malloc_trim: trim, madvise } = ffi.dlopen(null, DEFINITIONS).functions;
+    // Held, lest it be closed.
+    const library = nodeFfi<Ffi>()?.dlopen(null, DEFINITIONS);
+    if (library === undefined) return undefined;
     return () => {
+      const { malloc_trim: trim, madvise } = library.functions;
       trim(0n);
-      for (const { address, length } of readOnlyFiles(readFileSync('/proc/self/smaps', 'latin1')))
-        madvise(address, length, MADV_DONTNEED);
+      for (const { address, length } of readOnlyFiles(ownMappings())) madvise(address, length, MADV_DONTNEED);
     };
   } catch {
     return undefined;
+  }
+}
+
+/** Empty where it cannot be read, as where no file is left. */
+function ownMappings(): string {
+  try {
+    return readFileSync('/proc/self/smaps', 'latin1');
+  } catch {
+    return '';
   }
 }
 
@@ -63,17 +72,4 @@ export function readOnlyFiles(smaps: string): readonly Mapping[] {
     const address = BigInt(`0x${from}`);
     return [{ address, length: BigInt(`0x${to}`) - address }];
   });
-}
-
-/** The warning that the module is experimental says nothing to who runs an agent; others pass. */
-function quietly<T>(load: () => T): T {
-  const { emitWarning } = process;
-  process.emitWarning = ((...args: Parameters<typeof emitWarning>) => {
-    if ((args as readonly unknown[])[1] !== 'ExperimentalWarning') emitWarning.apply(process, args);
-  }) as typeof emitWarning;
-  try {
-    return load();
-  } finally {
-    process.emitWarning = emitWarning;
-  }
 }

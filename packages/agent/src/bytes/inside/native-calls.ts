@@ -1,6 +1,7 @@
 /** System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once. A thread's own. */
 import { endianness } from 'node:os';
 import { messageOf } from '@weft/proto';
+import { nodeFfi } from './node-ffi.ts';
 
 /** Kept to the thread's end, so that what the kernel is told stays where it is. */
 export interface NativeCalls {
@@ -47,7 +48,7 @@ export function findNative(): NativeCalls | string {
   const known = process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64');
   if (!known || endianness() !== 'LE') return `not known on ${process.platform} for ${process.arch}`;
   try {
-    const ffi = quietly(() => process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined);
+    const ffi = nodeFfi<Ffi>();
     if (ffi === undefined) return `Node ${process.versions.node} has no node:ffi, or runs with --no-experimental-ffi`;
     return callsOf(ffi);
   } catch (error) {
@@ -79,17 +80,4 @@ function callsOf(ffi: Ffi): NativeCalls | string {
   };
   const known = calls.receiveMany(-1, 0n, 0) === -EBADF && calls.sendMany(-1, 0n, 0) === -EBADF;
   return known ? calls : 'calls by node:ffi fail otherwise than is known';
-}
-
-/** The warning that the module is experimental says nothing to who runs an agent; others pass. */
-function quietly<T>(load: () => T): T {
-  const { emitWarning } = process;
-  process.emitWarning = ((...args: Parameters<typeof emitWarning>) => {
-    if ((args as readonly unknown[])[1] !== 'ExperimentalWarning') emitWarning.apply(process, args);
-  }) as typeof emitWarning;
-  try {
-    return load();
-  } finally {
-    process.emitWarning = emitWarning;
-  }
 }
