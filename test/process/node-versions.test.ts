@@ -138,6 +138,7 @@ describe.each(NODES)('Node %s', (version, part, node) => {
     let control: Control;
     let vip: string;
     let local: Agent;
+    let singly: Agent;
 
     beforeAll(async () => {
       lab = cleanup.use(createLocalLab());
@@ -173,10 +174,9 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         web: { targets: { [ports.web]: `127.0.0.1:${portOf(servers.web)}` } },
       };
       local = await joins('echo', { services });
-      const agents = [
-        local,
-        await joins('caller', { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } }),
-      ];
+      const calls = { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } };
+      singly = await joins('caller', calls, ['--no-native']);
+      const agents = [local, singly];
       for (const { process } of [control, ...agents]) {
         expect(readlinkSync(`/proc/${process.pid}/exe`)).toBe(realpathSync(node));
       }
@@ -206,7 +206,11 @@ describe.each(NODES)('Node %s', (version, part, node) => {
 
     /** Where the last agent serves names. */
     let names = 0;
-    async function joins(host: string, file: { services: object; gateway?: object }): Promise<Agent> {
+    async function joins(
+      host: string,
+      file: { services: object; gateway?: object },
+      args: readonly string[] = [],
+    ): Promise<Agent> {
       const scope = ['--host', host, '--services', Object.keys(file.services).join(','), '--gateway'];
       const token = await control.ok('token', 'create', '--network', 'prod', ...scope);
       names = await freePort();
@@ -215,6 +219,7 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         token,
         config: JSON.stringify(file),
         shared,
+        args,
       });
     }
 
@@ -269,8 +274,10 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         return heard.size === 2;
       });
       socket.close();
-      const { native } = await local.status<{ readonly native: { readonly used: boolean; readonly cause: string } }>();
-      expect(native).toEqual({ used: major >= 26, cause: major >= 26 ? '' : expect.stringContaining('no node:ffi') });
+      const howOf = async (agent: Agent) => (await agent.status<{ readonly native: unknown }>()).native;
+      const how = { used: major >= 26, cause: major >= 26 ? '' : expect.stringContaining('no node:ffi') };
+      expect(await howOf(local)).toEqual(how);
+      expect(await howOf(singly)).toEqual({ used: false, cause: 'switched off by --no-native' });
     });
   });
 });
