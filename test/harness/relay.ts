@@ -80,6 +80,15 @@ export class Relay {
     this.#stalled = false;
   }
 
+  /** Keeps back what the dialled side says, until `release`: it waits with its kernel. */
+  hold(): void {
+    for (const [, far] of this.#pairs) far.pause();
+  }
+
+  release(): void {
+    for (const [, far] of this.#pairs) far.resume();
+  }
+
   /** Resets every connection, wherever in a record it is. */
   cut(): void {
     for (const [near, far] of this.#pairs) {

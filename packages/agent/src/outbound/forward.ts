@@ -1,6 +1,7 @@
 /**
  * Brings a permitted flow to an instance: one after the other until one takes it, within a total time that a caller can
- * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
+ * bear. What the program says meanwhile is kept, so that nothing is lost on an instance that did not take it, and goes along only to the
+ * last that is left to try: no other may do the same work again.
  */
 import { defined, type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
@@ -13,7 +14,7 @@ import { FlowCutError, UnreachableError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
-import type { FlowTarget, Opened, PeerRefusal, SourceClaim } from '../words/opening.ts';
+import type { EarlyData, FlowTarget, Opened, PeerRefusal, SourceClaim } from '../words/opening.ts';
 import type { Call } from './call.ts';
 import type { Candidate, Chooser } from './choose.ts';
 import type { Speaker } from './speakers.ts';
@@ -108,6 +109,8 @@ export interface OutboundFlow {
 export interface Forwarded<C> {
   readonly conduit: C;
   readonly remote: boolean;
+  /** Bytes of the early data that got there. */
+  readonly early: number;
 }
 
 /** Of several tries in vain, the one that the record tells. */
@@ -120,7 +123,12 @@ interface Told {
 
 const GAVE_UP = 'the caller gave up';
 
-type Attempt<C> = (candidate: Candidate, target: FlowTarget, deadline: Deadline) => Promise<Opened<C, PeerRefusal>>;
+type Attempt<C> = (
+  candidate: Candidate,
+  target: FlowTarget,
+  deadline: Deadline,
+  last: boolean,
+) => Promise<Opened<C, PeerRefusal>>;
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
@@ -133,16 +141,18 @@ export class Forwarder {
 
   /**
    * Undefined when no instance took the flow, it was cut, or the caller gave up; then it has ended and is recorded, here or
-   * by the destination that denied it. `caller`: how long who asks for it waits.
+   * by the destination that denied it. `caller`: how long who asks for it waits; `data`: what the caller says meanwhile.
    */
-  stream(out: OutboundFlow, caller?: Deadline): Promise<Forwarded<Conduit> | undefined> {
+  stream(out: OutboundFlow, caller?: Deadline, data?: EarlyData): Promise<Forwarded<Conduit> | undefined> {
     const { tunnels, dialer } = this.#options;
     return this.#forward<Conduit>(
       out,
       caller,
       (conduit) => conduit.reset(),
-      ({ local }, target, deadline) =>
-        local ? dialer.stream(out.permit, out.caller, deadline) : tunnels.openStream(out.permit, target, deadline),
+      ({ local }, target, deadline, last) =>
+        local
+          ? dialer.stream(out.permit, out.caller, deadline)
+          : tunnels.openStream(out.permit, target, deadline, last ? data : undefined),
     );
   }
 
@@ -218,7 +228,7 @@ export class Forwarder {
       const left = candidates.length - index;
       const share = left === 1 ? deadline : deadline.part(Math.max(remaining / left, Math.min(remaining, 1_000)));
       const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', instance, host);
-      const result = await attempt(open(candidate, target, share));
+      const result = await attempt(open(candidate, target, share, left === 1));
       if (share !== deadline) share.close();
       step?.end(result);
       if (!flow.live) {
@@ -242,7 +252,7 @@ export class Forwarder {
         if (!local && loss?.witness !== 'here') flow.handOver();
         if (loss === undefined) {
           flow.opened();
-          return { conduit: result.conduit, remote: !local };
+          return { conduit: result.conduit, remote: !local, early: result.early ?? 0 };
         }
         dropCut(local, () => drop(result.conduit));
         flow.end('cut', loss.reason);
@@ -292,7 +302,7 @@ function dropCut(local: boolean, drop: () => void): void {
 /** A failed try, in the words of a refusal. `unreachable` is never a peer's answer, only the lack of one. */
 type Failure = Omit<PeerRefusal, 'code'> & { readonly code: PeerRefusal['code'] | 'unreachable' };
 type Attempted<C> =
-  | { readonly opened: true; readonly conduit: C }
+  | { readonly opened: true; readonly conduit: C; readonly early?: number }
   | { readonly opened: false; readonly refusal: Failure };
 
 async function attempt<C>(opening: Promise<Opened<C, PeerRefusal>>): Promise<Attempted<C>> {

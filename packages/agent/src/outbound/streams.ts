@@ -7,7 +7,8 @@ import { listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
-import type { Conduit } from '../words/conduit.ts';
+import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import { type EarlyData, MAXIMUM_EARLY } from '../words/opening.ts';
 import type { Call } from './call.ts';
 import type { Admitter, Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
@@ -68,12 +69,141 @@ export async function carryStream(
     return;
   }
   const { flow } = admitted.out;
-  const forwarded = await endingWith(flow, forwarder.stream(admitted.out));
+  const heard = new HeardClient(client);
+  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, undefined, heard));
   if (forwarded === undefined) {
     client.reset();
     return;
   }
-  const { conduit, remote } = forwarded;
+  const { conduit, remote, early } = forwarded;
+  flow.bytesSent += early;
   const upstream = new FlowConduit(conduit, flow, { remote, cut: () => client.reset() });
-  splice(client, upstream, (result) => flow.end(...endingOf(result)));
+  splice(heard.from(early), upstream, (result) => flow.end(...endingOf(result)));
+}
+
+/**
+ * A caller that is heard, once somebody asks, before its flow is open; then its conduit. Not more is kept than goes with an opening,
+ * and what one read brings beyond that.
+ */
+class HeardClient implements Conduit, EarlyData {
+  readonly #client: Conduit;
+  #take: ((piece: Buffer) => void) | undefined;
+  /** Heard, and not handed to the flow. */
+  readonly #heard: Buffer[] = [];
+  #bytes = 0;
+  #listening: boolean = false;
+  #user: ConduitEvents | undefined;
+  #paused: boolean = true;
+  #ended: boolean = false;
+  #closed: Parameters<ConduitEvents['closed']> | undefined;
+
+  constructor(client: Conduit) {
+    this.#client = client;
+  }
+
+  follow(take: (piece: Buffer) => void): void {
+    this.#take = take;
+    for (const piece of this.#heard) this.#tell(piece);
+    if (!this.#listening) this.#listen();
+    else if (this.#bytes < MAXIMUM_EARLY) this.#client.resume();
+  }
+
+  leave(): void {
+    this.#take = undefined;
+    this.#client.pause();
+  }
+
+  /** The caller without its first bytes, which have gone: itself, where nobody listened. */
+  from(gone: number): Conduit {
+    if (!this.#listening) return this.#client;
+    for (let left = gone; left > 0; ) {
+      const piece = this.#heard.shift();
+      if (piece === undefined) throw new RangeError('more has gone than was heard');
+      if (piece.length > left) this.#heard.unshift(piece.subarray(left));
+      left -= piece.length;
+    }
+    return this;
+  }
+
+  attach(user: ConduitEvents): void {
+    this.#user = user;
+    this.#paused = false;
+    // Not before its user has done with attaching it to the flow.
+    queueMicrotask(() => this.#deliver());
+  }
+
+  write(piece: Buffer, owned: boolean): boolean {
+    return this.#client.write(piece, owned);
+  }
+
+  end(): void {
+    this.#client.end();
+  }
+
+  reset(): void {
+    this.#client.reset();
+  }
+
+  resetWhenWritten(): void {
+    this.#client.resetWhenWritten();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#client.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#deliver();
+  }
+
+  #listen(): void {
+    this.#listening = true;
+    this.#client.attach({
+      data: (piece, owned) => {
+        if (this.#user !== undefined && this.#heard.length === 0) this.#user.data(piece, owned);
+        else this.#hear(owned ? piece : Buffer.from(piece));
+      },
+      end: () => {
+        this.#ended = true;
+        this.#deliver();
+      },
+      drain: () => this.#user?.drain(),
+      closed: (...how) => {
+        this.#closed = how;
+        this.#deliver();
+      },
+    });
+  }
+
+  #hear(piece: Buffer): void {
+    this.#heard.push(piece);
+    this.#bytes += piece.length;
+    this.#tell(piece);
+    if (this.#bytes >= MAXIMUM_EARLY) this.#client.pause();
+  }
+
+  /** Whoever follows may leave at each piece. */
+  #tell(piece: Buffer): void {
+    this.#take?.(piece);
+  }
+
+  /** What its user has not been told, in order. */
+  #deliver(): void {
+    const user = this.#user;
+    if (user === undefined) return;
+    while (!this.#paused && this.#closed === undefined) {
+      const piece = this.#heard.shift();
+      if (piece === undefined) break;
+      user.data(piece, true);
+    }
+    if (this.#closed !== undefined) {
+      this.#user = undefined;
+      user.closed(...this.#closed);
+    } else if (!this.#paused && this.#ended) {
+      this.#ended = false;
+      user.end();
+    } else if (!this.#paused) this.#client.resume();
+  }
 }

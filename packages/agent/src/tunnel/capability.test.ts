@@ -1,5 +1,5 @@
 /** Two versions of the agent at the ends of one tunnel. */
-import { CAPABILITY, SEALS_SMALL_APART, UNSAID_CAPABILITY } from '@weft/proto';
+import { CAPABILITY, SEALS_SMALL_APART, TAKES_EARLY_DATA, UNSAID_CAPABILITY } from '@weft/proto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
@@ -80,6 +80,25 @@ it('a peer that came before users were told is told none', async () => {
   const asked = bob.tunnels.openStream(permit, { ...target, source }, new Deadline(5_000)).catch(() => undefined);
   await until(() => peer.heard.includes('open 2'));
   expect(peer.asked).toEqual([{ type: 'service', name: 'web' }]);
+  peer.socket.destroy();
+  await asked;
+});
+
+it.each([
+  [TAKES_EARLY_DATA - 1, false],
+  [TAKES_EARLY_DATA, true],
+])('a peer of capability %i is sent what a caller says before an answer: %s', async (capability, sent) => {
+  const bob = await network.agent('bob');
+  const peer = await RawPeer.dial(alice, bob, capability);
+  peer.send(ping);
+  await until(() => bob.tunnels.counters.open === 1);
+  const [permit, target] = forged('alice', openRequest('tcp'));
+  const data = { follow: (take: (piece: Buffer) => void) => take(Buffer.from('first words')), leave: () => undefined };
+  const asked = bob.tunnels.openStream(permit, target, new Deadline(5_000), data).catch(() => undefined);
+  // What came before its answer has come.
+  peer.send(ping);
+  await until(() => peer.heard.includes('open 2') && peer.heard.filter((frame) => frame === 'pong').length === 2);
+  expect(peer.data.get(2)).toBe(sent ? 'first words'.length : undefined);
   peer.socket.destroy();
   await asked;
 });

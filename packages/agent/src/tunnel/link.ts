@@ -9,7 +9,7 @@ import { HandshakeError } from '../protocol/noise/errors.ts';
 import { RecordError } from '../protocol/record/errors.ts';
 import { MAXIMUM_PLAINTEXT } from '../protocol/record/format.ts';
 import { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
-import type { OpenRequest } from '../words/opening.ts';
+import type { EarlyData, OpenRequest } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { DatagramPath } from './datagram-path.ts';
@@ -192,8 +192,8 @@ export class Link implements RecordOutput, MuxEvents {
     return (await this.#path?.passes(waitMs)) ?? false;
   }
 
-  request(request: OpenRequest, events: OpeningEvents): () => void {
-    return this.mux.request(request, events);
+  request(request: OpenRequest, events: OpeningEvents, data?: EarlyData): () => void {
+    return this.mux.request(request, events, data);
   }
 
   conduitOf(flow: DatagramFlow): TunnelDatagrams {
@@ -273,7 +273,8 @@ export class Link implements RecordOutput, MuxEvents {
     if (this.#flushing) return;
     this.#flushing = true;
     // Alone, a message waits for nothing; in a crowd, for those of one more turn. A seal and a write cost more than it gains.
-    if (this.mux.scheduler.crowded) setImmediate(setImmediate, this.#flushNow);
+    const { crowded, expecting } = this.mux.scheduler;
+    if (crowded || expecting) setImmediate(setImmediate, this.#flushNow);
     else setImmediate(this.#flushNow);
   }
 

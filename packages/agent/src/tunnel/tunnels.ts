@@ -5,7 +5,7 @@ import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import type { FlowTarget, Opened, OpenRequest, PeerRefusal } from '../words/opening.ts';
+import type { EarlyData, FlowTarget, Opened, OpenRequest, PeerRefusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import { afterCut } from './after-cut.ts';
@@ -20,7 +20,7 @@ import type { PathNow, Tunnels, UnreachedPeer } from './types.ts';
 const PACKET_ANSWER = 1_000;
 
 type Answer =
-  | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link }
+  | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link; readonly early: number }
   | { readonly opened: false; readonly refusal: PeerRefusal };
 
 export class AgentTunnels implements Tunnels, LinkOwner {
@@ -58,11 +58,16 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return this.#context.counters;
   }
 
-  async openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit, PeerRefusal>> {
-    const answer = await this.#open(target.agentId, requestOf(permit, target), deadline);
+  async openStream(
+    permit: Permit,
+    target: FlowTarget,
+    deadline: Deadline,
+    data?: EarlyData,
+  ): Promise<Opened<Conduit, PeerRefusal>> {
+    const answer = await this.#open(target.agentId, requestOf(permit, target), deadline, data);
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof MuxStream)) throw new TypeError('openStream is for TCP');
-    return { opened: true, conduit: answer.entry };
+    return { opened: true, conduit: answer.entry, early: answer.early };
   }
 
   async openDatagrams(
@@ -190,16 +195,17 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     this.#context.limitedLog.warn('tunnel-rejected', 'too-many-tunnels', { peer: host });
   }
 
-  async #open(agentId: string, request: OpenRequest, deadline: Deadline): Promise<Answer> {
+  async #open(agentId: string, request: OpenRequest, deadline: Deadline, data?: EarlyData): Promise<Answer> {
     const tunnels = this.#peer(agentId);
     for (let attempt = 1; ; attempt++) {
       const link = await tunnels.acquire(deadline);
       const lacking = this.#lacking(link, request);
       if (lacking !== undefined) return { opened: false, refusal: lacking };
       try {
-        return await this.#ask(link, this.#tellable(link, request), deadline);
+        const taken = link.capability >= this.#context.settings.askedSince.early ? data : undefined;
+        return await this.#ask(link, this.#tellable(link, request), deadline, taken);
       } catch (error) {
-        // A tunnel to a peer that was restarted ends at the first byte put into it; no data was sent yet, so once more.
+        // A tunnel to a peer that was restarted ends at the first byte put into it; where no data went with it, once more.
         const lost = error instanceof TunnelEndedError || (error instanceof OpenError && error.code === 'closed');
         if (error instanceof OpenError && error.code === 'too-many-streams') {
           return { opened: false, refusal: { code: 'overloaded', rule: '', revision: 0, detail: error.message } };
@@ -228,7 +234,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return { ...request, source: source.type === 'host' ? { type: 'host' } : { type: 'service', name: source.name } };
   }
 
-  #ask(link: Link, request: OpenRequest, deadline: Deadline): Promise<Answer> {
+  #ask(link: Link, request: OpenRequest, deadline: Deadline, data: EarlyData | undefined): Promise<Answer> {
     return new Promise((resolve, reject) => {
       deadline.throwIfOver();
       let late: MuxStream | DatagramFlow | undefined;
@@ -245,21 +251,27 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       const settle = (): void => deadline.off(onEnd);
       // Before it is asked, for it may be refused at once.
       deadline.onEnd(onEnd);
-      const giveUp = link.request(request, {
-        opened: (entry) => {
+      const events = {
+        opened: (entry: MuxStream | DatagramFlow, early: number) => {
           late = entry;
           settle();
-          resolve({ opened: true, entry, link });
+          resolve({ opened: true, entry, link, early });
         },
-        refused: (refusal) => {
+        refused: (refusal: PeerRefusal) => {
           settle();
           resolve({ opened: false, refusal });
         },
-        failed: (cause) => {
+        failed: (cause: Error, early: number) => {
           settle();
-          reject(cause);
+          if (early === 0) reject(cause);
+          else {
+            // The program may have it: asked once more, it might do twice what its caller asked once.
+            const detail = `the tunnel to ${link.peer.host} ended before an answer, behind what the caller had said`;
+            reject(new UnreachableError('tunnel-lost', detail, { cause }));
+          }
         },
-      });
+      };
+      const giveUp = link.request(request, events, data);
     });
   }
 

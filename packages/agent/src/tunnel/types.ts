@@ -2,7 +2,7 @@
 import type { Permit } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import type { FlowTarget, Opened, OpenRequest, PeerRefusal, Refusal } from '../words/opening.ts';
+import type { EarlyData, FlowTarget, Opened, OpenRequest, PeerRefusal, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 
 /** A flow that a peer asks to open here: a stream for TCP, datagrams for UDP. Exactly one of accept and refuse is called, soon. */
@@ -25,8 +25,16 @@ export interface InboundHandler {
 
 /** All tunnels of this agent. */
 export interface Tunnels {
-  /** Opens a TCP flow at a peer, for nothing but a permit. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
-  openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit, PeerRefusal>>;
+  /**
+   * Opens a TCP flow at a peer, for nothing but a permit. What the caller has said goes along as `data`, where the peer takes it; then
+   * no answer may mean that the program has it. Throws UnreachableError when no tunnel can be made, or the deadline's reason.
+   */
+  openStream(
+    permit: Permit,
+    target: FlowTarget,
+    deadline: Deadline,
+    data?: EarlyData,
+  ): Promise<Opened<Conduit, PeerRefusal>>;
   /** Opens a UDP flow at a peer. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
   openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit, PeerRefusal>>;
   /**

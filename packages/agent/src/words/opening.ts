@@ -1,6 +1,6 @@
 /** What one agent asks of another to open a flow, and how it is answered. docs/WIRE.md, section "Streams". */
 
-import { SELECTS_USERS } from '@weft/proto';
+import { SELECTS_USERS, TAKES_EARLY_DATA } from '@weft/proto';
 
 /** Who the opener says is calling. The destination believes it only as far as the peer's key allows. */
 export type SourceClaim =
@@ -22,6 +22,17 @@ export interface OpenRequest {
   readonly ordinal: number;
   readonly port: number;
   readonly source: SourceClaim;
+}
+
+/** Bytes of a caller's that may go with the opening of its flow: a request of most protocols, and small beside every window. */
+export const MAXIMUM_EARLY = 4_096;
+
+/** What a caller says before its opening has an answer. */
+export interface EarlyData {
+  /** Gives `take` each piece from the first on, at once what is there. The pieces stay as they are. */
+  follow(take: (piece: Buffer) => void): void;
+  /** Gives no more of them. */
+  leave(): void;
 }
 
 /** Where a permitted flow is to go and who opens it: what an OpenRequest says beside its Permit. */
@@ -47,7 +58,8 @@ export interface PeerRefusal extends Omit<Refusal, 'code'> {
 }
 
 export type Opened<C, R extends PeerRefusal = Refusal> =
-  | { readonly opened: true; readonly conduit: C }
+  /** `early`: bytes of the early data that the destination has. */
+  | { readonly opened: true; readonly conduit: C; readonly early?: number }
   | { readonly opened: false; readonly refusal: R };
 
 /** The capability that brought each way of asking for a flow. */
@@ -56,10 +68,13 @@ export interface AskedSince {
   readonly sources: Readonly<Record<SourceClaim['type'], number>>;
   /** Whoever has less is not told the user. */
   readonly users: number;
+  /** Whoever has less gets no early data. */
+  readonly early: number;
 }
 
 export const ASKED_SINCE: AskedSince = {
   protocols: { tcp: 1, udp: 1 },
   sources: { service: 1, host: 1, internet: 1 },
   users: SELECTS_USERS,
+  early: TAKES_EARLY_DATA,
 };

@@ -36,6 +36,10 @@ export const CAPABILITIES: readonly Capability[] = [
       "an agent tries places of a peer's host that are exposed, at the wish of that host's owner, when control asks",
   },
   { since: '2026-11-29', brought: 'ports that programs in sandboxes open are published (`ports: auto`)' },
+  {
+    since: '2026-11-29',
+    brought: 'an agent takes what a caller has said with the opening of its flow, before its answer',
+  },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -58,6 +62,9 @@ export const TRIES_PLACES = 9;
 
 /** From which on an agent publishes, and calls, what programs in sandboxes open; control of less would pass `auto` over in silence. */
 export const PUBLISHES_OPENED = 10;
+
+/** From which on an agent takes early data: the caller's first bytes with the opening of its flow. */
+export const TAKES_EARLY_DATA = 11;
 
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;

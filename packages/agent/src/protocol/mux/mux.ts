@@ -3,7 +3,8 @@
  * opened records and the time, and seals what it puts out. Every MuxError it throws out of `receive` is fatal.
  */
 
-import type { OpenRequest, Refusal } from '../../words/opening.ts';
+import { type EarlyData, MAXIMUM_EARLY, type OpenRequest, type Refusal } from '../../words/opening.ts';
+import type { ByteQueue } from './byte-queue.ts';
 import { DatagramFlow } from './datagram-flow.ts';
 import { MuxError, OpenError } from './errors.ts';
 import { decodeRecord } from './frames.ts';
@@ -105,8 +106,11 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
 
   // --- the driver's side ---
 
-  /** Asks the peer for a flow. Returns what gives up on it; afterwards no event comes. Throws OpenError. */
-  request(request: OpenRequest, events: OpeningEvents): () => void {
+  /**
+   * Asks the peer for a flow. Returns what gives up on it; afterwards no event comes. `data`: what its caller says meanwhile, for
+   * a peer that takes it. Throws OpenError.
+   */
+  request(request: OpenRequest, events: OpeningEvents, data?: EarlyData): () => void {
     if (this.#failure !== undefined) throw new OpenError('closed', 'the tunnel is closed', { cause: this.#failure });
     if (!this.takesStreams) throw new OpenError('too-many-streams', 'the tunnel takes no more streams');
     const window = request.protocol === 'tcp' ? this.#budget.takeInitial() : 0;
@@ -119,8 +123,11 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     }
     const id = this.#nextId;
     this.#nextId += 2;
-    this.#openings.set(id, { request, events, window });
+    const opening: Opening = { request, events, window, data, early: 0 };
+    this.#openings.set(id, opening);
+    if (data !== undefined) this.scheduler.expecting = true;
     this.scheduler.control(FRAME.open, id, payload);
+    data?.follow((piece) => this.#sendEarly(id, opening, piece));
     return () => {
       if (this.#takeOpening(id) === undefined) return;
       this.#budget.release(window);
@@ -159,8 +166,9 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     this.scheduler.close();
     for (const offer of this.#offers.values()) offer.abandon();
     this.#offers.clear();
-    for (const [id, opening] of [...this.#openings]) {
-      if (this.#openings.delete(id)) opening.events.failed(cause);
+    for (const id of [...this.#openings.keys()]) {
+      const opening = this.#takeOpening(id);
+      opening?.events.failed(cause, opening.early);
     }
     for (const entry of [...this.#entries.values()]) entry.fail(cause);
   }
@@ -187,7 +195,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
 
   admit(offer: Offer, credit: number): { entry: MuxStream | DatagramFlow; window: number } {
     this.dismiss(offer);
-    const { entry, window } = this.#enter(offer.id, offer.request, credit);
+    const { entry, window } = this.#enter(offer.id, offer.request, credit, { early: offer.takeEarly() });
     if (offer.gone || this.stopped) entry.fail(this.#failure ?? new OpenError('closed', 'the peer gave up'));
     return { entry, window };
   }
@@ -229,8 +237,9 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     }
     const credit = payload.readUInt32BE(0);
     if (credit > MAXIMUM_CREDIT) throw new MuxError('window-overflow', 'more credit than a window can hold');
-    const { entry } = this.#enter(id, opening.request, credit, opening.window);
-    opening.events.opened(entry);
+    if (credit < opening.early) throw new MuxError('window-overrun', 'a window smaller than what it was opened with');
+    const { entry } = this.#enter(id, opening.request, credit - opening.early, { promised: opening.window });
+    opening.events.opened(entry, opening.early);
   }
 
   refused(id: number, payload: Buffer): void {
@@ -246,7 +255,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   }
 
   data(id: number, piece: Buffer): void {
-    this.#entryOf(id)?.receiveData(piece);
+    (this.#offers.get(id) ?? this.#entryOf(id))?.receiveData(piece);
   }
 
   window(id: number, credit: number): void {
@@ -305,14 +314,19 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
 
   // --- inside ---
 
-  #enter(id: number, request: OpenRequest, credit: number, promised?: number) {
+  #enter(
+    id: number,
+    request: OpenRequest,
+    credit: number,
+    { promised, early }: { readonly promised?: number; readonly early?: ByteQueue | undefined },
+  ) {
     if (request.protocol === 'udp') {
       const entry = new DatagramFlow(this, id);
       this.#entries.set(id, entry);
       return { entry, window: 0 };
     }
     const window = promised ?? this.#budget.takeInitial();
-    const entry = new MuxStream(this, id, new ReceiveWindow(this.#budget, window, this.#now()), credit);
+    const entry = new MuxStream(this, id, new ReceiveWindow(this.#budget, window, this.#now()), credit, early);
     this.#entries.set(id, entry);
     return { entry, window };
   }
@@ -323,8 +337,21 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
 
   #takeOpening(id: number): Opening | undefined {
     const opening = this.#openings.get(id);
-    if (opening !== undefined) this.#openings.delete(id);
+    if (opening === undefined) return undefined;
+    this.#openings.delete(id);
+    opening.data?.leave();
     return opening;
+  }
+
+  /** Behind its OPEN, as far as it may go: all that went is the beginning of what was said. */
+  #sendEarly(id: number, opening: Opening, piece: Buffer): void {
+    const part = piece.subarray(0, MAXIMUM_EARLY - opening.early);
+    if (part.length > 0 && this.scheduler.takes(part.length)) {
+      this.scheduler.control(FRAME.data, id, part);
+      opening.early += part.length;
+      if (part.length === piece.length && opening.early < MAXIMUM_EARLY) return;
+    }
+    opening.data?.leave();
   }
 
   /** Undefined where it may have been, and ended. Throws MuxError. */

@@ -1,7 +1,16 @@
 /** The two ends of a flow before its verdict: asked for here, or offered by the peer. */
 
 import { UNSEEN } from '@weft/proto';
-import type { OpenRequest, PeerRefusal, Refusal, RefusalCode, SourceClaim } from '../../words/opening.ts';
+import {
+  type EarlyData,
+  MAXIMUM_EARLY,
+  type OpenRequest,
+  type PeerRefusal,
+  type Refusal,
+  type RefusalCode,
+  type SourceClaim,
+} from '../../words/opening.ts';
+import { ByteQueue } from './byte-queue.ts';
 import type { DatagramFlow } from './datagram-flow.ts';
 import { MuxError, OpenError } from './errors.ts';
 import { encodeCredit } from './frames.ts';
@@ -11,11 +20,11 @@ import { FRAME, MAXIMUM_CREDIT } from './types.ts';
 
 /** What comes of asking a peer for a flow. Exactly one is called, once, unless the asker gave up first. */
 export interface OpeningEvents {
-  /** A stream for TCP, a flow for UDP. */
-  opened(entry: MuxStream | DatagramFlow): void;
+  /** A stream for TCP, a flow for UDP. `early`: bytes that went before it was open. */
+  opened(entry: MuxStream | DatagramFlow, early: number): void;
   refused(refusal: PeerRefusal): void;
-  /** The tunnel ended before an answer. */
-  failed(cause: Error): void;
+  /** The tunnel ended before an answer. `early` as above; whether the peer has handed them on is not known. */
+  failed(cause: Error, early: number): void;
 }
 
 /** Asked for here, not answered yet. */
@@ -24,6 +33,9 @@ export interface Opening {
   readonly events: OpeningEvents;
   /** Window promised to the peer, bytes; 0 for a UDP flow. */
   readonly window: number;
+  readonly data: EarlyData | undefined;
+  /** Bytes of it sent. */
+  early: number;
 }
 
 export interface OfferHost {
@@ -42,6 +54,8 @@ export class Offer {
   #answered: boolean = false;
   #gone: boolean = false;
   #told: (() => void) | undefined;
+  /** What came before an answer. */
+  #early: ByteQueue | undefined;
 
   constructor(host: OfferHost, id: number, request: OpenRequest, credit: number) {
     this.#host = host;
@@ -59,6 +73,22 @@ export class Offer {
     return this.#answered;
   }
 
+  /** What the caller said already; the queue is the stream's from then on. */
+  takeEarly(): ByteQueue | undefined {
+    const early = this.#early;
+    this.#early = undefined;
+    return early;
+  }
+
+  /** Keeps DATA that came before an answer. Throws MuxError. */
+  receiveData(piece: Buffer): void {
+    if (this.request.protocol !== 'tcp') throw new MuxError('wrong-state', 'data on a UDP flow');
+    this.#early ??= new ByteQueue();
+    if (this.#early.length + piece.length > MAXIMUM_EARLY)
+      throw new MuxError('window-overrun', `more than ${MAXIMUM_EARLY} bytes of data before an answer`);
+    this.#early.push(piece, true);
+  }
+
   /** Tells, in place of who asked before, when the offer is gone; at once where it is. */
   onGone(told: () => void): void {
     if (this.#gone) told();
@@ -74,6 +104,7 @@ export class Offer {
 
   refuse(refusal: Refusal): void {
     this.#answer();
+    this.#early = undefined;
     this.#host.dismiss(this);
     if (!this.#gone) this.#host.scheduler.control(FRAME.refused, this.id, encodeRefusal(refusal));
   }
@@ -81,6 +112,7 @@ export class Offer {
   abandon(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#early = undefined;
     this.#told?.();
   }
 

@@ -51,6 +51,8 @@ export class Scheduler {
   #frames = 0;
   /** Whether the last batch had many frames: then the loop is busy, and its next turn is likely to bring more. */
   crowded: boolean = false;
+  /** Whether more for the batch is likely to come in the next turn of the loop: what a caller says right behind its connect. */
+  expecting: boolean = false;
   /** In the order of their turns. */
   readonly #ready = new Set<ScheduledStream>();
   #running: boolean = false;
@@ -202,6 +204,7 @@ export class Scheduler {
   #takeBatch(batch: Buffer): Buffer {
     const taken = batch.subarray(0, this.#batched);
     this.crowded = this.#frames >= CROWD;
+    this.expecting = false;
     this.#batched = 0;
     this.#frames = 0;
     return taken;

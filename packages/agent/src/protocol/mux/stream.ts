@@ -35,7 +35,7 @@ export class MuxStream {
   #resetsWhenWritten: boolean = false;
   #finSent: boolean = false;
 
-  readonly #receiveQueue = new ByteQueue();
+  readonly #receiveQueue: ByteQueue;
   #paused: boolean = true;
   #delivering: boolean = false;
   #finReceived: boolean = false;
@@ -44,11 +44,14 @@ export class MuxStream {
   #over: { readonly how: 'closed' | 'reset'; readonly cause: Error | undefined } | undefined;
   #closedDelivered: boolean = false;
 
-  constructor(host: StreamHost, id: number, window: ReceiveWindow, credit: number) {
+  /** `early`: what came of the peer's data before the stream was. */
+  constructor(host: StreamHost, id: number, window: ReceiveWindow, credit: number, early = new ByteQueue()) {
     this.#host = host;
     this.id = id;
     this.#window = window;
     this.credit = credit;
+    this.#receiveQueue = early;
+    if (early.length > 0) window.receive(early.length);
   }
 
   // --- the user's side ---
