@@ -52,7 +52,7 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   const page = join(root, 'packages/control/dist/web/.vite/license.json');
   writeFileSync(join(to, 'LICENSES'), licences(modules, page, node));
   mkdirSync(join(to, 'bin'));
-  writeFileSync(join(to, 'bin/weft'), launcher('agent/dist/program/weft.mjs', AGENT_MEMORY));
+  writeFileSync(join(to, 'bin/weft'), launcher('agent/dist/program/weft.mjs'));
   writeFileSync(join(to, 'bin/weft-control'), launcher('control/dist/program/weft-control.mjs'));
   settle(to, seconds);
 }
@@ -82,22 +82,12 @@ function writeCompletions(root: string, to: string): void {
   }
 }
 
-/**
- * Of an agent of one thread: glibc makes an arena for each of Node's helping threads, and what a start leaves free in them stays. Not for
- * other commands: what `weft run` starts would have it too.
- */
-const AGENT_MEMORY = `case "$*" in
-up*--workers*) ;;
-up | up\\ *) MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1} && export MALLOC_ARENA_MAX ;;
-esac
-`;
-
 /** Asks neither PATH nor HOME for anything: containers may have none. */
-function launcher(program: string, before = ''): string {
+function launcher(program: string): string {
   return `#!/bin/sh
 self=$(command -p readlink -f "$0") || exit
 lib=\${self%/*/*}/lib
-${before}exec "$lib/node" "$lib/${program}" "$@"
+exec "$lib/node" "$lib/${program}" "$@"
 `;
 }
 

@@ -59,24 +59,6 @@ test('has the same bytes made in a folder of another name, and no word of either
   expect(telling.map(([path]) => path)).toEqual([]);
 });
 
-test.each([
-  [['up'], '1'],
-  [['up', '--join', 'TOKEN'], '1'],
-  [['up', '--workers', '2'], 'its own'],
-  [['up', '--workers=2'], 'its own'],
-  [['run', '--service', 'up', '--', 'up'], 'its own'],
-  [['upgrade'], 'its own'],
-])('its launcher lets an agent of one thread alone allocate in one arena: weft %j', async (args, arenas) => {
-  const fake = mkdtempSync(join(dir, 'launched-'));
-  for (const folder of ['bin', 'lib']) mkdirSync(join(fake, folder));
-  cpSync(join(tree, 'bin/weft'), join(fake, 'bin/weft'));
-  const says =
-    '#!/bin/sh\n[ -n "$MALLOC_ARENA_MAX" ] || MALLOC_ARENA_MAX="its own"; echo "$MALLOC_ARENA_MAX"; shift; echo "$@"\n';
-  writeFileSync(join(fake, 'lib/node'), says, { mode: 0o755 });
-  const said = `${arenas}\n${args.join(' ')}\n`;
-  expect(await run([join(fake, 'bin/weft'), ...args])).toMatchObject({ code: 0, stdout: said, stderr: '' });
-});
-
 test('has completions for each shell, of the commands that it has, and the schemas of what they print', () => {
   for (const [shell, place] of Object.entries(COMPLETIONS))
     expect(readFileSync(join(tree, 'share', place), 'utf8'), shell).toContain('weft complete --');
