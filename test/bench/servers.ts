@@ -100,6 +100,9 @@ async function startRabbit(host: Host, port: number, addresses: readonly string[
     ERL_EPMD_PORT: `${port + 2_000}`,
     ERL_FLAGS: '+S 1:1',
   };
+  // Erlang's own start of it would leave it behind, as a daemon of nobody's.
+  const names = host.start(['epmd', '-port', env.ERL_EPMD_PORT, '-address', '127.0.0.1']);
+  await listening(host, names, Number(env.ERL_EPMD_PORT), ['127.0.0.1']);
   await host.start([RABBIT], { env }).output(/Server startup complete|Starting broker\.\.\. completed/, SLOW_MS);
 }
 
@@ -120,5 +123,5 @@ export const servers: Readonly<Record<ServerName, Server>> = {
   answer: { programs: [], once: false, start: startAnswer },
   web: { programs: [NGINX], once: true, start: startWeb },
   postgres: { programs: [`${POSTGRES}/initdb`, `${POSTGRES}/postgres`, 'pgbench'], once: true, start: startPostgres },
-  rabbit: { programs: [RABBIT], once: true, start: startRabbit },
+  rabbit: { programs: [RABBIT, 'epmd'], once: true, start: startRabbit },
 };
