@@ -1,10 +1,11 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
+import { acceptHandles } from './inside/accept.ts';
 import { descriptorOf } from './inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
-import { type SocketConduit, socketConduit } from './socket.ts';
+import { acceptedConduit, type SocketConduit, socketConduit } from './socket.ts';
 
 export interface Remote {
   readonly address: string;
@@ -88,7 +89,7 @@ function serve(
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
-    server.on('connection', (socket) => {
+    const accept = (socket: net.Socket, take: () => SocketConduit): void => {
       const { remoteAddress, remotePort } = socket;
       // Undefined when it was reset before it could be accepted.
       if (remoteAddress === undefined || remotePort === undefined) {
@@ -97,8 +98,9 @@ function serve(
       }
       // Asked for first: afterwards another socket may have it.
       const descriptor = descriptorOf(socket);
-      onAccepted(socket, { address: remoteAddress, port: remotePort, descriptor }, () => socketConduit(socket));
-    });
+      onAccepted(socket, { address: remoteAddress, port: remotePort, descriptor }, take);
+    };
+    server.on('connection', (socket) => accept(socket, () => socketConduit(socket)));
     server.once('error', reject);
     begin(server, () => {
       server.off('error', reject);
@@ -111,6 +113,7 @@ function serve(
         if (isShortage(error)) files?.ranOut();
         onError?.(error);
       });
+      acceptHandles(server, acceptedConduit, ({ socket, conduit }) => accept(socket, () => conduit));
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });
     });

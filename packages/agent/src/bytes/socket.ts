@@ -7,6 +7,7 @@ import net from 'node:net';
 import { defined, formatHostPort, plainAddress } from '@weft/proto';
 import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
 import type { Deadline } from './deadline.ts';
+import { socketOver } from './inside/accept.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { descriptorOf } from './inside/descriptor.ts';
 import { handleOutput } from './inside/stream-output.ts';
@@ -244,6 +245,17 @@ export function socketConduit(accepted: net.Socket): SocketConduit {
   const conduit = new SocketConduit(socket);
   target.conduit = conduit;
   return conduit;
+}
+
+/** As `socketConduit`, of a connection whose handle no socket has yet. Undefined where none can be made that reads so. */
+export function acceptedConduit(handle: object): { socket: net.Socket; conduit: SocketConduit } | undefined {
+  const target = new ReadTarget();
+  const socket = socketOver(handle, target.options);
+  if (socket === undefined) return undefined;
+  socket.setNoDelay(true);
+  const conduit = new SocketConduit(socket);
+  target.conduit = conduit;
+  return { socket, conduit };
 }
 
 /** Of a connection that another process made and handed over. */

@@ -1,5 +1,6 @@
 /** Reads without allocation on accepted sockets: `onread`, which only a new socket can be told to. */
 import net from 'node:net';
+import { socketOver } from './accept.ts';
 import { handleOf, isInsideKnown } from './known.ts';
 
 /** What counts an accepted socket. */
@@ -12,9 +13,9 @@ interface ServerInternals {
 /** Moves the handle of an accepted socket to one that reads by `onread`. Undefined where the accepted one is to be used as it is. */
 export function adoptSocket(accepted: net.Socket, onread: net.OnReadOpts): net.Socket | undefined {
   const handle = handleOf(accepted);
-  if (!isInsideKnown() || handle === undefined || !canBeAdopted(handle)) return undefined;
+  if (!isInsideKnown() || handle === undefined) return undefined;
   const inside = accepted as unknown as ServerInternals;
-  const socket = overHandle(handle, onread);
+  const socket = socketOver(handle, onread);
   if (socket === undefined) {
     giveBack(handle, accepted);
     return undefined;
@@ -27,23 +28,6 @@ export function adoptSocket(accepted: net.Socket, onread: net.OnReadOpts): net.S
   inside.server = null;
   inside._handle = null;
   return socket;
-}
-
-function canBeAdopted(handle: object): boolean {
-  try {
-    return typeof (handle as { readonly useUserBuffer?: unknown }).useUserBuffer === 'function';
-  } catch {
-    return false;
-  }
-}
-
-function overHandle(handle: object, onread: net.OnReadOpts): net.Socket | undefined {
-  const options = { handle, onread, allowHalfOpen: true, pauseOnCreate: true };
-  try {
-    return new net.Socket(options as unknown as net.SocketConstructorOpts);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A socket that was made halfway has named itself the handle's owner. */

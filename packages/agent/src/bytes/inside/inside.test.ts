@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { datagramOutput } from '../datagrams.ts';
 import { Deadline } from '../deadline.ts';
 import { checkInside } from '../self-check.ts';
-import { connectSocket, type SocketConduit, socketConduit } from '../socket.ts';
+import { acceptedConduit, connectSocket, type SocketConduit, socketConduit } from '../socket.ts';
+import { acceptHandles } from './accept.ts';
 import { adoptSocket } from './adopt.ts';
 import { datagramHandleOutput } from './datagram-output.ts';
 import { trustInside } from './known.ts';
@@ -63,7 +64,7 @@ async function accept(): Promise<{ readonly near: net.Socket; readonly accepted:
   return { near, accepted };
 }
 
-function handleOf(socket: net.Socket): object {
+function handleOf(socket: net.Socket | net.Server): object {
   return (socket as unknown as { readonly _handle: object })._handle;
 }
 
@@ -139,6 +140,69 @@ describe('an accepted socket', () => {
     await once(pair.near, 'end');
     expect(Buffer.concat(pieces).equals(sent)).toBe(true);
     pair.near.destroy();
+  });
+});
+
+describe('a listening server', () => {
+  type Made = NonNullable<ReturnType<typeof acceptedConduit>>;
+
+  async function listening(): Promise<net.Server> {
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    undo.push(() => server.close());
+    return server;
+  }
+
+  function call(server: net.Server): net.Socket {
+    return net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1' });
+  }
+
+  test('tells of no socket of its own, and counts the one that is made, where all is as known', async () => {
+    const server = await listening();
+    const told: net.Socket[] = [];
+    server.on('connection', (socket) => told.push(socket));
+    const taken = new Promise<Made>((resolve) => acceptHandles(server, acceptedConduit, resolve));
+    const near = call(server);
+    const { conduit } = await taken;
+    const count = () => new Promise((resolve) => server.getConnections((_error, open) => resolve(open)));
+    expect([await count(), told]).toEqual([1, []]);
+    conduit.attach({ data: (piece, owned) => void conduit.write(piece, owned), end: () => conduit.end(), ...unheard });
+    near.end('hello');
+    const closed = once(server, 'close');
+    server.close();
+    expect(String((await once(near, 'data'))[0])).toBe('hello');
+    await closed;
+  });
+
+  const unheard = { drain: () => undefined, closed: () => undefined };
+
+  test.each(
+    (['onconnection', '_connections'] as const).flatMap((part) =>
+      oddities.map(([how, change]) => [part, how, change] as const),
+    ),
+  )('tells of its connections as ever where %s is %s', async (part, _how, change) => {
+    const server = await listening();
+    const target = part === 'onconnection' ? handleOf(server) : server;
+    const real = (target as Record<string, unknown>)[part];
+    put(target, part, change);
+    acceptHandles(server, acceptedConduit, () => expect.unreachable());
+    put(target, part, { value: real, writable: true });
+    const told = once(server, 'connection') as Promise<[net.Socket]>;
+    const near = call(server);
+    await echo({ near, accepted: (await told)[0] });
+  });
+
+  test('tells of one of which no socket can be made', async () => {
+    const server = await listening();
+    acceptHandles(
+      server,
+      () => undefined,
+      () => expect.unreachable(),
+    );
+    const told = once(server, 'connection') as Promise<[net.Socket]>;
+    const near = call(server);
+    await echo({ near, accepted: (await told)[0] });
   });
 });
 

@@ -162,7 +162,7 @@ function sourceText(source: SourceClaim): string {
 /** Throws OpenError when the request is not one that `decodeOpen` would take. */
 export function encodeOpen(request: OpenRequest, window: number): Buffer {
   const text = sourceText(request.source);
-  const payload = Buffer.alloc(OPEN_FIXED + 1 + text.length + 1 + request.service.length);
+  const payload = Buffer.allocUnsafe(OPEN_FIXED + 1 + text.length + 1 + request.service.length);
   try {
     payload.writeUInt32BE(window, 0);
     payload.write(request.flowId, 4, 8, 'hex');
