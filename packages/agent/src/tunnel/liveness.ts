@@ -1,18 +1,15 @@
 /** Whether the peer is still there, how far it is, and how much moves: pings, silence, and a rate. */
 import type { TunnelContext } from './context.ts';
 
-/** Bytes in a millisecond, over one tick, from which on a tunnel counts as busy: a bulk copy, not a busy request stream. */
-const BUSY_RATE = 8 * 1024;
-/** The way is the shortest of ten minutes' measurements, one kept of each: a bulk copy of some minutes leaves one from before it. */
-const MINUTE = 60_000;
-const MINUTES = 10;
-/** Made one after the other at first: the very first has cold code at both ends, up to ten times the way on a short one. */
-const FIRST_MEASUREMENTS = 4;
+/** Bytes in one tick over which a tunnel counts as busy: a bulk copy, not a busy request stream. */
+const BUSY_BYTES = 8 * 1024 * 1024;
+/** Measurements of the way that count: about a minute of them. */
+const MEASUREMENTS = 6;
 
 export interface LivenessHost {
   ping(token: Buffer): void;
   /**
-   * The shortest of about ten minutes, milliseconds, new or not. A ping that waits behind bulk tells of the bulk and not of the way,
+   * The shortest of the last measurements, milliseconds. A ping that waits behind bulk tells of the bulk and not of the way,
    * and windows that grew by it would have even more wait.
    */
   roundTrip(milliseconds: number): void;
@@ -36,11 +33,8 @@ export class Liveness {
   #pingedAt: number | undefined;
   #pingId = 0n;
   #measuredAt: number;
-  #measured = 0;
-  /** The shortest of each minute, the newest last. */
-  #minutes: number[] = [];
-  #minuteSince = 0;
   #waiters: Waiter[] = [];
+  #measured: number[] = [];
   #moved = 0;
   /** Since the last tick. */
   #said: boolean = false;
@@ -71,18 +65,14 @@ export class Liveness {
     return this.#overdue && this.#context.now() - this.#heardBesideAt > this.#context.settings.suspect;
   }
 
-  /** Bulk moved in the last tick, or has in this one: the next flow is not to wait for its end. */
+  /** Bulk moved lately. */
   get busy(): boolean {
-    return this.#busy || this.#bulk;
+    return this.#busy;
   }
 
-  get #bulk(): boolean {
-    return this.#moved > BUSY_RATE * this.#context.settings.tick;
-  }
-
-  /** The shortest round trip of the last minute or two, milliseconds; undefined before the first. */
+  /** The shortest round trip of about a minute, milliseconds; undefined before the first. */
   get shortest(): number | undefined {
-    return this.#minutes.length === 0 ? undefined : Math.min(...this.#minutes.slice(-2));
+    return this.#measured.length === 0 ? undefined : Math.min(...this.#measured);
   }
 
   heard(bytes: number): void {
@@ -132,27 +122,17 @@ export class Liveness {
     this.#pingedAt = undefined;
     this.#doubted = false;
     this.#measuredAt = this.#context.now();
-    this.#note(milliseconds);
+    this.#measured = [...this.#measured.slice(1 - MEASUREMENTS), milliseconds];
+    this.#host.roundTrip(Math.min(...this.#measured));
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.resolve(Math.round(milliseconds * 1000));
-    if (this.#measured < FIRST_MEASUREMENTS) this.ping();
-  }
-
-  #note(milliseconds: number): void {
-    const now = this.#context.now();
-    this.#measured += 1;
-    if (this.#minutes.length === 0 || now - this.#minuteSince >= MINUTE) {
-      this.#minutes = [...this.#minutes.slice(1 - MINUTES), milliseconds];
-      this.#minuteSince = now;
-    } else this.#minutes.push(Math.min(milliseconds, this.#minutes.pop() ?? milliseconds));
-    this.#host.roundTrip(Math.min(...this.#minutes));
   }
 
   tick(): void {
     const now = this.#context.now();
     const { keepalive, heartbeat, dead, deadWhenCarrying } = this.#context.settings;
-    this.#busy = this.#bulk;
+    this.#busy = this.#moved > BUSY_BYTES;
     this.#moved = 0;
     if (this.#said) this.#saidAt = now;
     this.#said = false;

@@ -1,7 +1,7 @@
 /**
- * What a receiver lets its peer send on one stream, grown to the path: with less the window would set the pace, and what is
- * more would only lie in the kernel's buffers of the tunnel, before every message that comes behind. All windows of a tunnel
- * share one budget, so what a peer may make us hold is bounded by the sum promised, not by the number of streams.
+ * What a receiver lets its peer send on one stream, grown to the path: when a window is used up within two round trips,
+ * it was the window that set the pace, and it doubles. All windows of a tunnel share one budget, so what a peer may make
+ * us hold is bounded by the sum promised, not by the number of streams.
  */
 import { MuxError } from './errors.ts';
 
@@ -9,13 +9,8 @@ export const INITIAL_WINDOW = 256 * 1024;
 const MAXIMUM_WINDOW = 16 * 1024 * 1024;
 /** Given to streams when the budget is used up: enough to keep them moving. */
 export const MINIMUM_WINDOW = 16 * 1024;
-/**
- * A window holds what passes in so many round trips. Two would do where bytes came evenly; but of bytes that come in bursts, a
- * half window's credit brings little more than another half in a round trip.
- */
-const ROUND_TRIPS = 4;
-/** And at least what passes in this time, since the turns of both loops are no quicker. Milliseconds. */
-const LEAST_TIME = 2;
+/** A path quicker than this still deserves a larger window: it saves frames. Milliseconds. */
+const QUICK = 20;
 
 export class WindowBudget {
   /** Sum of all windows of the tunnel, bytes. */
@@ -89,8 +84,8 @@ export class ReceiveWindow {
       this.#budget.release(less);
       this.size -= less;
       grant -= less;
-    } else if (this.#hungry) {
-      const more = Math.min(this.#wanted(now, roundTrip), 2 * this.size, MAXIMUM_WINDOW) - this.size;
+    } else if (this.#hungry && now - this.#grantedAt <= Math.max(2 * roundTrip, QUICK)) {
+      const more = Math.min(this.size, MAXIMUM_WINDOW - this.size);
       if (more > 0 && this.#budget.tryTake(more)) {
         this.size += more;
         grant += more;
@@ -101,11 +96,6 @@ export class ReceiveWindow {
     this.#credit += grant;
     this.#grantedAt = now;
     return grant;
-  }
-
-  /** What the path has use for, at the pace since credit was last given: bytes. */
-  #wanted(now: number, roundTrip: number): number {
-    return Math.ceil((Math.max(ROUND_TRIPS * roundTrip, LEAST_TIME) * this.#used) / (now - this.#grantedAt));
   }
 
   /** Gives the promise back when the stream is over. */
