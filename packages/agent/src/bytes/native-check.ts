@@ -9,7 +9,7 @@ import { messageOf } from '@weft/proto';
 import { datagramOutput, receiveDatagrams } from './datagrams.ts';
 import { Deadline } from './deadline.ts';
 import { nativeCalls, setNative } from './inside/known.ts';
-import { findNative } from './inside/native-calls.ts';
+import { batched, findNative } from './inside/native-calls.ts';
 
 export { nativeCause } from './inside/known.ts';
 export { batched as batchedDatagrams } from './inside/native-calls.ts';
@@ -20,6 +20,8 @@ const PATTERN = randomBytes(3_000);
 const LENGTHS = [1, 0, 1_200, 1_200, 1_200, 700, 1_400, 1_400, 3_000, 64];
 const DATAGRAMS = LENGTHS.map((length, index) => PATTERN.subarray(index % 2, (index % 2) + Math.min(length, 2_999)));
 const UNSENT_LIMIT = 1 << 16;
+/** Times that all may come through one by one: what else runs may part what was sent together. */
+const TRIES = 3;
 
 let started: Promise<string | undefined> | undefined;
 
@@ -38,7 +40,7 @@ export async function checkNative(longestMs: number = LONGEST_MS): Promise<strin
   const deadline = new Deadline(longestMs);
   const stop = new AbortController();
   try {
-    await deadline.race(echoed(stop.signal));
+    await deadline.race(comeThrough(stop.signal));
     return undefined;
   } catch (error) {
     // No socket to be had says nothing of how one works.
@@ -52,25 +54,43 @@ export async function checkNative(longestMs: number = LONGEST_MS): Promise<strin
   }
 }
 
+/** Resolves once all came through, and together; rejects with what is wrong. */
+async function comeThrough(signal: AbortSignal): Promise<void> {
+  const { sent, received } = batched;
+  for (let tries = 0; tries < TRIES; tries++) {
+    await echoed(signal);
+    if (batched.sent > sent && batched.received > received) return;
+  }
+  throw new Error(batched.received > received ? 'none were sent by one call' : 'none were received by one call');
+}
+
 /** All at once to one that sends each on, as it is and in its order, to two: by its address, and where a socket is connected. */
 async function echoed(signal: AbortSignal): Promise<void> {
-  const [source, relay, connected, far] = await Promise.all([open(signal), open(signal), open(signal), open(signal)]);
+  const fault = Promise.withResolvers<never>();
+  // Nobody may wait for it yet.
+  fault.promise.catch(() => {});
+  const failed = (cause: Error) => fault.reject(new Error(`a socket failed: ${messageOf(cause)}`, { cause }));
+  const [source, relay, connected, far] = await Promise.all(Array.from({ length: 4 }, () => open(signal, failed)));
+  if (source === undefined || relay === undefined || connected === undefined || far === undefined) return;
   connected.connect(far.address().port, '127.0.0.1');
   await once(connected, 'connect', { signal });
-  const fault = Promise.withResolvers<never>();
-  const dropped = (cause: Error | undefined) => fault.reject(new Error('a datagram was not sent', { cause }));
+  const dropped = (cause: Error | undefined) => {
+    const reason = cause === undefined ? 'no room' : messageOf(cause);
+    fault.reject(new Error(`a datagram was not sent: ${reason}`, { cause }));
+  };
   const [byAddress, byConnection] = [relay, connected].map((socket) => datagramOutput(socket, UNSENT_LIMIT, dropped));
   receiveDatagrams(relay, 'keeps nothing', (datagram, from) => {
-    if (from.port !== source.address().port || from.address !== '127.0.0.1') dropped(new Error('from elsewhere'));
+    // Any program of the machine may send to any port: what is not ours says nothing.
+    if (from.port !== source.address().port || from.address !== '127.0.0.1') return;
     byAddress?.send(datagram, far.address().port, '127.0.0.1');
     byConnection?.sendConnected(datagram);
   });
   const arrived = [relay, connected].map((socket) => ({ port: socket.address().port, count: 0 }));
   const all = Promise.withResolvers<void>();
   receiveDatagrams(far, 'keeps', (datagram, from) => {
-    const way = arrived.find(({ port }) => port === from.port);
-    const expected = DATAGRAMS[way?.count ?? DATAGRAMS.length];
-    if (way === undefined || expected?.equals(datagram) !== true) fault.reject(new Error('other datagrams came'));
+    const way = arrived.find(({ port }) => port === from.port && from.address === '127.0.0.1');
+    if (way === undefined) return;
+    if (DATAGRAMS[way.count]?.equals(datagram) !== true) fault.reject(new Error('other datagrams came'));
     else way.count += 1;
     if (arrived.every(({ count }) => count === DATAGRAMS.length)) all.resolve();
   });
@@ -78,12 +98,12 @@ async function echoed(signal: AbortSignal): Promise<void> {
   await Promise.race([all.promise, fault.promise]);
 }
 
-async function open(signal: AbortSignal): Promise<dgram.Socket> {
+async function open(signal: AbortSignal, failed: (cause: Error) => void): Promise<dgram.Socket> {
   const socket = dgram.createSocket({ type: 'udp4', lookup: (address, _options, found) => found(null, address, 4) });
   signal.addEventListener('abort', () => socket.close(), { once: true });
   const listening = once(socket, 'listening', { signal });
   socket.bind(0, '127.0.0.1');
   await listening;
-  socket.on('error', () => {});
+  socket.on('error', failed);
   return socket;
 }

@@ -72,7 +72,8 @@ class Receiving {
   }
 }
 
-let receiving: Receiving | undefined;
+/** A thread has its calls once, and so one of these. */
+const receivings = new WeakMap<NativeCalls, Receiving>();
 
 /** Receives on a bound socket; false where it does not show its number. Whoever is `lent` datagrams keeps none of them. */
 export function receiveBatches(
@@ -83,7 +84,8 @@ export function receiveBatches(
 ): boolean {
   const handle = datagramHandleOf(socket);
   if (handle === undefined || !isNumbered(handle)) return false;
-  receiving ??= new Receiving(calls);
+  const receiving = receivings.get(calls) ?? new Receiving(calls);
+  receivings.set(calls, receiving);
   const input = new BatchInput(socket, handle, receiving, gatheringOf(calls), lent, receiver);
   socket.on('message', (datagram, from) => input.first(datagram, from));
   return true;

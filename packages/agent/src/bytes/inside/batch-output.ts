@@ -4,6 +4,7 @@
  */
 import type dgram from 'node:dgram';
 import type { DatagramDropped, DatagramOutput } from '../output.ts';
+import { CutPause } from './cut-pause.ts';
 import { systemError } from './known.ts';
 import { batched, type NativeCalls } from './native-calls.ts';
 import { NativeMessages } from './native-memory.ts';
@@ -15,9 +16,6 @@ const SLOTS = 64;
 const SLOT_BYTES = 2_048;
 /** Of one message that is cut: what a UDP length can say, over IPv4. */
 const MOST_BYTES = 65_507;
-/** A message that was refused whole is not tried again for so many datagrams, each time twice as many. */
-const FIRST_PAUSE = 64;
-const LONGEST_PAUSE = 1 << 20;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 /** struct cmsghdr with 16 bits of data, and the room that it takes. */
@@ -27,6 +25,9 @@ const CONTROL = { length: 18, room: 24 };
  * ENOBUFS. Anything else was kept by the kernel for the next call (ECONNREFUSED), and is told.
  */
 const TRY_ALONE: ReadonlySet<number> = new Set([-5, -11, -22, -90, -95, -105, -4094]);
+/** Of those, what says that it will not cut: EIO, EINVAL, EMSGSIZE, EOPNOTSUPP. The others are of the moment. */
+const NOT_CUT: ReadonlySet<number> = new Set([-5, -22, -90, -95]);
+const EBADF = -9;
 
 /** What goes alone, and what the kernel does not take. */
 export interface SingleOutput extends DatagramOutput {
@@ -116,6 +117,8 @@ export class Gathering {
     try {
       for (const output of this.#outputs) output.flush();
     } finally {
+      // Also those that come after one that threw: what they keep would lie in slots that are others'.
+      for (const output of this.#outputs) output.forget();
       this.#outputs.length = 0;
       this.used = 0;
       this.#flushing = false;
@@ -133,12 +136,13 @@ export class Gathering {
   }
 }
 
-let gathering: Gathering | undefined;
+/** A thread has its calls once, and so one of these. */
+const gatherings = new WeakMap<NativeCalls, Gathering>();
 
-/** This thread's, of which there is one. */
 export function gatheringOf(calls: NativeCalls): Gathering {
-  gathering ??= new Gathering(calls);
-  return gathering;
+  const found = gatherings.get(calls) ?? new Gathering(calls);
+  gatherings.set(calls, found);
+  return found;
 }
 
 class BatchOutput implements DatagramOutput {
@@ -153,9 +157,8 @@ class BatchOutput implements DatagramOutput {
   readonly #to: (Destination | undefined)[] = [];
   /** Where each message begins, and where the last ends. */
   readonly #starts: number[] = [];
-  /** Datagrams until the kernel is asked again to cut one. */
-  #pause = 0;
-  #nextPause = FIRST_PAUSE;
+  /** Where the socket is connected. */
+  readonly #pause = new CutPause();
 
   constructor(
     gathering: Gathering,
@@ -202,10 +205,15 @@ class BatchOutput implements DatagramOutput {
       const messages = this.#arrange();
       for (let next = 0; next < messages; ) next = this.#sendFrom(next, messages);
     } finally {
-      this.#slots.length = 0;
-      this.#lengths.length = 0;
-      this.#to.length = 0;
+      this.forget();
     }
+  }
+
+  /** What is gathered, sent or not. */
+  forget(): void {
+    this.#slots.length = 0;
+    this.#lengths.length = 0;
+    this.#to.length = 0;
   }
 
   /** Writes the headers; answers how many. */
@@ -235,10 +243,7 @@ class BatchOutput implements DatagramOutput {
     const length = this.#lengths[start] ?? 0;
     let end = start + 1;
     if (length === 0) return end;
-    if (this.#pause > 0) {
-      this.#pause -= 1;
-      return end;
-    }
+    if (this.#pauseOf(start).holds()) return end;
     for (let bytes = length; end < this.#slots.length && this.#to[end] === this.#to[start]; end++) {
       const next = this.#lengths[end] ?? 0;
       bytes += next;
@@ -252,24 +257,30 @@ class BatchOutput implements DatagramOutput {
   #sendFrom(next: number, messages: number): number {
     // Asked each time: a failure that was told may have closed the socket, and its number be another's.
     const { fd } = this.#handle;
-    if (!(fd >= 0)) return messages;
+    const start = this.#starts[next] ?? 0;
+    // Where it was closed meanwhile, or the kernel had no room for one, those behind may not go before it.
+    if (!(fd >= 0) || this.#single.waits) {
+      this.#sendAlone(start, this.#slots.length);
+      return messages;
+    }
     const sent = this.#gathering.send(fd, next, messages - next);
     if (sent > 0) {
-      const datagrams = (this.#starts[next + sent] ?? 0) - (this.#starts[next] ?? 0);
-      // One that was cut, then.
-      if (datagrams > sent) this.#nextPause = FIRST_PAUSE;
+      const datagrams = (this.#starts[next + sent] ?? 0) - start;
+      for (let message = next; datagrams > sent && message < next + sent; message++) {
+        if (this.#sizeOf(message) > 1) this.#pauseOf(this.#starts[message] ?? 0).end();
+      }
       if (datagrams > 1) batched.sent += datagrams;
       return next + sent;
     }
-    const start = this.#starts[next] ?? 0;
     const told = sent < 0 && !TRY_ALONE.has(sent);
     if (told) this.#dropped(systemError(sent, 'send'));
-    else if (this.#sizeOf(next) > 1) {
-      this.#pause = this.#nextPause;
-      this.#nextPause = Math.min(2 * this.#nextPause, LONGEST_PAUSE);
-    }
+    else if (this.#sizeOf(next) > 1 && NOT_CUT.has(sent)) this.#pauseOf(start).begin();
     this.#sendAlone(told ? start + 1 : start, this.#starts[next + 1] ?? start);
     return next + 1;
+  }
+
+  #pauseOf(datagram: number): CutPause {
+    return this.#to[datagram]?.pause ?? this.#pause;
   }
 
   #sizeOf(message: number): number {
@@ -277,7 +288,11 @@ class BatchOutput implements DatagramOutput {
   }
 
   #sendAlone(start: number, end: number): void {
-    for (let at = start; at < end && this.#handle.fd >= 0; at++) {
+    for (let at = start; at < end; at++) {
+      if (!(this.#handle.fd >= 0)) {
+        this.#dropped(systemError(EBADF, 'send'));
+        continue;
+      }
       const from = (this.#slots[at] ?? 0) * SLOT_BYTES;
       // It may wait, and the slot is used again.
       const datagram = Buffer.from(this.#gathering.memory.subarray(from, from + (this.#lengths[at] ?? 0)));

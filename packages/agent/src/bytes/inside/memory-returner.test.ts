@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { memoryReturner, readOnlyFiles } from './memory-returner.ts';
+import { memoryReturner, readOnlyProgram } from './memory-returner.ts';
 
 const PAGES = { anonymous: 0, swap: 0, flags: 'rd mr mw me' };
-const TEXT = '00400000-00746000 r-xp 00000000 fe:00 2785864                            /usr/lib/weft/node';
+const PROGRAM = '/usr/lib/weft/node';
+const FIRST = `00400000-00401000 r--p 00000000 fe:00 2785864                            ${PROGRAM}`;
+const TEXT = `00402000-00748000 r-xp 00001000 fe:00 2785864                            ${PROGRAM}`;
 
 /** As the kernel tells of one mapping. */
 function entry(head: string, pages: Partial<typeof PAGES> = {}): string {
@@ -12,11 +14,12 @@ function entry(head: string, pages: Partial<typeof PAGES> = {}): string {
 }
 
 describe('of what is mapped, what may be let go of', () => {
-  test('is code and constants, with their place and length', () => {
-    const constants = '7fe111a00000-7fe111a01000 r--p 00001000 fe:00 27 /usr/lib/a library.so';
-    expect(readOnlyFiles([entry(TEXT), entry(constants)].join('\n'))).toEqual([
-      { address: 0x400000n, length: 0x346000n },
-      { address: 0x7fe111a00000n, length: 0x1000n },
+  const head = { address: 0x400000n, length: 0x1000n };
+
+  test('is the code and the constants that the process began with, with their place and length', () => {
+    expect(readOnlyProgram([entry(FIRST), entry(TEXT)].join('\n'), PROGRAM)).toEqual([
+      head,
+      { address: 0x402000n, length: 0x346000n },
     ]);
   });
 
@@ -25,17 +28,27 @@ describe('of what is mapped, what may be let go of', () => {
     ['what was written into and swapped out', entry(TEXT, { swap: 8 })],
     ['what was writable once', entry(TEXT, { flags: 'rd mr mw me ac' })],
     ['what is locked', entry(TEXT, { flags: 'rd ex mr mw me lo' })],
+    // The loader writes into it a moment later.
+    ['a library', entry('7fe111a00000-7fe111a01000 r--p 00000000 fe:00 27 /usr/lib/a library.so')],
+    // V8's copy for one isolate, which goes with it, as another thread's end may be.
+    ['what was mapped of the program later', entry(TEXT.replace('00402000-00748000', '7fe111a00000-7fe111d46000'))],
+    ['a program that took its place', entry(TEXT.replace('fe:00', 'fe:01').replace(PROGRAM, `${PROGRAM}.new`))],
     ['what can be written', entry(TEXT.replace('r-xp', 'rw-p'))],
     ['what others share', entry(TEXT.replace('r-xp', 'r-xs'))],
     ['memory without a file', entry('7fe111a00000-7fe111a01000 r--p 00000000 00:00 0')],
     ['what is no file', entry('7fe111a00000-7fe111a01000 r-xp 00000000 00:00 0                            [vdso]')],
     ['what the kernel tells less of', `${TEXT}\nRss:                3352 kB`],
   ])('is not %s', (_what, smaps) => {
-    expect(readOnlyFiles(smaps)).toEqual([]);
+    expect(readOnlyProgram([entry(FIRST), smaps].join('\n'), PROGRAM)).toEqual([head]);
+  });
+
+  test('is nothing where the program was not found', () => {
+    expect(readOnlyProgram(entry(TEXT), PROGRAM)).toEqual([]);
+    expect(readOnlyProgram([entry(FIRST), entry(TEXT)].join('\n'), '/usr/lib/weft/node (deleted)')).toEqual([]);
   });
 
   test('is more than half of a process of Node, and nothing that it wrote', () => {
-    const found = readOnlyFiles(readFileSync('/proc/self/smaps', 'latin1'));
+    const found = readOnlyProgram(readFileSync('/proc/self/smaps', 'latin1'), readlinkSync('/proc/self/exe'));
     expect(found.reduce((sum, { length }) => sum + length, 0n)).toBeGreaterThan(50n * 1024n * 1024n);
   });
 });

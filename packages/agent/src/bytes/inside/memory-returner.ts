@@ -1,5 +1,5 @@
 /** Memory that Node has no word for, back to the system, where this Node brings node:ffi. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { isInsideKnown } from './known.ts';
 import { nodeFfi } from './node-ffi.ts';
@@ -21,9 +21,9 @@ const DEFINITIONS = {
 const MADV_DONTNEED = 4;
 
 /**
- * Gives back what the allocator keeps free, and lets go of the pages of files that are mapped to be read, Node's own above all: a
- * start touches most of it, and what runs on comes back from the page cache at its next use. Takes some milliseconds. Undefined
- * where Node has no node:ffi, does not permit it, or the system's library is not GNU's.
+ * Gives back what the allocator keeps free, and lets go of the pages of Node's own program that are mapped to be read: a start
+ * touches most of it, and what runs on comes back from the page cache at its next use. Takes some milliseconds, and each thread's
+ * allocations wait meanwhile. Undefined where Node has no node:ffi, does not permit it, or the system's library is not GNU's.
  */
 export function memoryReturner(): (() => void) | undefined {
   if (process.platform !== 'linux' || endianness() !== 'LE' || !isInsideKnown()) return undefined;
@@ -34,7 +34,7 @@ export function memoryReturner(): (() => void) | undefined {
     return () => {
       const { malloc_trim: trim, madvise } = library.functions;
       trim(0n);
-      for (const { address, length } of readOnlyFiles(ownMappings())) madvise(address, length, MADV_DONTNEED);
+      for (const { address, length } of ownProgram()) madvise(address, length, MADV_DONTNEED);
     };
   } catch {
     return undefined;
@@ -42,11 +42,11 @@ export function memoryReturner(): (() => void) | undefined {
 }
 
 /** Empty where it cannot be read, as where no file is left. */
-function ownMappings(): string {
+function ownProgram(): readonly Mapping[] {
   try {
-    return readFileSync('/proc/self/smaps', 'latin1');
+    return readOnlyProgram(readFileSync('/proc/self/smaps', 'latin1'), readlinkSync('/proc/self/exe', 'latin1'));
   } catch {
-    return '';
+    return [];
   }
 }
 
@@ -56,20 +56,29 @@ export interface Mapping {
   readonly length: bigint;
 }
 
-const HEAD = /^([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ \S+ [1-9]\d* +\//;
+const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ [1-9]\d* +(\/.*)$/m;
+/** How much further from the program's first byte a part of it may lie than in its file: segments begin at pages of their own. */
+const MOST_SHIFTED = 0x10_0000n;
 
 /**
- * Of /proc/PID/smaps, what holds a file's bytes and nothing else: never written to, by nobody. What the loader wrote into before it
- * made it read-only has pages of its own, in memory or swapped out, or is accounted as such (`ac`): those would be lost.
+ * Of /proc/PID/smaps, where `program` (/proc/PID/exe) was loaded, what holds its file's bytes and nothing else. What the loader wrote
+ * into before it made it read-only has pages of its own, in memory or swapped out, or is accounted as such (`ac`): those would be
+ * lost. Other threads run between the reading and its use, and may load a library or write what they mapped: only what was mapped as
+ * the process began stays as it was read to its end. V8 maps code of the program's elsewhere too, as long as an isolate lives.
  */
-export function readOnlyFiles(smaps: string): readonly Mapping[] {
-  return smaps.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/).flatMap((entry) => {
-    const [, from, to] = HEAD.exec(entry) ?? [];
-    if (from === undefined || to === undefined) return [];
+export function readOnlyProgram(smaps: string, program: string): readonly Mapping[] {
+  const loaded = smaps.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/).flatMap((entry) => {
+    const [, from, to, access = '', offset, file] = HEAD.exec(entry.slice(0, entry.indexOf('\n'))) ?? [];
+    if (from === undefined || to === undefined || offset === undefined || file !== program) return [];
+    const address = BigInt(`0x${from}`);
+    const bytes = { address, length: BigInt(`0x${to}`) - address };
+    return [{ entry, access, bytes, origin: address - BigInt(`0x${offset}`) }];
+  });
+  const first = loaded.find(({ bytes, origin }) => bytes.address === origin)?.origin;
+  return loaded.flatMap(({ entry, access, bytes, origin }) => {
+    if (first === undefined || origin < first || origin - first >= MOST_SHIFTED) return [];
     const untouched = /^Anonymous: +0 kB$/m.test(entry) && /^Swap: +0 kB$/m.test(entry);
     const [flags = 'ac'] = /^VmFlags:.*$/m.exec(entry) ?? [];
-    if (!untouched || /\b(?:ac|wr|lo)\b/.test(flags)) return [];
-    const address = BigInt(`0x${from}`);
-    return [{ address, length: BigInt(`0x${to}`) - address }];
+    return /^r-[-x]p$/.test(access) && untouched && !/\b(?:ac|wr|lo)\b/.test(flags) ? [bytes] : [];
   });
 }

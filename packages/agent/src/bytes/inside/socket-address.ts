@@ -1,6 +1,7 @@
 /** Where datagrams come from and go to, as the kernel has it (struct sockaddr_in and sockaddr_in6, Linux) and as Node says it. */
 import { networkInterfaces } from 'node:os';
 import { formatAddress, groupsOf, normalHost, parseAddress } from '@weft/proto';
+import { CutPause } from './cut-pause.ts';
 import { NAME_BYTES } from './native-memory.ts';
 
 const AF_INET = 2;
@@ -72,6 +73,7 @@ function interfaceName(scope: number): string {
 
 export interface Destination extends SocketPlace {
   readonly sockaddr: Uint8Array;
+  readonly pause: CutPause;
 }
 
 /** Where one socket sends; the same object for the same place, as long as it is kept. */
@@ -101,7 +103,7 @@ export class Destinations {
       this.#known.clear();
       this.#count = 0;
     }
-    const destination = { address, port, sockaddr };
+    const destination = { address, port, sockaddr, pause: new CutPause() };
     const ports = this.#known.get(address) ?? new Map<number, Destination>();
     this.#known.set(address, ports.set(port, destination));
     this.#count += 1;
