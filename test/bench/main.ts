@@ -2,7 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { delimiter } from 'node:path';
-import type { Lab } from '../harness/host.ts';
 import { type Arguments, chosen, parseArguments, USAGE } from './arguments.ts';
 import { limits as allLimits } from './limits/index.ts';
 import type { Limit } from './limits/limit.ts';
@@ -48,7 +47,7 @@ function list({ works, limits, surveys, peers }: Plan): string {
 }
 
 /** All works by all peers, on a stage of their own that is gone afterwards. */
-async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], signal: AbortSignal) {
+async function compare(options: Arguments, { works, peers }: Plan, labs: AsyncDisposable[], signal: AbortSignal) {
   // A lab is ended also where its stage was never finished.
   await using ending = new AsyncDisposableStack();
   const stage = await Stage.create(options.loopback, options.programs, (lab) => {
@@ -63,7 +62,8 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
     await Promise.all([...paths.values()].map(stopPath));
   });
   const plan = { peers, works: kept, paths, rounds: options.rounds, length: options.length, warm: !options.quick };
-  const figures = workFigures(await runRounds(stage, plan, signal, tell));
+  const ran = await runRounds(stage, plan, signal, tell);
+  const figures = workFigures(ran.runs);
   return {
     stage:
       (stage.loopback === undefined ? 'two hosts made of network namespaces' : `loopback (${stage.loopback})`) +
@@ -73,13 +73,18 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
     leftOut: [...leftOut, ...withoutProgram],
     works: figures,
     targets: targetFigures(figures, targets),
-    failures: [...failures, ...failuresOf(figures)],
+    failures: [
+      ...[...stage.failed].map(([name, why]) => `${name} did not start: ${why}`),
+      ...failures,
+      ...ran.failures,
+      ...failuresOf(figures),
+    ],
   };
 }
 
 async function bench(options: Arguments, plan: Plan): Promise<number> {
   const interrupted = new AbortController();
-  const labs: Lab[] = [];
+  const labs: AsyncDisposable[] = [];
   // What is being waited for fails when its processes are gone, and then the abort is found. A lab whose folder is still being
   // written to may not go at once; it is ended again below, and there its error counts.
   const interrupt = (): void => {

@@ -83,7 +83,7 @@ export function settingsTable(works: readonly WorkFigures[]): readonly string[] 
 
 /** What one core of an agent's host carries, by the processor time that its process spent. */
 export function coreTable(works: readonly WorkFigures[]): readonly string[] {
-  const found = works.flatMap(({ title, cpuPer, perAmount, peers }) => {
+  const found = works.flatMap(({ name, title, cpuPer, perAmount, peers }) => {
     const { endsCpu: ends, endsMemory: memory } = peers.find(({ peer }) => peer === 'weft') ?? {};
     if (ends === undefined || !(ends.client > 0) || !(ends.server > 0)) return [];
     const carries = (seconds: number): string => {
@@ -91,13 +91,14 @@ export function coreTable(works: readonly WorkFigures[]): readonly string[] {
       return cpuPer === 'GB' ? `${figure((amount * 8) / 1e6)} Mbit/s` : `${figure(amount)} /s`;
     };
     const client = [figure(ends.client), carries(ends.client), figure(memory?.client)];
-    const server = [figure(ends.server), carries(ends.server), figure(memory?.server)];
+    // Names are answered where they are asked.
+    const server = [figure(ends.server), name === 'dns' ? NONE : carries(ends.server), figure(memory?.server)];
     return [[title, ...client, ...server, cpuPer]];
   });
   if (found.length === 0) return [];
   const header = ['', "s, callers' agent", 'one core', 'MiB', "s, servers' agent", 'one core', 'MiB', 'per'];
   return [
-    "### Weft by core: each end's processor seconds, what one core of it carries, and its memory then",
+    "### Weft by core: each end's processor seconds, what one core of it carries, and its memory (MiB) after that work and all before it",
     '',
     ...table([header, ...found]),
     '',

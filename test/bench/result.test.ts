@@ -153,7 +153,7 @@ servers and loads: cart 1.0
 | ---------- | ---: | -----------: |
 | GB: a haul | 2.00 | 2.50 (1.75x) |
 
-### Weft by core: each end's processor seconds, what one core of it carries, and its memory then
+### Weft by core: each end's processor seconds, what one core of it carries, and its memory (MiB) after that work and all before it
 
 |        | s, callers' agent |      one core |  MiB | s, servers' agent |     one core |  MiB | per |
 | ------ | ----------------: | ------------: | ---: | ----------------: | -----------: | ---: | --- |

@@ -79,6 +79,9 @@ function endsOf(tries: readonly Tried[], pick: (sample: Sample) => Ends | undefi
   return client === undefined || server === undefined ? undefined : { client, server };
 }
 
+/** The direct path has no processes of its own, but those in front of it. */
+const aboveNothing = (cpu: number | undefined): number | undefined => (cpu === 0 ? undefined : cpu);
+
 function scaled(ends: Ends | undefined, by: number): Ends | undefined {
   return ends && { client: ends.client * by, server: ends.server * by };
 }
@@ -95,8 +98,7 @@ export function workFigures(runs: Runs): readonly WorkFigures[] {
         peer,
         median: middle(figureOf),
         ratio: over(figureOf),
-        // The direct path has no processes of its own.
-        ownCpu: peer === 'direct' ? undefined : middle(own),
+        ownCpu: peer === 'direct' ? aboveNothing(middle(own)) : middle(own),
         machineCpu: middle(cpuOf(work, 'machine')),
         endsCpu: endsOf(tries, ({ cpu, amount }) => scaled(cpu?.ends, work.per.amount / amount)),
         endsMemory: endsOf(tries, ({ cpu }) => cpu?.resident),

@@ -81,22 +81,33 @@ export interface Plan {
   readonly warm: boolean;
 }
 
-/** What fails here fails again, and is told then. */
-async function warm(stage: Stage, plan: Plan, runs: Runs, signal: AbortSignal, tell: Tell): Promise<void> {
+/** What fails here is told with what fails later: only a program that has just started may fail so. */
+async function warm(stage: Stage, plan: Plan, runs: Runs, signal: AbortSignal, tell: Tell): Promise<readonly string[]> {
+  const failures: string[] = [];
   for (const [work, byPeer] of runs) {
     for (const { name } of plan.peers.filter((peer) => peer.compiles && byPeer.has(peer.name))) {
       const path = plan.paths.get(name);
       if (path === undefined) continue;
       signal.throwIfAborted();
       tell(`before the first round: ${work.title}: ${name}`);
-      await work.run(stage, path, plan.length).catch(() => undefined);
+      await work.run(stage, path, plan.length).catch((error: unknown) => {
+        signal.throwIfAborted();
+        failures.push(`${work.name} over ${name}, before the first round: ${words(error)}`);
+      });
     }
   }
+  return failures;
 }
 
-export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, tell: Tell): Promise<Runs> {
+export interface Ran {
+  readonly runs: Runs;
+  /** Before the first round. */
+  readonly failures: readonly string[];
+}
+
+export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, tell: Tell): Promise<Ran> {
   const runs = new Map<Work, Map<string, Tried[]>>();
-  for (const work of plan.works) {
+  for (const work of plan.works.filter(({ servers }) => !servers.some((name) => stage.failed.has(name)))) {
     const carriers = plan.peers
       .filter(({ works }) => works?.includes(work.name) ?? true)
       .map(({ name }) => name)
@@ -106,7 +117,7 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
       });
     runs.set(work, new Map(carriers.map((name) => [name, []])));
   }
-  if (plan.warm) await warm(stage, plan, runs, signal, tell);
+  const failures = !plan.warm ? [] : await warm(stage, plan, runs, signal, tell);
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const [work, byPeer] of runs) {
       for (const [name, tries] of roundOrder([...byPeer], round)) {
@@ -126,7 +137,7 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
       }
     }
   }
-  return runs;
+  return { runs, failures };
 }
 
 export async function stopPath(path: Path): Promise<void> {

@@ -12,11 +12,13 @@ export interface Server {
   readonly programs: readonly string[];
   /** One for all addresses, some of which are only there later. */
   readonly once: boolean;
-  /** Listens on the port of these addresses when this resolves. */
-  start(host: Host, port: number, addresses: readonly string[]): Promise<void>;
+  /** Listens on the port of these addresses when this resolves. What is to be ended by SIGINT before all else is killed is put in `orderly`. */
+  start(host: Host, port: number, addresses: readonly string[], orderly: Process[]): Promise<void>;
 }
 
 const POSTGRES = globSync('/usr/lib/postgresql/*/bin').at(-1) ?? '/usr/lib/postgresql';
+/** The server itself. */
+export const POSTGRES_PROGRAM = `${POSTGRES}/postgres`;
 const RABBIT = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 const NGINX = 'nginx';
 /** Programs that compile or make a database first. */
@@ -66,12 +68,19 @@ http { access_log off; keepalive_requests 100000000; ${kept.join(' ')}
   await listening(host, server, port, addresses.slice(0, 1));
 }
 
-async function startPostgres(host: Host, port: number, addresses: readonly string[]): Promise<void> {
+/** Its memory in files of its own, and ended in order: in the machine's shared memory it would leave what it has when it is killed. */
+async function startPostgres(
+  host: Host,
+  port: number,
+  addresses: readonly string[],
+  orderly: Process[],
+): Promise<void> {
   const script = `set -e; cd "$HOME"; mkdir -p pg; cd pg
 "$0"/initdb --username=postgres --auth=trust --locale=C --no-sync --pgdata=data > /dev/null
 echo 'host all all 0.0.0.0/0 trust' >> data/pg_hba.conf
-exec "$0"/postgres -D data -k "$PWD" -p "$1" -c listen_addresses="$2" -c fsync=off`;
+exec "$0"/postgres -D data -k "$PWD" -p "$1" -c listen_addresses="$2" -c fsync=off -c dynamic_shared_memory_type=mmap`;
   const database = host.start(['sh', '-c', script, POSTGRES, `${port}`, addresses.join()]);
+  orderly.push(database);
   await database.output(/ready to accept connections/, SLOW_MS);
   const fill = ['pgbench', '--initialize', '--quiet', '--host', addresses[0] ?? '', '--port', `${port}`];
   await host.check([...fill, '--username', 'postgres', 'postgres'], { timeoutMs: SLOW_MS });
@@ -122,6 +131,6 @@ export const servers: Readonly<Record<ServerName, Server>> = {
   iperf: { programs: ['iperf3'], once: false, start: startIperf },
   answer: { programs: [], once: false, start: startAnswer },
   web: { programs: [NGINX], once: true, start: startWeb },
-  postgres: { programs: [`${POSTGRES}/initdb`, `${POSTGRES}/postgres`, 'pgbench'], once: true, start: startPostgres },
+  postgres: { programs: [`${POSTGRES}/initdb`, POSTGRES_PROGRAM, 'pgbench'], once: true, start: startPostgres },
   rabbit: { programs: [RABBIT, 'epmd'], once: true, start: startRabbit },
 };

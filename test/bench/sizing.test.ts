@@ -28,11 +28,18 @@ test('the cores of a load are its share of what the work cost each end', () => {
     // What each end spent is not known of this one.
     measured('redis', 1e5, { own: 6, machine: 6 }),
   ].flatMap((work) => work ?? []);
-  expect(sizingTable(works).slice(4)).toEqual([
-    '| 1 Gbit/s of bulk to the server                 |                 0.250 |                 0.500 | `stream`  |',
-    '| 100 new connections a second, one request each |                 0.002 |                 0.004 | `connect` |',
-    '| 1,000 names a second                           |                 0.020 |                     – | `dns`     |',
-    '',
+  const cells = sizingTable(works)
+    .slice(4, -1)
+    .map((line) =>
+      line
+        .split('|')
+        .map((cell) => cell.trim())
+        .slice(2, 5),
+    );
+  expect(cells).toEqual([
+    ['0.250', '0.500', '`stream`'],
+    ['0.002', '0.004', '`connect`'],
+    ['0.020', '–', '`dns`'],
   ]);
   expect(sizingTable([])).toEqual([]);
 });

@@ -1,4 +1,7 @@
-/** How large a host has to be: the cores that its agent takes for a load that people count in, read off what each work cost. */
+/**
+ * How large a host has to be: the cores that its agent takes for a load that people count in, read off what each work cost. The paced
+ * works are such loads; the others are run at full speed, where many messages come at once and each costs less.
+ */
 import { figure, NONE, table } from './markdown.ts';
 import type { WorkFigures } from './result.ts';
 
@@ -6,17 +9,20 @@ import type { WorkFigures } from './result.ts';
 const LOADS: Readonly<Record<string, readonly [string, number]>> = {
   stream: ['1 Gbit/s of bulk to the server', 1e9 / 8],
   'stream-back': ['1 Gbit/s of bulk to the caller', 1e9 / 8],
-  redis: ['1,000 requests a second, answers of a few bytes, kept connections', 1_000],
-  'redis-1k': ['1,000 requests a second, answers of 1 KiB', 1_000],
-  'redis-16k': ['1,000 requests a second, answers of 16 KiB', 1_000],
+  paced: ['1,000 requests a second, answers of a few bytes, 50 kept connections', 1_000],
+  'paced-1k': ['1,000 requests a second, answers of 1 KiB, the same', 1_000],
+  'paced-5k': ['5,000 requests a second, answers of a few bytes, the same', 5_000],
   'redis-one': ['1,000 requests a second, one at a time', 1_000],
-  pgbench: ['1,000 transactions a second on kept connections', 1_000],
-  amqp: ['1,000 messages of 1 KiB a second, published and consumed', 1_000],
-  connect: ['100 new connections a second, one request each', 100],
-  'pgbench-connect': ['100 new connections a second to PostgreSQL, one transaction each', 100],
-  gateway: ['1,000 HTTP requests a second of its gateway', 1_000],
-  datagrams: ['10,000 datagrams of 1,200 bytes a second', 10_000],
-  dns: ['1,000 names a second', 1_000],
+  redis: ['1,000 requests a second of all that 50 connections can ask', 1_000],
+  'redis-1k': ['the same, answers of 1 KiB', 1_000],
+  'redis-16k': ['the same, answers of 16 KiB', 1_000],
+  pgbench: ['1,000 transactions a second of all that 8 connections can make', 1_000],
+  amqp: ['1,000 messages of 1 KiB a second of all that can be, published and consumed', 1_000],
+  connect: ['100 new connections a second of all that 50 at once can make, one request each', 100],
+  'pgbench-connect': ['100 new connections a second to PostgreSQL, 8 at once, one transaction each', 100],
+  gateway: ['1,000 HTTP requests a second of all that its gateway answers', 1_000],
+  datagrams: ['10,000 datagrams of 1,200 bytes a second, of those delivered when too many are offered', 10_000],
+  dns: ['1,000 names a second of all that it answers', 1_000],
 };
 
 /** Of the works that Weft was measured by, in the order that people ask in. */

@@ -9,6 +9,7 @@ import {
   type Lab,
   type NamespaceLab,
 } from '../harness/host.ts';
+import type { Process } from '../harness/process.ts';
 import { until } from '../harness/until.ts';
 import type { Endpoint, Path } from './path.ts';
 import { installed } from './programs.ts';
@@ -37,22 +38,27 @@ export class Stage {
   readonly leftovers = new DisposableStack();
   readonly #programs: ReadonlyMap<string, string>;
   readonly #freePort: () => Promise<number>;
+  /** Servers that would leave something behind if they were killed. */
+  readonly #orderly: Process[];
   readonly #served = new Map<string, Promise<void>>();
   /** Calls have to pass, whatever is measured. */
   readonly #needed = new Set<ServerName>(['answer']);
   #atAll: Promise<void> | undefined;
+  readonly #failed = new Map<ServerName, string>();
 
   private constructor(
     hosts: readonly [Host, Host, Host],
     ports: ServerPorts,
     freePort: () => Promise<number>,
     programs: ReadonlyMap<string, string>,
+    orderly: Process[],
     how: NamespaceLab | string,
   ) {
     [this.main, this.server, this.client] = hosts;
     this.ports = ports;
     this.#freePort = freePort;
     this.#programs = programs;
+    this.#orderly = orderly;
     this.made = typeof how === 'string' ? undefined : how;
     this.loopback = typeof how === 'string' ? how : undefined;
   }
@@ -61,17 +67,18 @@ export class Stage {
   static async create(
     wantLoopback: boolean,
     programs: ReadonlyMap<string, string>,
-    begun: (lab: Lab) => void,
+    begun: (ending: AsyncDisposable) => void,
   ): Promise<Stage> {
     const missing = wantLoopback ? 'the loopback stage was asked for' : await hostsMissing();
     const how = missing ?? (await createNamespaceLab());
     const lab = typeof how === 'string' ? createLocalLab() : how;
-    begun(lab);
+    const orderly: Process[] = [];
+    begun({ [Symbol.asyncDispose]: () => end(orderly, lab) });
     const hosts = [await lab.host('main'), await lab.host('server'), await lab.host('client')] as const;
     const freePort = portsFrom(FIRST_PORT + 40 * (process.pid % 200));
     const ports: Partial<Record<ServerName, number>> = {};
     for (const name of SERVERS) ports[name] = await freePort();
-    const stage = new Stage(hosts, ports as ServerPorts, freePort, programs, how);
+    const stage = new Stage(hosts, ports as ServerPorts, freePort, programs, orderly, how);
     await stage.#settings();
     return stage;
   }
@@ -92,7 +99,9 @@ export class Stage {
 
   /** The servers that are needed and can be started here. */
   get servers(): readonly ServerName[] {
-    return SERVERS.filter((name) => this.#needed.has(name) && this.lacks(name) === undefined);
+    return SERVERS.filter(
+      (name) => this.#needed.has(name) && this.lacks(name) === undefined && !this.#failed.has(name),
+    );
   }
 
   /** A program that the server takes and is not here, if any. */
@@ -123,7 +132,7 @@ export class Stage {
     const each = this.servers.filter((name) => !servers[name].once);
     await Promise.all([
       this.#atAll,
-      ...each.map((name) => servers[name].start(this.server, this.ports[name], [address])),
+      ...each.map((name) => servers[name].start(this.server, this.ports[name], [address], this.#orderly)),
     ]);
   }
 
@@ -132,8 +141,17 @@ export class Stage {
     const addresses = ['127.0.0.1', ...made];
     // One after the other: each takes a core while it starts.
     for (const name of this.servers.filter((each) => servers[each].once)) {
-      await servers[name].start(this.server, this.ports[name], addresses);
+      try {
+        await servers[name].start(this.server, this.ports[name], addresses, this.#orderly);
+      } catch (error) {
+        this.#failed.set(name, error instanceof Error ? error.message : String(error));
+      }
     }
+  }
+
+  /** Why the server does not run, where it was to. Its works are not measured then, and the others are. */
+  get failed(): ReadonlyMap<ServerName, string> {
+    return this.#failed;
   }
 
   /** Waits until calls pass; a process of the path that ended meanwhile is the better error. */
@@ -181,6 +199,13 @@ export interface Calls {
   readonly answered: number;
   readonly seconds: number;
   readonly failures: Readonly<Record<string, number>>;
+}
+
+/** Those first that clean up after themselves, then everything. */
+async function end(orderly: readonly Process[], lab: Lab): Promise<void> {
+  for (const one of orderly) one.signal('SIGINT');
+  await Promise.all(orderly.map((one) => one.finished(5_000)));
+  await lab[Symbol.asyncDispose]();
 }
 
 function portsFrom(first: number): () => Promise<number> {

@@ -1,5 +1,6 @@
 /** What versions were compared, as the programs themselves say. */
 import type { Host } from '../harness/host.ts';
+import { POSTGRES_PROGRAM } from './servers.ts';
 import type { Stage } from './stage.ts';
 
 /** Two numbers or more with points between them, and how near to a release; not what a packager wrote behind them. */
@@ -21,15 +22,18 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   nginx: ['nginx', '-v'],
   pgbench: ['pgbench', '--version'],
   dnsperf: ['dnsperf', '-h'],
+  PostgreSQL: [POSTGRES_PROGRAM, '--version'],
+  RabbitMQ: ['dpkg-query', '--show', 'rabbitmq-server'],
+  OpenSSL: ['openssl', 'version'],
   haproxy: ['haproxy', '-v'],
 };
 
 /** Of those that are installed; one that tells none is passed over. */
 export async function loadVersions(stage: Stage): Promise<ReadonlyMap<string, string>> {
   const versions = new Map<string, string>();
-  for (const [name, argv] of Object.entries(LOADS)) {
-    if (!stage.installed(argv[0] ?? '')) continue;
-    const version = await askVersion(stage.client, argv).catch(() => undefined);
+  for (const [name, [program = '', ...args]] of Object.entries(LOADS)) {
+    if (!stage.installed(program)) continue;
+    const version = await askVersion(stage.client, [stage.program(program), ...args]).catch(() => undefined);
     if (version !== undefined) versions.set(name, version);
   }
   return versions;

@@ -1,5 +1,5 @@
 /** The bench itself, so that it cannot rot: its smallest run, with nothing but Node and without root. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -15,7 +15,7 @@ test('a quick run measures, prints a table and writes its figures', async () => 
     const file = join(dir, 'figures.json');
     const { code, stdout, stderr } = await run([...argv, '--json', file], { cwd: checkout, timeoutMs: 50_000 });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(/^connect, one request, close[\s\S]*^direct +[\d,]+ .*\n^weft +[\d,]+ /m);
+    expect(stdout).toMatch(/^### connect, one request, close[\s\S]*^\| direct .*\| +[\d,]+ .*\n\| weft .*\| +[\d,]+ /m);
     const report = JSON.parse(readFileSync(file, 'utf8'));
     expect(report).toMatchObject({ quick: true, rounds: 1, leftOut: [], failures: [] });
     expect(report.works).toHaveLength(1);
@@ -34,11 +34,56 @@ test('a quick run measures, prints a table and writes its figures', async () => 
   }
 });
 
+test('real servers are measured by their works, and nothing of them is left', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-bench-test-'));
+  // For the hosts' ordinary user, too.
+  chmodSync(dir, 0o1777);
+  try {
+    const file = join(dir, 'figures.json');
+    const works = ['paced', 'ping', 'gateway', 'pgbench', 'amqp'];
+    // PostgreSQL does not run as root: there its host is made.
+    const where = process.getuid?.() === 0 ? [] : ['--loopback'];
+    const of = ['--quick', '--only', works.join(), '--peers', 'direct,weft', ...where, '--json', file];
+    const bench = new Process(['node', 'test/bench/main.ts', ...of], {
+      cwd: checkout,
+      env: { ...process.env, TMPDIR: dir },
+    });
+    const served = new Set<string>();
+    const looking = setInterval(() => {
+      for (const id of programsIn(dir)) served.add(id);
+    }, 500);
+    const { code, stderr } = await bench.finished(100_000);
+    clearInterval(looking);
+    expect({ code, stderr, said: bench.stdout.match(/^FAILED.*/gm) }).toEqual({ code: 0, stderr: '', said: null });
+    const report = JSON.parse(readFileSync(file, 'utf8')) as {
+      works: { name: string; peers: { peer: string; median: number; endsCpu?: object }[] }[];
+      leftOut: { name: string }[];
+    };
+    const measured = report.works.map(({ name }) => name);
+    // iperf3 is not everywhere; the others are in CI.
+    const left = report.leftOut.map(({ name }) => name);
+    expect(new Set([...measured, ...left])).toEqual(new Set(works));
+    if (process.env.CI === 'true') expect(left.filter((name) => name !== 'ping')).toEqual([]);
+    for (const { name, peers } of report.works) {
+      const weft = peers.find(({ peer }) => peer === 'weft');
+      expect({ name, measured: (weft?.median ?? 0) > 0 }).toEqual({ name, measured: true });
+    }
+    // Weft answers HTTP on the callers' agent, and only carries it on the other.
+    const gateway = report.works.find(({ name }) => name === 'gateway');
+    const ends = gateway?.peers.find(({ peer }) => peer === 'weft')?.endsCpu as { client: number; server: number };
+    if (gateway !== undefined && process.platform === 'linux') expect(ends.client).toBeGreaterThan(ends.server);
+    expect(programsIn(dir)).toEqual([]);
+    expect(sharedMemoryOf(served)).toEqual([]);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
 test('bounds are measured by their names, without peers', async () => {
   const names = ['test/bench/main.ts', '--quick', '--only', 'compile,verdict'];
   const { code, stdout, stderr } = await run(['node', ...names], { cwd: checkout, timeoutMs: 50_000 });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).toMatch(/^Bounds$[\s\S]*^compile +[\d.]+ ms .*\n^verdict +[\d.]+ /m);
+  expect(stdout).toMatch(/^### Bounds$[\s\S]*^\| compile +\| +[\d.]+ ms .*\n\| verdict +\| +[\d.]+ /m);
 });
 
 test('an interrupt ends everything that it started', async () => {
@@ -74,4 +119,12 @@ function programsIn(dir: string): readonly string[] {
       return false;
     }
   });
+}
+
+/** Segments of shared memory that one of these processes made, as the kernel still has them. */
+function sharedMemoryOf(ids: ReadonlySet<string>): readonly string[] {
+  if (process.platform !== 'linux') return [];
+  const [, ...segments] = readFileSync('/proc/sysvipc/shm', 'utf8').trim().split('\n');
+  // key shmid perms size cpid lpid
+  return segments.filter((line) => ids.has(line.trim().split(/\s+/)[4] ?? ''));
 }

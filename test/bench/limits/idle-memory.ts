@@ -4,7 +4,7 @@ import { MIB, settledBytes } from './memory.ts';
 import { LimitMesh } from './mesh.ts';
 
 const SERVICES = 1_000;
-const TARGET_MIB = 70;
+const TARGET_MIB = 60;
 
 export const idleMemory: Limit = {
   name: 'idle-memory',

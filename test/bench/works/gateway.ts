@@ -16,7 +16,8 @@ interface Answers {
 
 export const gatewayWork: Work = {
   name: 'gateway',
-  title: 'HTTP GET of 1 KiB through a gateway, 50 kept connections',
+  title:
+    'HTTP GET of 1 KiB by name, 50 kept connections, through a gateway: HAProxy in front of all but Weft, of direct too',
   unit: 'requests/s',
   better: 'more',
   per: { label: '100k requests', amount: 1e5 },

@@ -4,6 +4,7 @@ import { connectWork } from './connect.ts';
 import { dnsWork } from './dns.ts';
 import { gatewayWork } from './gateway.ts';
 import { datagramWork, iperfWorks } from './iperf.ts';
+import { pacedWorks } from './paced.ts';
 import { pgbenchWorks } from './pgbench.ts';
 import { pingWork } from './ping.ts';
 import { redisWorks } from './redis.ts';
@@ -11,6 +12,7 @@ import { redisWorks } from './redis.ts';
 export const allWorks: readonly Work[] = [
   ...iperfWorks,
   ...redisWorks,
+  ...pacedWorks,
   connectWork,
   pingWork,
   gatewayWork,

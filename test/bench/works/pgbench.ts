@@ -2,6 +2,7 @@
 import { metered } from '../cpu.ts';
 import type { Sample, Work } from '../types.ts';
 
+/** Each with a thread of its own: pgbench's connect blocks, and one thread would make one connection after the other. */
 const CLIENTS = 8;
 
 interface Transactions {
@@ -38,7 +39,17 @@ function pgbenchWork(name: string, title: string, more: readonly string[]): Work
       const to = path.tcp(stage.ports.postgres);
       if (to === undefined) throw new Error('no way for TCP');
       const where = ['--host', to.host, '--port', `${to.port}`, '--username', 'postgres', 'postgres'];
-      const load = ['--client', `${CLIENTS}`, '--time', `${seconds}`, '--no-vacuum', '--select-only', ...more];
+      const load = [
+        '--client',
+        `${CLIENTS}`,
+        '--jobs',
+        `${CLIENTS}`,
+        '--time',
+        `${seconds}`,
+        '--no-vacuum',
+        '--select-only',
+        ...more,
+      ];
       const [output, cpu] = await metered(path, () =>
         stage.client.check(['pgbench', ...load, ...where], { timeoutMs: (seconds + 20) * 1_000 }),
       );

@@ -17,12 +17,10 @@ async function ping(stage: Stage, { host, port }: Endpoint, milliseconds: number
   return JSON.parse(await stage.client.check(argv, { timeoutMs: milliseconds + 30_000 })) as Pings;
 }
 
-/** A stream that has found its pace when this resolves; at most for so long. */
-async function pour(stage: Stage, { host, port }: Endpoint, seconds: number): Promise<Process> {
+/** A stream, for so long at most. */
+function pour(stage: Stage, { host, port }: Endpoint, seconds: number): Process {
   const argv = ['-c', host, '-p', `${port}`, '-t', `${seconds}`, '-i', '0.5', '-f', 'm', '--forceflush'];
-  const stream = stage.client.start(['iperf3', ...argv]);
-  await stream.output(/bits\/sec/);
-  return stream;
+  return stage.client.start(['iperf3', ...argv]);
 }
 
 /** What the client of iperf3 has said of each half second, Mbit/s: the median of these. */
@@ -34,8 +32,10 @@ export function paceOf(output: string): number {
 }
 
 async function besideBulk(stage: Stage, small: Endpoint, bulk: Endpoint, milliseconds: number) {
-  const stream = await pour(stage, bulk, 2 * (milliseconds / 1_000) + 30);
+  const stream = pour(stage, bulk, Math.ceil(2 * (milliseconds / 1_000)) + 30);
   try {
+    // It has found its pace then.
+    await stream.output(/bits\/sec/);
     const pings = await ping(stage, small, milliseconds);
     if (!stream.running) throw new Error(`the bulk stream ended: ${stream.stdout.slice(-300)}${stream.stderr}`);
     return { pings, pace: paceOf(stream.stdout) };
