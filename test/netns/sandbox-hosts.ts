@@ -19,6 +19,7 @@ services:
 ${rules}
 `;
 
+/** Answers with who calls, over both transports, at 7000 and 80. */
 const ECHO = `
 const net = require('net'), udp = require('dgram').createSocket('udp4');
 const tell = (socket) => socket.on('error', () => {}).end(socket.remoteAddress + '\\n');
