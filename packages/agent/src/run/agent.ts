@@ -227,7 +227,7 @@ async function runMember(
       logger.info({ event: 'ready' }, sentence);
       waits = undefined;
       ready(sentence);
-      keepHouse(life.signal);
+      keepHouse(life.signal, threads === 1);
     }
     await over;
     waits = 'it stops';

@@ -6,8 +6,8 @@ const MIB = 1024 * 1024;
 /** A thread whose memory and load the test sets, with a look a second. */
 class FakeHouse {
   readonly collections: number[] = [];
-  /** Of each, whether code went. */
-  readonly codes: boolean[] = [];
+  /** Of each, whether what only the start needed went. */
+  readonly starts: boolean[] = [];
   readonly #housekeeping: Housekeeping;
   #now = 0;
   load = 0;
@@ -21,9 +21,9 @@ class FakeHouse {
       now: () => this.#now,
       busy: () => this.load,
       held: () => this.heldMib * MIB,
-      collect: (code) => {
+      collect: (start) => {
         this.collections.push(this.#now);
-        this.codes.push(code);
+        this.starts.push(start);
         this.#now += this.pauseMs;
         this.heldMib = this.liveMib;
       },
@@ -63,8 +63,17 @@ describe('housekeeping', () => {
     expect(house.collections).toHaveLength(1);
     house.load = 0;
     house.pass(3);
-    // The code of the start goes, and what has run under load stays.
-    expect(house.codes).toEqual([true, false]);
+    // What the start needed goes, and what has run under load stays.
+    expect(house.starts).toEqual([true, false]);
+  });
+
+  test('leaves what is hot to an agent that was busy from its start on', () => {
+    const house = new FakeHouse();
+    house.load = 0.9;
+    house.pass(600);
+    house.load = 0;
+    house.pass(3);
+    expect(house.starts).toEqual([false]);
   });
 
   test('a busy second between quiet ones begins the wait anew', () => {

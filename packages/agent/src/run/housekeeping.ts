@@ -16,8 +16,8 @@ export interface House {
   busy(): number;
   /** Bytes that this thread's heap holds, garbage and free pages too. */
   held(): number;
-  /** Collects everything, and returns free pages to the system; with `code`, what was compiled too. */
-  collect(code: boolean): void;
+  /** Collects everything, and returns free pages to the system; with `start`, what only the start needed too. */
+  collect(start: boolean): void;
 }
 
 const LOOK_MS = 1_000;
@@ -27,6 +27,8 @@ const QUIET = 0.05;
 const QUIET_LOOKS = 3;
 /** Less growth than this is not worth a pause; what an idle agent throws away between two collections stays under it. */
 const WORTH_BYTES = 8 * 1024 * 1024;
+/** Who is quiet for the first time later than that has run what is hot since its start, and keeps it. */
+const START_MS = 60_000;
 /** A pause is followed by at least this many times its length without one. */
 const REST = 50;
 
@@ -36,11 +38,13 @@ export class Housekeeping {
   /** Held after the last collection. The start counts as growth: what loading left behind goes with the first one. */
   #kept = 0;
   #restUntil = Number.NEGATIVE_INFINITY;
+  readonly #startedMs: number;
 
   constructor(house: House) {
     this.#house = house;
     // From here on, and not since the thread began.
     house.busy();
+    this.#startedMs = house.now();
   }
 
   /** To be called about once a second. */
@@ -55,7 +59,7 @@ export class Housekeeping {
     const began = house.now();
     if (began < this.#restUntil || house.held() - this.#kept < WORTH_BYTES) return;
     // What the start ran does not run again.
-    house.collect(this.#kept === 0);
+    house.collect(this.#kept === 0 && began - this.#startedMs <= START_MS);
     // Measured after it: what does not go away is no reason to try again.
     this.#kept = house.held();
     const ended = house.now();
@@ -65,11 +69,14 @@ export class Housekeeping {
   }
 }
 
-/** Keeps this thread's memory small until the signal is aborted. */
-export function keepHouse(signal: AbortSignal): void {
+/**
+ * Keeps this thread's memory small until the signal is aborted. `alone`: the process has no other thread that works. Compiled code, what
+ * malloc keeps free and pages of files are the process', and letting go of them would slow whoever is at work.
+ */
+export function keepHouse(signal: AbortSignal, alone: boolean): void {
   // Where V8 cannot be asked to collect, it does so when it likes.
   const collectAll = fullCollector();
-  const giveBack = memoryReturner();
+  const giveBack = alone ? memoryReturner() : undefined;
   let utilization = performance.eventLoopUtilization();
   const housekeeping = new Housekeeping({
     now: () => performance.now(),
@@ -82,9 +89,9 @@ export function keepHouse(signal: AbortSignal): void {
       const { total_heap_size: heap, external_memory: outside } = getHeapStatistics();
       return heap + outside;
     },
-    collect: (code) => {
-      collectAll?.(code);
-      giveBack?.();
+    collect: (start) => {
+      collectAll?.(start && alone);
+      if (start) giveBack?.();
     },
   });
   const timer = setInterval(() => housekeeping.look(), LOOK_MS).unref();

@@ -1,7 +1,6 @@
 /** Memory that Node has no word for, back to the system, where this Node brings node:ffi. */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { endianness } from 'node:os';
-import { isInsideKnown } from './known.ts';
+import { nativeCalls } from './known.ts';
 import { nodeFfi } from './node-ffi.ts';
 
 interface Ffi {
@@ -23,10 +22,10 @@ const MADV_DONTNEED = 4;
 /**
  * Gives back what the allocator keeps free, and lets go of the pages of Node's own program that are mapped to be read: a start
  * touches most of it, and what runs on comes back from the page cache at its next use. Takes some milliseconds, and each thread's
- * allocations wait meanwhile. Undefined where Node has no node:ffi, does not permit it, or the system's library is not GNU's.
+ * allocations wait meanwhile. Undefined where this thread has no native calls, as with --no-native, or the system's library is not GNU's.
  */
 export function memoryReturner(): (() => void) | undefined {
-  if (process.platform !== 'linux' || endianness() !== 'LE' || !isInsideKnown()) return undefined;
+  if (nativeCalls() === undefined) return undefined;
   try {
     // Held, lest it be closed.
     const library = nodeFfi<Ffi>()?.dlopen(null, DEFINITIONS);

@@ -70,7 +70,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         void stop(message.reason);
     }
   });
-  keepHouse(life.signal);
+  keepHouse(life.signal, false);
   tell({ type: 'ready' });
 }
 
