@@ -132,7 +132,10 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
       'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB, and with more than one weft run takes workers alone',
       '1',
     )
-    .option('--no-native', 'do without node:ffi, which is experimental, where Node brings it: each datagram by a call of its own')
+    .option(
+      '--no-native',
+      'do without node:ffi, which is experimental, where Node brings it: each datagram by a call of its own',
+    )
     .option(
       '--run-socket <PATH>',
       'where weft run of this host finds the agent, whoever its user is; run.sock in --data, or where systemd says',

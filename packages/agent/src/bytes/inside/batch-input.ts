@@ -91,6 +91,13 @@ export function receiveBatches(
   return true;
 }
 
+/** In memory of its own, as Node's are: of a piece of its pool all of that would stay with one that is kept, and the bounds count its bytes alone. */
+function copyOf(datagram: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(datagram.length);
+  copy.set(datagram);
+  return copy;
+}
+
 class BatchInput {
   readonly #socket: dgram.Socket;
   readonly #handle: Numbered;
@@ -163,10 +170,7 @@ class BatchInput {
       // Who has closed the socket hears nothing more of it.
       if (!(this.#handle.fd >= 0)) return;
       const datagram = this.#receiving.datagram(slot);
-      this.#receiver(
-        this.#lent ? datagram : Buffer.from(datagram),
-        this.#sources.read(messages.names, slot * NAME_BYTES),
-      );
+      this.#receiver(this.#lent ? datagram : copyOf(datagram), this.#sources.read(messages.names, slot * NAME_BYTES));
     }
   }
 

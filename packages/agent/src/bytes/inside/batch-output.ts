@@ -7,7 +7,7 @@ import type { DatagramDropped, DatagramOutput } from '../output.ts';
 import { CutPause } from './cut-pause.ts';
 import { systemError } from './known.ts';
 import { batched, type NativeCalls } from './native-calls.ts';
-import { NativeMessages } from './native-memory.ts';
+import { NativeMessages, pinned } from './native-memory.ts';
 import { type Destination, Destinations } from './socket-address.ts';
 
 /** Datagrams gathered at most, of all sockets of the thread; the kernel cuts a message in so many at most (UDP_MAX_SEGMENTS). */
@@ -77,7 +77,7 @@ export class Gathering {
     this.memory = new Uint8Array(memory);
     this.messages = new NativeMessages(calls, SLOTS, memory);
     this.#control = new DataView(control);
-    this.#controlAt = Number(calls.addressOf(control));
+    this.#controlAt = Number(pinned(calls, control));
     for (let at = 0; at < control.byteLength; at += CONTROL.room) {
       this.#control.setUint32(at, CONTROL.length, true);
       this.#control.setInt32(at + 8, SOL_UDP, true);
