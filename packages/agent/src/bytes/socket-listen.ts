@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
 import { acceptHandles } from './inside/accept.ts';
-import { descriptorOf } from './inside/descriptor.ts';
+import { descriptorOf } from './inside/known.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
 import { acceptedConduit, type SocketConduit, socketConduit } from './socket.ts';

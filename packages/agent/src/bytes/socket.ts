@@ -9,7 +9,7 @@ import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
 import type { Deadline } from './deadline.ts';
 import { socketOver } from './inside/accept.ts';
 import { adoptSocket } from './inside/adopt.ts';
-import { descriptorOf } from './inside/descriptor.ts';
+import { descriptorOf } from './inside/known.ts';
 import { handleOutput } from './inside/stream-output.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import { compact, type Output, StreamOutput } from './output.ts';

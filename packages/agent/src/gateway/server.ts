@@ -4,7 +4,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Admission } from '@weft/proto/bounds';
 import { listen as listenOn } from '@weft/proto/observe';
-import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { descriptorOf } from '../bytes/inside/known.ts';
 import { type Admitted, admit } from './admission.ts';
 import { carry } from './carry.ts';
 import { Client, LINGER_MS, part } from './client.ts';

@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net';
 import { defined, entryOf } from '@weft/proto';
 import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import type { Deadline } from '../bytes/deadline.ts';
-import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { endDatagrams } from '../flows/flow.ts';
@@ -33,7 +33,7 @@ export async function connectDatagrams(
   const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
   try {
     await step(socket, (done) => socket.bind({ port: 0, ...defined({ address: localAddress }) }, done));
-    if (!files.spares(descriptorOf(socket))) throw outOfFiles('bind');
+    if (!files.spares(datagramDescriptorOf(socket))) throw outOfFiles('bind');
     await step(socket, (done) => socket.connect(target.port, target.host, done));
     deadline.throwIfOver();
   } catch (cause) {

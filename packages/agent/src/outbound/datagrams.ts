@@ -7,7 +7,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import { type DatagramSource, datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
-import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
@@ -118,7 +118,7 @@ export class OutboundDatagrams {
       socket.once('error', failed);
       socket.bind({ port: spec.port, address: spec.address, exclusive: true }, () => {
         socket.off('error', failed);
-        if (this.#files.spares(descriptorOf(socket))) resolve(this.serve(spec, socket, this.#own));
+        if (this.#files.spares(datagramDescriptorOf(socket))) resolve(this.serve(spec, socket, this.#own));
         else failed(outOfFiles('bind'));
       });
     });

@@ -1,7 +1,8 @@
 import { afterEach, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
-import { UnreachableError } from '../tunnel/errors.ts';
+import { UnansweredError, UnreachableError } from '../tunnel/errors.ts';
 import type { Conduit } from '../words/conduit.ts';
+import type { EarlyData } from '../words/opening.ts';
 import { Chooser } from './choose.ts';
 import { Admitter, Forwarder } from './forward.ts';
 import { Rig, service } from './rig.fixture.ts';
@@ -123,6 +124,58 @@ it('says what became of a flow for which no time was left', async () => {
       ['unreachable', 'no time was left to reach an instance'],
     ]),
   );
+});
+
+it.each([
+  ['reset', 'the tunnel ended', true],
+  ['unreachable', 'redis/0 on far: no answer in time', false],
+] as const)('tells what was said behind an opening without an answer: %s', async (outcome, detail, lost) => {
+  const { netmap, registry, inbound, recorder } = await nearOfFar();
+  const forwarder = new Forwarder({
+    netmap,
+    declared: inbound.services,
+    tunnels: {
+      openStream: () => Promise.reject(new UnansweredError(lost ? detail : 'no answer in time', 11, lost)),
+      openDatagrams: never,
+    },
+    dialer: { stream: never, datagrams: never },
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
+  });
+  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
+  if (!local.admitted) throw new Error(local.refusal.reason);
+  expect(await forwarder.stream(local.out)).toBeUndefined();
+  expect(recorder.recent()).toMatchObject([{ outcome, bytesSent: 11, instance: 'redis/0' }]);
+  expect(recorder.recent()[0]?.detail).toContain(detail);
+});
+
+it('gives what the caller says to the last instance alone, and has it whole where the first was silent', async () => {
+  const runs = { redis: { [`${PORT}/tcp`]: 1 } };
+  const agents = [{ host: 'near' }, { host: 'far', runs }, { host: 'further', runs }];
+  rig = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
+  const { netmap, registry, inbound } = rig.agent('near');
+  const said: EarlyData = { follow: (take) => take(Buffer.from('once')), leave: () => undefined };
+  const given: (EarlyData | undefined)[] = [];
+  const conduit = { reset: () => undefined } as unknown as Conduit;
+  const forwarder = new Forwarder({
+    netmap,
+    declared: inbound.services,
+    tunnels: {
+      openStream: (_permit, _target, _deadline, data) => {
+        given.push(data);
+        if (given.length === 1) return Promise.reject(new UnreachableError('timeout', 'no answer in time'));
+        return Promise.resolve({ opened: true, conduit, early: 4 });
+      },
+      openDatagrams: never,
+    },
+    dialer: { stream: never, datagrams: never },
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
+  });
+  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
+  if (!local.admitted) throw new Error(local.refusal.reason);
+  expect(await forwarder.stream(local.out, undefined, said)).toMatchObject({ early: 4 });
+  expect(given).toEqual([undefined, said]);
 });
 
 it('tells of a host without a file for a tunnel as overloaded', async () => {

@@ -10,7 +10,7 @@ import { type Caller, claimName, type DeclaredHere, goneHere, localCaller, type 
 import type { Flow, FlowRefusal, FlowRegistry, FlowRequest, Loss } from '../flows/registry.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
-import { FlowCutError, UnreachableError } from '../tunnel/errors.ts';
+import { FlowCutError, UnansweredError, UnreachableError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
@@ -231,6 +231,7 @@ export class Forwarder {
       const result = await attempt(open(candidate, target, share, left === 1));
       if (share !== deadline) share.close();
       step?.end(result);
+      if (!result.opened) flow.bytesSent += result.early;
       if (!flow.live) {
         if (result.opened) dropCut(local, () => drop(result.conduit));
         return undefined;
@@ -260,6 +261,12 @@ export class Forwarder {
       }
       tried++;
       const { refusal } = result;
+      if (result.lost) {
+        // Its program may have what was said, and only this host is left to tell.
+        flow.sever();
+        flow.end('reset', refusal.detail);
+        return undefined;
+      }
       if (refusal.code === 'denied') {
         // The destination's word is final, and recorded there: another instance is held to the same policy.
         if (!local) flow.handOver();
@@ -303,13 +310,16 @@ function dropCut(local: boolean, drop: () => void): void {
 type Failure = Omit<PeerRefusal, 'code'> & { readonly code: PeerRefusal['code'] | 'unreachable' };
 type Attempted<C> =
   | { readonly opened: true; readonly conduit: C; readonly early?: number }
-  | { readonly opened: false; readonly refusal: Failure };
+  /** `early`: bytes of the early data that may have got there; `lost` when the tunnel ended behind them. */
+  | { readonly opened: false; readonly refusal: Failure; readonly early: number; readonly lost: boolean };
 
 async function attempt<C>(opening: Promise<Opened<C, PeerRefusal>>): Promise<Attempted<C>> {
   try {
-    return await opening;
+    const result = await opening;
+    return result.opened ? result : { ...result, early: 0, lost: false };
   } catch (cause) {
+    const { early, lost } = cause instanceof UnansweredError ? cause : { early: 0, lost: false };
     const code = cause instanceof UnreachableError && cause.code === 'no-file' ? 'overloaded' : 'unreachable';
-    return { opened: false, refusal: { code, rule: '', revision: 0, detail: messageOf(cause) } };
+    return { opened: false, refusal: { code, rule: '', revision: 0, detail: messageOf(cause) }, early, lost };
   }
 }

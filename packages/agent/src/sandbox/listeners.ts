@@ -7,7 +7,7 @@ import { isShortage, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import { addressSocket } from '../bytes/address-socket.ts';
 import { closeHandle } from '../bytes/handle.ts';
-import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import { listenHandle } from '../bytes/socket-listen.ts';
 import { shareListeners } from '../outbound/listener-share.ts';
@@ -140,7 +140,7 @@ export class SandboxListeners {
     const { sockets, side, files } = this.#options;
     const handle = await sockets.ask({ where: 'agent', kind: 'udp', host: spec.address, port: spec.port });
     const socket = await socketOf(handle);
-    if (files.spares(descriptorOf(socket))) return side.datagrams(spec, socket);
+    if (files.spares(datagramDescriptorOf(socket))) return side.datagrams(spec, socket);
     socket.close();
     throw outOfFiles('bind');
   }

@@ -7,6 +7,21 @@ export class UnreachableError extends CodedError<
   override readonly name = 'UnreachableError';
 }
 
+/** An opening that ended without an answer, behind bytes of its caller's that the destination may have handed on. */
+export class UnansweredError extends Error {
+  override readonly name = 'UnansweredError';
+  /** Bytes. */
+  readonly early: number;
+  /** Whether the tunnel ended; else its deadline did. */
+  readonly lost: boolean;
+
+  constructor(message: string, early: number, lost: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.early = early;
+    this.lost = lost;
+  }
+}
+
 /** Why a tunnel ended; the cause of the resets of what was in it. */
 export class TunnelEndedError extends CodedError<
   'closed' | 'dead' | 'revoked' | 'violation' | 'failed' | 'idle' | 'shutdown'

@@ -192,7 +192,7 @@ export class Link implements RecordOutput, MuxEvents {
     return (await this.#path?.passes(waitMs)) ?? false;
   }
 
-  request(request: OpenRequest, events: OpeningEvents, data?: EarlyData): () => void {
+  request(request: OpenRequest, events: OpeningEvents, data?: EarlyData): () => number {
     return this.mux.request(request, events, data);
   }
 

@@ -10,7 +10,7 @@ import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import { afterCut } from './after-cut.ts';
 import type { LinkCounters, TunnelContext } from './context.ts';
-import { FlowCutError, TunnelEndedError, UnreachableError } from './errors.ts';
+import { FlowCutError, TunnelEndedError, UnansweredError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { PeerPool, samePeer } from './peer-pool.ts';
@@ -238,15 +238,20 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return new Promise((resolve, reject) => {
       deadline.throwIfOver();
       let late: MuxStream | DatagramFlow | undefined;
-      const letGo = (): void => {
-        giveUp();
+      const letGo = (): number => {
+        const early = giveUp();
         if (late instanceof MuxStream) late.reset();
         else late?.close();
+        return early;
       };
       const onEnd = (reason: Error): void => {
-        reject(reason);
-        if (reason instanceof FlowCutError) afterCut(letGo);
-        else letGo();
+        if (reason instanceof FlowCutError) {
+          reject(reason);
+          afterCut(letGo);
+          return;
+        }
+        const early = letGo();
+        reject(early === 0 ? reason : new UnansweredError(reason.message, early, false, { cause: reason }));
       };
       const settle = (): void => deadline.off(onEnd);
       // Before it is asked, for it may be refused at once.
@@ -267,7 +272,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           else {
             // The program may have it: asked once more, it might do twice what its caller asked once.
             const detail = `the tunnel to ${link.peer.host} ended before an answer, behind what the caller had said`;
-            reject(new UnreachableError('tunnel-lost', detail, { cause }));
+            reject(new UnansweredError(detail, early, true, { cause }));
           }
         },
       };

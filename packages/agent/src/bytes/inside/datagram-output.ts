@@ -2,7 +2,7 @@
 import type dgram from 'node:dgram';
 import { compact, type DatagramDropped, type DatagramOutput } from '../output.ts';
 import { batchOutput, type SingleOutput } from './batch-output.ts';
-import { isInsideKnown, nativeCalls, systemError } from './known.ts';
+import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 
 /** What node:dgram sends by, a UDPWrap. */
 export interface DatagramHandle {
@@ -114,6 +114,11 @@ export function datagramHandleOf(socket: dgram.Socket): DatagramHandle | undefin
   } catch {
     return undefined;
   }
+}
+
+/** As `descriptorOf`, of a UDP socket. */
+export function datagramDescriptorOf(socket: dgram.Socket): number | undefined {
+  return shownDescriptor(datagramHandleOf(socket));
 }
 
 function isDatagramHandle(handle: object): handle is DatagramHandle {

@@ -42,6 +42,16 @@ export function handleOf(socket: net.Socket | net.Server): object | undefined {
   }
 }
 
+/** The number that the kernel gave it. Undefined where Node does not show it, or the socket is closed. */
+export function descriptorOf(socket: net.Socket | net.Server): number | undefined {
+  return shownDescriptor(handleOf(socket));
+}
+
+export function shownDescriptor(handle: { readonly fd?: unknown } | undefined): number | undefined {
+  const descriptor = handle?.fd;
+  return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
+}
+
 /** As Node's own errors are: `status` is a negated errno. */
 export function systemError(status: number, syscall: string): Error {
   const code = getSystemErrorName(status);

@@ -1,7 +1,7 @@
 /** What a caller says before its opening has an answer. */
 import { describe, expect, it } from 'vitest';
 import { type EarlyData, MAXIMUM_EARLY } from '../../words/opening.ts';
-import { asStream, frame, request, User, World } from './ends.fixture.ts';
+import { frame, request, User, World } from './ends.fixture.ts';
 import { encodeCredit } from './frames.ts';
 import { encodeOpen } from './opening.ts';
 import { MuxStream } from './stream.ts';
@@ -125,13 +125,46 @@ describe('early data', () => {
     const one = asked(world);
     const other = asked(world);
     one.caller.say('first');
+    world.a.mux.flush();
+    one.caller.say(' and more');
     world.a.mux.fail(new Error('gone'));
     expect([one.told, other.told]).toEqual([[{ failed: 5 }], [{ failed: 0 }]]);
+  });
+
+  it('has not gone with a tunnel that ends before its record is sealed', () => {
+    const world = new World();
+    const { caller, told } = asked(world);
+    caller.say('first');
+    world.a.mux.fail(new Error('gone'));
+    expect(told).toEqual([{ failed: 0 }]);
+  });
+
+  it('has gone as far as a batch that it filled', () => {
+    const world = new World();
+    const full = Array.from({ length: 4 }, () => asked(world));
+    for (const { caller } of full) caller.say(4_000);
+    const last = asked(world);
+    last.caller.say(300);
+    last.caller.say(100);
+    world.a.mux.fail(new Error('gone'));
+    expect(world.a.sent).toHaveLength(1);
+    const sealed = world.a.flushed().filter(({ type }) => type === FRAME.data);
+    const gone = [...full, last].map((_, index) =>
+      sealed.filter(({ id }) => id === 1 + 2 * index).reduce((sum, { payload }) => sum + payload.length, 0),
+    );
+    expect([...full, last].map(({ told }) => told)).toEqual(gone.map((failed) => [{ failed }]));
+    expect(gone.reduce((sum, bytes) => sum + bytes, 0)).toBeGreaterThan(4_000);
+  });
+
+  it('is counted for who gives up on an answer', () => {
+    const world = new World();
+    const { caller, giveUp } = asked(world);
+    caller.say('first');
+    expect(giveUp()).toBe(5);
   });
 });
 
 describe('a peer that breaks the protocol', () => {
-  const asStreamOf = asStream(() => undefined);
   const udp = encodeOpen({ ...request, protocol: 'udp' }, 0);
   const tcp = encodeOpen(request, 1_000);
   it.each([
@@ -145,11 +178,13 @@ describe('a peer that breaks the protocol', () => {
 
   it('by a window smaller than what it was sent is told so', () => {
     const world = new World();
-    const caller = new Caller();
-    world.a.mux.request(request, asStreamOf, caller);
+    const { caller, told } = asked(world);
     caller.say(100);
+    world.a.mux.flush();
     expect(() => world.a.mux.receive([frame(FRAME.opened, 1, encodeCredit(99))])).toThrow(
       expect.objectContaining({ code: 'window-overrun' }),
     );
+    world.a.mux.fail(new Error('a violation'));
+    expect(told).toEqual([{ failed: 100 }]);
   });
 });

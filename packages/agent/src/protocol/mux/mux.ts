@@ -108,9 +108,9 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
 
   /**
    * Asks the peer for a flow. Returns what gives up on it; afterwards no event comes. `data`: what its caller says meanwhile, for
-   * a peer that takes it. Throws OpenError.
+   * a peer that takes it. Giving up answers how many bytes of it went. Throws OpenError.
    */
-  request(request: OpenRequest, events: OpeningEvents, data?: EarlyData): () => void {
+  request(request: OpenRequest, events: OpeningEvents, data?: EarlyData): () => number {
     if (this.#failure !== undefined) throw new OpenError('closed', 'the tunnel is closed', { cause: this.#failure });
     if (!this.takesStreams) throw new OpenError('too-many-streams', 'the tunnel takes no more streams');
     const window = request.protocol === 'tcp' ? this.#budget.takeInitial() : 0;
@@ -123,16 +123,17 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     }
     const id = this.#nextId;
     this.#nextId += 2;
-    const opening: Opening = { request, events, window, data, early: 0 };
+    const opening: Opening = { request, events, window, data, early: 0, sealed: 0, batch: 0 };
     this.#openings.set(id, opening);
     if (data !== undefined) this.scheduler.expecting = true;
     this.scheduler.control(FRAME.open, id, payload);
     data?.follow((piece) => this.#sendEarly(id, opening, piece));
     return () => {
-      if (this.#takeOpening(id) === undefined) return;
+      if (this.#takeOpening(id) === undefined) return 0;
       this.#budget.release(window);
       this.scheduler.control(FRAME.reset, id);
       this.#maybeDrained();
+      return opening.early;
     };
   }
 
@@ -168,7 +169,9 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     this.#offers.clear();
     for (const id of [...this.#openings.keys()]) {
       const opening = this.#takeOpening(id);
-      opening?.events.failed(cause, opening.early);
+      if (opening === undefined) continue;
+      const { early, sealed, batch } = opening;
+      opening.events.failed(cause, this.scheduler.batches > batch ? early : sealed);
     }
     for (const entry of [...this.#entries.values()]) entry.fail(cause);
   }
@@ -230,14 +233,16 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   }
 
   opened(id: number, payload: Buffer): void {
-    const opening = this.#takeOpening(id);
+    const opening = this.#openings.get(id);
     if (opening === undefined) {
       this.#requireKnown(id);
       return;
     }
+    // Until it keeps the protocol it is not answered, and fails with the tunnel.
     const credit = payload.readUInt32BE(0);
     if (credit > MAXIMUM_CREDIT) throw new MuxError('window-overflow', 'more credit than a window can hold');
     if (credit < opening.early) throw new MuxError('window-overrun', 'a window smaller than what it was opened with');
+    this.#takeOpening(id);
     const { entry } = this.#enter(id, opening.request, credit - opening.early, { promised: opening.window });
     opening.events.opened(entry, opening.early);
   }
@@ -348,6 +353,10 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     const part = piece.subarray(0, MAXIMUM_EARLY - opening.early);
     if (part.length > 0 && this.scheduler.takes(part.length)) {
       this.scheduler.control(FRAME.data, id, part);
+      // What filled a batch has sealed it, and lies in the next.
+      const { batches } = this.scheduler;
+      if (batches !== opening.batch) opening.sealed = opening.early;
+      opening.batch = batches;
       opening.early += part.length;
       if (part.length === piece.length && opening.early < MAXIMUM_EARLY) return;
     }

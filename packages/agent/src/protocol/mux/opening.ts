@@ -23,7 +23,7 @@ export interface OpeningEvents {
   /** A stream for TCP, a flow for UDP. `early`: bytes that went before it was open. */
   opened(entry: MuxStream | DatagramFlow, early: number): void;
   refused(refusal: PeerRefusal): void;
-  /** The tunnel ended before an answer. `early` as above; whether the peer has handed them on is not known. */
+  /** The tunnel ended before an answer. `early`: bytes that may have gone before; whether the peer has handed them on is not known. */
   failed(cause: Error, early: number): void;
 }
 
@@ -34,8 +34,12 @@ export interface Opening {
   /** Window promised to the peer, bytes; 0 for a UDP flow. */
   readonly window: number;
   readonly data: EarlyData | undefined;
-  /** Bytes of it sent. */
+  /** Bytes of it given to the scheduler. */
   early: number;
+  /** Of these, those before the batch that had the last; what is in a batch when the tunnel ends has not gone. */
+  sealed: number;
+  /** Batches that were sealed before that one. */
+  batch: number;
 }
 
 export interface OfferHost {

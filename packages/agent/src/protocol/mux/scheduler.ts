@@ -49,6 +49,8 @@ export class Scheduler {
   #batched = 0;
   /** Frames of the batch. */
   #frames = 0;
+  /** Batches sealed so far; what is gathered goes with the next. */
+  batches = 0;
   /** Whether the last batch had many frames: then the loop is busy, and its next turn is likely to bring more. */
   crowded: boolean = false;
   /** Whether more for the batch is likely to come in the next turn of the loop: what a caller says right behind its connect. */
@@ -205,6 +207,7 @@ export class Scheduler {
     const taken = batch.subarray(0, this.#batched);
     this.crowded = this.#frames >= CROWD;
     this.expecting = false;
+    this.batches += 1;
     this.#batched = 0;
     this.#frames = 0;
     return taken;
