@@ -360,19 +360,16 @@ describe('the look at the start', () => {
     const { near, accepted } = await accept();
     const prototype = Object.getPrototypeOf(handleOf(near)) as { writev: (...args: unknown[]) => unknown };
     const { writev } = prototype;
+    // Node 26 makes requests itself: what a stream writes is then not told from what is written on the handle.
+    let looking = true;
     put(prototype, 'writev', {
-      value(this: object, request: { readonly handle?: object }, pieces: Buffer[], ...rest: unknown[]) {
-        // A stream's request names its handle.
-        return writev.call(
-          this,
-          request,
-          request.handle === undefined ? pieces.toReversed().slice(1) : pieces,
-          ...rest,
-        );
+      value(this: object, request: unknown, pieces: Buffer[], ...rest: unknown[]) {
+        return writev.call(this, request, looking ? pieces.toReversed().slice(1) : pieces, ...rest);
       },
       writable: true,
     });
     expect(await checkInside(2_000)).toMatch(/bytes came|no answer/);
+    looking = false;
     expect(handleOutput(near, events)).toBeUndefined();
     expect(adoptSocket(accepted, onread)).toBeUndefined();
     await echo({ near, accepted });
