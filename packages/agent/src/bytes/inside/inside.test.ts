@@ -361,7 +361,7 @@ describe('the look at the start', () => {
     const prototype = Object.getPrototypeOf(handleOf(near)) as { writev: (...args: unknown[]) => unknown };
     const { writev } = prototype;
     // Node 26 makes requests itself: what a stream writes is then not told from what is written on the handle.
-    let looking = true;
+    let looking: boolean = true;
     put(prototype, 'writev', {
       value(this: object, request: unknown, pieces: Buffer[], ...rest: unknown[]) {
         return writev.call(this, request, looking ? pieces.toReversed().slice(1) : pieces, ...rest);
