@@ -3,6 +3,7 @@
  * a call with one answer.
  */
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity } from 'node:tls';
 import { credentials, Metadata } from '@grpc/grpc-js';
 import { reflectAdmin } from '../../packages/control/src/rpc/reflection.fixture.ts';
 
@@ -13,7 +14,11 @@ const [address = '', path = ''] = words.slice(-2);
 const metadata = new Metadata();
 const [, name = '', value = ''] = /^([^:]+): (.*)$/.exec(option('-H')) ?? [];
 metadata.set(name, value);
-const client = await reflectAdmin(address, credentials.createSsl(readFileSync(option('-cacert'))));
+const { hostname } = new URL(`tls://${address}`);
+const trusted = credentials.createSsl(readFileSync(option('-cacert')), null, null, {
+  checkServerIdentity: (_name, shown) => checkServerIdentity(hostname, shown),
+});
+const client = await reflectAdmin(address, trusted);
 const method = client[path.split('/')[1] ?? ''];
 if (method === undefined) throw new Error(`no method ${path}`);
 Reflect.apply(method, client, [

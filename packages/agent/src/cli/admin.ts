@@ -130,7 +130,7 @@ export async function withAdmin<Result>(
   let admin: Admin | undefined;
   try {
     const credentials = await pinnedCredentials(access.address, decodeAdminToken(token).pin, signal);
-    const client = new AdminClient(access.address, credentials, channelOptions(access.address));
+    const client = new AdminClient(access.address, credentials, channelOptions);
     admin = new Admin(access.address, client, bearerMetadata(token), signal);
     return await work(admin);
   } catch (error) {

@@ -86,7 +86,7 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
   const over = new AbortController();
   try {
     const credentials = await pinnedCredentials(address, options.membership.pin, signal);
-    client = new AgentClient(address, credentials, { ...channelOptions(address), ...LIFELINE });
+    client = new AgentClient(address, credentials, { ...channelOptions, ...LIFELINE });
     const served = () => {
       options.store.markFresh();
       options.logger.info({ event: 'control-connected', address }, 'connected to control');

@@ -102,7 +102,7 @@ function namesToTry(host: string): readonly string[] {
 
 async function joinAt(address: string, attempt: JoinAttempt, host: string, signal: AbortSignal) {
   const { token, keys, services, roles, version } = attempt;
-  const client = new AgentClient(address, await pinnedCredentials(address, token.pin, signal), channelOptions(address));
+  const client = new AgentClient(address, await pinnedCredentials(address, token.pin, signal), channelOptions);
   try {
     const identityKey = keys.identity.publicKey;
     const tunnelKey = keys.tunnel.publicKey;

@@ -22,7 +22,7 @@ export async function lookAtControl(
   signal: AbortSignal,
 ): Promise<ControlSeen> {
   const credentials = await pinnedCredentials(address, pin, signal);
-  const client = new AgentClient(address, credentials, channelOptions(address));
+  const client = new AgentClient(address, credentials, channelOptions);
   try {
     // The time that the connection takes is no part of the way that the answer takes.
     await new Promise<void>((resolve, reject) => {

@@ -1,24 +1,27 @@
 /** A client like grpcurl: it knows the reflection protocol, and learns everything else from the server. */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { type ChannelCredentials, type Client, loadPackageDefinition } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ChannelOptions, type Client, loadPackageDefinition } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 
 /** With a function for each call. */
 export type ReflectedClient = Client & Record<string, CallableFunction | undefined>;
 
 interface Reflected {
-  new (address: string, credentials: ChannelCredentials): ReflectedClient;
+  new (address: string, credentials: ChannelCredentials, options: ChannelOptions): ReflectedClient;
 }
 
 /** Enums by their names, 64-bit numbers as texts, and nothing where a field has its default. */
 const AS_JSON = { enums: String, longs: String } as const;
 
+/** Node 26 refuses an address as TLS server name; the credentials know whom to expect. */
+const NAMED: ChannelOptions = { 'grpc.ssl_target_name_override': 'weft-control' };
+
 export async function reflectAdmin(address: string, credentials: ChannelCredentials): Promise<ReflectedClient> {
   const home = dirname(createRequire(import.meta.url).resolve('@grpc/reflection/package.json'));
   const schema = loadSync('grpc/reflection/v1/reflection.proto', { includeDirs: [join(home, 'build', 'proto')] });
   const Reflection = service(loadPackageDefinition(schema), 'grpc.reflection.v1.ServerReflection');
-  const reflection = new Reflection(address, credentials);
+  const reflection = new Reflection(address, credentials, NAMED);
   const stream = reflection.ServerReflectionInfo?.();
   const reply = new Promise<{ fileDescriptorResponse: { fileDescriptorProto: Buffer[] } }>((resolve, reject) => {
     stream.on('data', resolve).on('error', reject);
@@ -33,7 +36,7 @@ export async function reflectAdmin(address: string, credentials: ChannelCredenti
   const set = Buffer.concat(files.flatMap((file) => [Buffer.from([0x0a, ...varint(file.length)]), file]));
   const learned = loadPackageDefinition(loadFileDescriptorSetFromBuffer(set, AS_JSON));
   const Admin = service(learned, 'weft.v1.AdminService');
-  return new Admin(address, credentials);
+  return new Admin(address, credentials, NAMED);
 }
 
 function service(root: unknown, path: string): Reflected {

@@ -1,5 +1,5 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { Client, credentials, Metadata, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
+import { credentials, Metadata, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeCertificate } from './certificate.fixture.ts';
 import { errorDetails, errorStatus } from './error-details.ts';
@@ -18,9 +18,6 @@ import {
 } from './grpc.ts';
 import { certificatePin, fetchPinnedCertificate } from './pin.ts';
 import { pinnedCredentials } from './pinned.ts';
-
-/** The pin says who control is, not its name; an address that is an IP would go out as an SNI otherwise. */
-const pinnedChannelOptions = { 'grpc.ssl_target_name_override': 'control.weft.internal' };
 
 const control = makeCertificate();
 const pin = certificatePin(control.certificate);
@@ -102,8 +99,8 @@ beforeAll(async () => {
   });
   address = `127.0.0.1:${port}`;
   const trusted = await pinnedCredentials(address, pin);
-  admin = new AdminClient(address, trusted, pinnedChannelOptions);
-  agent = new AgentClient(address, trusted, pinnedChannelOptions);
+  admin = new AdminClient(address, trusted);
+  agent = new AgentClient(address, trusted);
 });
 
 afterAll(() => {
@@ -177,7 +174,7 @@ describe('a unary call', () => {
   });
 
   it('is refused when its bytes are no message, and the server goes on', async () => {
-    const raw = new Client(address, await pinnedCredentials(address, pin), pinnedChannelOptions);
+    const raw = new AdminClient(address, await pinnedCredentials(address, pin));
     const rubbish = (): Promise<unknown> =>
       new Promise((resolve, reject) => {
         const bytes = Buffer.from('ffffffffff', 'hex');
@@ -262,7 +259,7 @@ describe('pinned credentials', () => {
   it('do not let a channel talk to a control that holds another key', async () => {
     const other = makeCertificate();
     const impostor = credentials.createSsl(other.cert);
-    const client = new AdminClient(address, impostor, pinnedChannelOptions);
+    const client = new AdminClient(address, impostor);
     const error = await failure(callUnary(client, adminService.apply, {}, { deadlineMs: 1_000 }));
     expect([status.UNAVAILABLE, status.DEADLINE_EXCEEDED]).toContain(error.code);
     client.close();

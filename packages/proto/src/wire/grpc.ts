@@ -2,8 +2,11 @@
  * The two gRPC services over the generated codecs, without reflection at run time; and calls of them as promises and streams,
  * bound to an AbortSignal.
  */
+import { isIP } from 'node:net';
 import {
   type CallOptions,
+  type ChannelCredentials,
+  type ChannelOptions,
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -13,6 +16,7 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { parseHostPort } from '../model/endpoint.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
 import type * as pb from './pb.ts';
@@ -141,11 +145,21 @@ export const agentService = {
 export type AdminHandlers = ServiceHandlers<typeof adminService>;
 export type AgentHandlers = ServiceHandlers<typeof agentService>;
 
+/** A channel to control at HOST:PORT. */
+class ControlClient extends Client {
+  constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions = {}) {
+    const host = parseHostPort(address)?.host ?? '';
+    // RFC 6066 allows no IP address as TLS server name, and Node 26 refuses one. Who answers is known by the pin, so any name will do.
+    const named = isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': 'weft-control' };
+    super(address, credentials, { ...named, ...options });
+  }
+}
+
 /** A channel to control's admin service; see callUnary and callServerStream. */
-export class AdminClient extends Client {}
+export class AdminClient extends ControlClient {}
 
 /** A channel to control's agent service; see callUnary and callDuplex. */
-export class AgentClient extends Client {}
+export class AgentClient extends ControlClient {}
 
 export interface CallSettings {
   /** Ends the call as CANCELLED. */
