@@ -85,7 +85,7 @@ export async function carryStream(
  * A caller that is heard, once somebody asks, before its flow is open; then its conduit. Not more is kept than goes with an opening,
  * and what one read brings beyond that.
  */
-class HeardClient implements Conduit, EarlyData {
+export class HeardClient implements Conduit, EarlyData {
   readonly #client: Conduit;
   #take: ((piece: Buffer) => void) | undefined;
   /** Heard, and not handed to the flow. */
@@ -105,7 +105,7 @@ class HeardClient implements Conduit, EarlyData {
     this.#take = take;
     for (const piece of this.#heard) this.#tell(piece);
     if (!this.#listening) this.#listen();
-    else if (this.#bytes < MAXIMUM_EARLY) this.#client.resume();
+    else if (this.#take !== undefined && this.#bytes < MAXIMUM_EARLY) this.#client.resume();
   }
 
   leave(): void {
@@ -142,10 +142,12 @@ class HeardClient implements Conduit, EarlyData {
 
   reset(): void {
     this.#client.reset();
+    this.#endUnheard();
   }
 
   resetWhenWritten(): void {
     this.#client.resetWhenWritten();
+    this.#endUnheard();
   }
 
   pause(): void {
@@ -189,17 +191,27 @@ class HeardClient implements Conduit, EarlyData {
     this.#take?.(piece);
   }
 
-  /** What its user has not been told, in order. */
+  /** What is kept of a caller that is gone is for nobody any more. */
+  #endUnheard(): void {
+    if (this.#closed === undefined) return;
+    this.#heard.length = 0;
+    // Its user has not done with what made it do so.
+    queueMicrotask(() => this.#deliver());
+  }
+
+  /** What its user has not been told, in order: what was said comes before how it ended. */
   #deliver(): void {
     const user = this.#user;
     if (user === undefined) return;
-    while (!this.#paused && this.#closed === undefined) {
+    while (!this.#paused) {
       const piece = this.#heard.shift();
       if (piece === undefined) break;
       user.data(piece, true);
     }
     if (this.#closed !== undefined) {
+      if (this.#heard.length > 0) return;
       this.#user = undefined;
+      if (this.#ended) user.end();
       user.closed(...this.#closed);
     } else if (!this.#paused && this.#ended) {
       this.#ended = false;
