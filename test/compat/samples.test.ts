@@ -32,14 +32,14 @@ import { told } from './capability-2.ts';
 import { itemsOf, mesh, openFlow, question } from './capability-3-to-6.ts';
 import {
   claimsOfUsers,
-  itemsOfUsers,
+  itemsOf as itemsOfUsers,
   OUTCOMES,
   PLACES,
   recordsOfUsers,
   reportOf,
   SEALING,
   sealed,
-} from './capability-7-to-9.ts';
+} from './capability-7-to-10.ts';
 
 type Samples = Readonly<Record<string, readonly string[]>>;
 const samplesOf = (capability: number): Samples => {
@@ -141,7 +141,7 @@ test('what capability 2 says of itself is heard, and an outcome that is not know
   ]);
 });
 
-test.each([3, 4, 5, 6, 7, 8, 9])('what capability %i says of itself is heard', (capability) => {
+test.each([3, 4, 5, 6, 7, 8, 9, 10])('what capability %i says of itself is heard', (capability) => {
   const samples = samplesOf(capability);
   const agent = bytesOf('ofAgent', samples).map(connect.requestDeserialize);
   const control = bytesOf('ofControl', samples).map(connect.responseDeserialize);
@@ -194,14 +194,14 @@ describe.each([3, 4, 5, 6])('what capability %i says', (capability) => {
   });
 });
 
-describe.each([7, 8, 9])('what capability %i says', (capability) => {
+describe.each([7, 8, 9, 10])('what capability %i says', (capability) => {
   const samples = samplesOf(capability);
   const agent = bytesOf('ofAgent', samples).map(connect.requestDeserialize);
   const control = bytesOf('ofControl', samples).map(connect.responseDeserialize);
 
   test('of users is enforced, and kept, as it was meant', () => {
     const [told] = only(control, 'delta').map((delta) => deltaFromWire(delta));
-    expect([told?.rejected, told?.delta.upserts]).toEqual([[], itemsOfUsers]);
+    expect([told?.rejected, told?.delta.upserts]).toEqual([[], itemsOfUsers(capability)]);
     const policy = told?.delta.upserts.find((item) => item.type === 'policy');
     const service = told?.delta.upserts.flatMap((item) => (item.type === 'service' ? [item.service] : []))[0];
     if (policy === undefined || service === undefined) throw new Error('no rules');

@@ -1,6 +1,6 @@
 /**
- * Prints what capabilities 7 to 9 say otherwise than those before, byte for byte, as base64: each of them what it brought, and all that those
- * from 7 on did. Run in checkouts of 95385bc, 2d6776f and f8fd242, it made test/fixtures/capability-7.json to capability-9.json, which
+ * Prints what capabilities 7 to 10 say otherwise than those before, byte for byte, as base64: each of them what it brought, and all that those
+ * from 7 on did. Run in checkouts of 95385bc, 2d6776f, f8fd242 and 9b68b78, it made test/fixtures/capability-7.json to capability-10.json, which
  * stay as they are; see capability-1.ts.
  */
 import { createSecretKey } from 'node:crypto';
@@ -24,7 +24,20 @@ export const claimsOfUsers = [
 export const recordsOfUsers = records
   .slice(0, 1)
   .map((record) => ({ ...record, user: 'deploy', unit: 'shop.service', program: '/usr/bin/curl' }));
-export const itemsOfUsers: readonly NetmapItem[] = [
+const opened = [{ protocol: 'tcp', first: 5_001, last: 5_003 }] as const;
+const itemsOpened: readonly NetmapItem[] = [
+  {
+    type: 'service',
+    service: { name: 'dev', kind: 'private', ports: [], autoPorts: true, tags: [] },
+    address: 0x7f500002,
+  },
+  {
+    ...{ type: 'instance', service: 'dev', ordinal: 0, agentId: 'ag_1', address: 0x7f500003, healthy: true },
+    ...{ notListening: [], opened },
+  },
+];
+/** From 10 on also what programs in sandboxes open. */
+export const itemsOf = (of: number): readonly NetmapItem[] => [
   {
     type: 'service',
     service: { name: 'redis', kind: 'private', ports: [{ protocol: 'tcp', first: 6379, last: 6379 }], tags: [] },
@@ -35,8 +48,9 @@ export const itemsOfUsers: readonly NetmapItem[] = [
     defaultAction: 'allow',
     rules: [{ name: 'no-deploy', action: 'deny', from: ['user:deploy'], to: ['redis'], ports: [] }],
   },
+  ...(of < 10 ? [] : itemsOpened),
 ];
-/** From 9 on also what is exposed. */
+/** From 9 on also what is exposed, and from 10 on what is open in sandboxes. */
 export const reportOf = (of: number) => ({
   ...{ ...report, toldApart: ['redis'], othersAsHost: true },
   ...(of < 9
@@ -50,6 +64,7 @@ export const reportOf = (of: number) => ({
           },
         ],
       }),
+  ...(of < 10 ? {} : { instances: [...report.instances, { service: 'dev', healthy: true, notListening: [], opened }] }),
 });
 
 /** From 8 on: the keys of one direction, and what is sealed by them in this order, the first as small. */
@@ -102,7 +117,7 @@ if (process.argv[1] === import.meta.filename) {
       connect.responseSerialize({ challenge: { nonce: key(5), acknowledgesFlows: true, capability } }),
       encodeDeltaMessage({
         ...{ ...timeline, previous: 0, index: 1, snapshot: true, receipt: key(9).subarray(0, 16) },
-        ...{ upserts: itemsOfUsers.map(encodeItem), removals: [] },
+        ...{ upserts: itemsOf(capability).map(encodeItem), removals: [] },
       }),
       ...(capability < 9
         ? []
