@@ -1,4 +1,5 @@
 /** Two versions of the agent at the ends of one tunnel. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CAPABILITY, SEALS_SMALL_APART, TAKES_EARLY_DATA, UNSAID_CAPABILITY } from '@weft/proto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { forged } from '../../testing/forged.ts';
@@ -92,9 +93,7 @@ it.each([
   const peer = await RawPeer.dial(alice, bob, capability);
   peer.send(ping);
   await until(() => bob.tunnels.counters.open === 1);
-  const [permit, target] = forged('alice', openRequest('tcp'));
-  const data = { follow: (take: (piece: Buffer) => void) => take(Buffer.from('first words')), leave: () => undefined };
-  const asked = bob.tunnels.openStream(permit, target, new Deadline(5_000), data).catch(() => undefined);
+  const asked = openSaying(bob, 'first words');
   // What came before its answer has come.
   peer.send(ping);
   await until(() => peer.heard.includes('open 2') && peer.heard.filter((frame) => frame === 'pong').length === 2);
@@ -102,3 +101,28 @@ it.each([
   peer.socket.destroy();
   await asked;
 });
+
+it('a tunnel that was not heard of for a while takes no early data, which could not be said again if it is dead', async () => {
+  const bob = await network.agent('bob', { settings: { heartbeat: 200, tick: 100 } });
+  const peer = await RawPeer.dial(alice, bob, CAPABILITY);
+  peer.send(ping);
+  await until(() => peer.heard.includes('pong'));
+  await sleep(400);
+  const first = openSaying(bob, 'first words');
+  await until(() => peer.heard.includes('open 2'));
+  peer.send(ping);
+  await until(() => peer.heard.filter((frame) => frame === 'pong').length === 2);
+  const second = openSaying(bob, 'second words');
+  await until(() => peer.data.has(4));
+  expect([...peer.data]).toEqual([[4, 'second words'.length]]);
+  peer.socket.destroy();
+  await Promise.all([first, second]);
+});
+
+/** By a caller that has said so much. */
+function openSaying(from: TestAgent, words: string): Promise<unknown> {
+  const data = { follow: (take: (piece: Buffer) => void) => take(Buffer.from(words)), leave: () => undefined };
+  return from.tunnels
+    .openStream(...forged('alice', openRequest('tcp')), new Deadline(5_000), data)
+    .catch(() => undefined);
+}

@@ -65,6 +65,12 @@ export class Liveness {
     return this.#overdue && this.#context.now() - this.#heardBesideAt > this.#context.settings.suspect;
   }
 
+  /** Heard of as lately as any peer is that carries flows, so that it is hardly gone without a word: not restarted, nor forgotten by a NAT. */
+  get fresh(): boolean {
+    const { heartbeat, tick } = this.#context.settings;
+    return this.#context.now() - this.#heardAt <= heartbeat + tick;
+  }
+
   /** Bulk moved lately. */
   get busy(): boolean {
     return this.#busy;

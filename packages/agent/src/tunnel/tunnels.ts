@@ -202,8 +202,12 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       const lacking = this.#lacking(link, request);
       if (lacking !== undefined) return { opened: false, refusal: lacking };
       try {
-        const taken = link.capability >= this.#context.settings.askedSince.early ? data : undefined;
-        return await this.#ask(link, this.#tellable(link, request), deadline, taken);
+        return await this.#ask(
+          link,
+          this.#tellable(link, request),
+          deadline,
+          this.#takesEarly(link) ? data : undefined,
+        );
       } catch (error) {
         // A tunnel to a peer that was restarted ends at the first byte put into it; where no data went with it, once more.
         const lost = error instanceof TunnelEndedError || (error instanceof OpenError && error.code === 'closed');
@@ -224,6 +228,11 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     if (capability >= needed) return undefined;
     const detail = `the agent on ${peer.host} is of capability ${capability}, and this needs ${needed}; upgrade it`;
     return { code: 'other', rule: '', revision: 0, detail };
+  }
+
+  /** Into a tunnel that may be dead nothing goes that could not be said once more. */
+  #takesEarly({ capability, liveness }: Link): boolean {
+    return capability >= this.#context.settings.askedSince.early && liveness.fresh;
   }
 
   /** Who is not told the user takes it for one that nobody knows. */
