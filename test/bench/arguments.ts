@@ -27,7 +27,7 @@ export const USAGE = `Usage: npm run bench -- [options]
 
 Weft beside its peers, by the same works, in the same run; then its bounds in absolute terms.
 
-  --quick            one round of short works, under two minutes, and no bounds
+  --quick            one round of short works, under two minutes, no bounds nor surveys
   --rounds <N>       rounds (default: 3)
   --only <NAME,..>   these works, bounds and surveys
   --peers <PEER,..>  these peers, and no bounds nor surveys

@@ -13,12 +13,12 @@ const TAKE_A_PATH: Readonly<Record<string, readonly string[]>> = {
   dnsmasq: [],
 };
 
-/** What one would wish to compare, and why a path alone does not make it run. */
+/** What one would wish to compare, and what would have to be done beside starting it. */
 const NEED_MORE: Readonly<Record<string, string>> = {
   tailscaled:
     'it carries nothing before a control server has given it keys and peers, which is Tailscale, or a headscale with users and keys of its own',
   ztunnel:
-    'it takes connections that are redirected to it by rules in the kernel, and workloads and certificates from an Istio control plane',
+    'it takes connections that are redirected to it by rules in the kernel, and workloads and certificates from an Istio control plane, or from files where it was built for its own tests',
   openziti:
     'it carries nothing before a controller and a router are enrolled, and identities, services and policies made in them, each by its own version of the command',
 };
@@ -30,7 +30,7 @@ export function parsePeerPaths(settings: readonly string[]): ReadonlyMap<string,
     const at = setting.indexOf('=');
     const [name, path] = at < 0 ? [setting, ''] : [setting.slice(0, at), setting.slice(at + 1)];
     const more = NEED_MORE[aliasOf(name)];
-    if (more !== undefined) throw new UsageError(`--peer ${name}: ${name} is not made by a path alone: ${more}`);
+    if (more !== undefined) throw new UsageError(`--peer ${name}: this bench does not set up ${name}: ${more}`);
     const beside = TAKE_A_PATH[name];
     if (beside === undefined) {
       const known = Object.keys(TAKE_A_PATH).join(', ');
