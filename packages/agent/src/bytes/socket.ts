@@ -31,11 +31,17 @@ type ReadCallback = (length: number, buffer: Uint8Array) => boolean;
 
 /** Where `onread` delivers: named before the socket exists, aimed at its conduit after. */
 class ReadTarget {
-  conduit: SocketConduit | undefined;
-  readonly callback: ReadCallback = (length) => this.conduit?.readShared(length) ?? true;
+  #conduit: SocketConduit | undefined;
+  readonly callback: ReadCallback = (length) => this.#conduit?.readShared(length) ?? true;
 
   get options(): net.OnReadOpts {
     return { buffer: readBuffer, callback: this.callback };
+  }
+
+  /** The conduit of the socket that was made with the options. */
+  conduitOf(socket: net.Socket): SocketConduit {
+    this.#conduit = new SocketConduit(socket);
+    return this.#conduit;
   }
 }
 
@@ -241,10 +247,7 @@ class PlainSocketConduit extends SocketConduit {
 export function socketConduit(accepted: net.Socket): SocketConduit {
   const target = new ReadTarget();
   const socket = adoptSocket(accepted, target.options);
-  if (socket === undefined) return new PlainSocketConduit(accepted);
-  const conduit = new SocketConduit(socket);
-  target.conduit = conduit;
-  return conduit;
+  return socket === undefined ? new PlainSocketConduit(accepted) : target.conduitOf(socket);
 }
 
 /** As `socketConduit`, of a connection whose handle no socket has yet. Undefined where none can be made that reads so. */
@@ -253,9 +256,7 @@ export function acceptedConduit(handle: object): { socket: net.Socket; conduit: 
   const socket = socketOver(handle, target.options);
   if (socket === undefined) return undefined;
   socket.setNoDelay(true);
-  const conduit = new SocketConduit(socket);
-  target.conduit = conduit;
-  return { socket, conduit };
+  return { socket, conduit: target.conduitOf(socket) };
 }
 
 /** Of a connection that another process made and handed over. */
@@ -265,9 +266,7 @@ export function handedConduit(handle: object, closed?: () => void): SocketCondui
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
   socket.setNoDelay(true);
   if (closed !== undefined) socket.once('close', closed);
-  const conduit = new SocketConduit(socket);
-  target.conduit = conduit;
-  return conduit;
+  return target.conduitOf(socket);
 }
 
 export interface ConnectOptions {
@@ -321,9 +320,10 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
       }
       settle();
       socket.pause();
-      const conduit = new SocketConduit(socket);
-      target.conduit = conduit;
-      resolve({ conduit, remote: { address: socket.remoteAddress ?? options.host, port: options.port } });
+      resolve({
+        conduit: target.conduitOf(socket),
+        remote: { address: socket.remoteAddress ?? options.host, port: options.port },
+      });
     };
     deadline.onEnd(onEnd);
     socket.once('error', onError);

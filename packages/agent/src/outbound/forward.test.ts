@@ -1,10 +1,12 @@
+import { defined } from '@weft/proto';
 import { afterEach, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
 import { UnansweredError, UnreachableError } from '../tunnel/errors.ts';
+import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { EarlyData } from '../words/opening.ts';
 import { Chooser } from './choose.ts';
-import { Admitter, Forwarder } from './forward.ts';
+import { Admitter, Forwarder, type OutboundFlow } from './forward.ts';
 import { Rig, service } from './rig.fixture.ts';
 
 const PORT = 16_381;
@@ -19,6 +21,29 @@ async function nearOfFar() {
   const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
   rig = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
   return rig.agent('near');
+}
+
+type Made = ReturnType<Rig['agent']>;
+
+const CALL = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+
+/** As the agent's own, but for what opens streams at peers; to nobody else there is a way. */
+function forwarderBy({ netmap, inbound }: Made, openStream: Tunnels['openStream'], totalMs?: number): Forwarder {
+  return new Forwarder({
+    netmap,
+    declared: inbound.services,
+    tunnels: { openStream, openDatagrams: never },
+    dialer: { stream: never, datagrams: never },
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
+    ...defined({ totalMs }),
+  });
+}
+
+/** A call of the host's that is permitted here. */
+function admitted({ netmap, registry, inbound }: Made): OutboundFlow {
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(CALL, { claim: { type: 'host' } });
+  if (!local.admitted) throw new Error(local.refusal.reason);
+  return local.out;
 }
 
 it('lets no flow stand on an instance that a change took away while it was opened', async () => {
@@ -54,8 +79,7 @@ it('lets no flow stand on an instance that a change took away while it was opene
     },
     chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
-  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: new Set<string>() }).local(call, {
+  const local = new Admitter({ netmap, registry, declared: new Set<string>() }).local(CALL, {
     claim: { type: 'host' },
   });
   if (!local.admitted) throw new Error(local.refusal.reason);
@@ -68,28 +92,18 @@ it('lets no flow stand on an instance that a change took away while it was opene
 });
 
 it('leaves the record to a destination that took the flow in the turn in which its caller gave up', async () => {
-  const { netmap, registry, inbound, recorder, traffic } = await nearOfFar();
+  const near = await nearOfFar();
+  const { registry, recorder, traffic } = near;
   const gone = new Deadline(9_000);
   let resets = 0;
   const conduit = { reset: () => void resets++ } as unknown as Conduit;
-  const forwarder = new Forwarder({
-    netmap,
-    declared: inbound.services,
-    tunnels: {
-      openStream: () => {
-        gone.end(new Error('gone'));
-        return Promise.resolve({ opened: true, conduit });
-      },
-      openDatagrams: never,
-    },
-    dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
+  const forwarder = forwarderBy(near, () => {
+    gone.end(new Error('gone'));
+    return Promise.resolve({ opened: true, conduit });
   });
-  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
-  if (!local.admitted) throw new Error(local.refusal.reason);
-  expect(await forwarder.stream(local.out, gone)).toBeUndefined();
-  expect({ resets, live: registry.live, outcome: local.out.flow.outcome }).toEqual({
+  const out = admitted(near);
+  expect(await forwarder.stream(out, gone)).toBeUndefined();
+  expect({ resets, live: registry.live, outcome: out.flow.outcome }).toEqual({
     resets: 1,
     live: 0,
     outcome: 'reset',
@@ -99,24 +113,13 @@ it('leaves the record to a destination that took the flow in the turn in which i
 });
 
 it('says what became of a flow for which no time was left', async () => {
-  const { netmap, registry, inbound, recorder } = await nearOfFar();
-  const forwarder = new Forwarder({
-    netmap,
-    declared: inbound.services,
-    tunnels: { openStream: never, openDatagrams: never },
-    dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
-    totalMs: 0,
-  });
-  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const near = await nearOfFar();
+  const { recorder } = near;
+  const forwarder = forwarderBy(near, never, 0);
   const gone = new Deadline(9_000);
   gone.end(new Error('gone'));
   for (const caller of [gone, undefined]) {
-    const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, {
-      claim: { type: 'host' },
-    });
-    if (!local.admitted) throw new Error(local.refusal.reason);
-    expect(await forwarder.stream(local.out, caller)).toBeUndefined();
+    expect(await forwarder.stream(admitted(near), caller)).toBeUndefined();
   }
   expect(recorder.recent().map(({ outcome, detail }) => [outcome, detail])).toEqual(
     expect.arrayContaining([
@@ -130,21 +133,12 @@ it.each([
   ['reset', 'the tunnel ended', true],
   ['unreachable', 'redis/0 on far: no answer in time', false],
 ] as const)('tells what was said behind an opening without an answer: %s', async (outcome, detail, lost) => {
-  const { netmap, registry, inbound, recorder } = await nearOfFar();
-  const forwarder = new Forwarder({
-    netmap,
-    declared: inbound.services,
-    tunnels: {
-      openStream: () => Promise.reject(new UnansweredError(lost ? detail : 'no answer in time', 11, lost)),
-      openDatagrams: never,
-    },
-    dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
-  });
-  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
-  if (!local.admitted) throw new Error(local.refusal.reason);
-  expect(await forwarder.stream(local.out)).toBeUndefined();
+  const near = await nearOfFar();
+  const { recorder } = near;
+  const forwarder = forwarderBy(near, () =>
+    Promise.reject(new UnansweredError(lost ? detail : 'no answer in time', 11, lost)),
+  );
+  expect(await forwarder.stream(admitted(near))).toBeUndefined();
   expect(recorder.recent()).toMatchObject([{ outcome, bytesSent: 11, instance: 'redis/0' }]);
   expect(recorder.recent()[0]?.detail).toContain(detail);
 });
@@ -153,46 +147,23 @@ it('gives what the caller says to the last instance alone, and has it whole wher
   const runs = { redis: { [`${PORT}/tcp`]: 1 } };
   const agents = [{ host: 'near' }, { host: 'far', runs }, { host: 'further', runs }];
   rig = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
-  const { netmap, registry, inbound } = rig.agent('near');
+  const near = rig.agent('near');
   const said: EarlyData = { follow: (take) => take(Buffer.from('once')), leave: () => undefined };
   const given: (EarlyData | undefined)[] = [];
   const conduit = { reset: () => undefined } as unknown as Conduit;
-  const forwarder = new Forwarder({
-    netmap,
-    declared: inbound.services,
-    tunnels: {
-      openStream: (_permit, _target, _deadline, data) => {
-        given.push(data);
-        if (given.length === 1) return Promise.reject(new UnreachableError('timeout', 'no answer in time'));
-        return Promise.resolve({ opened: true, conduit, early: 4 });
-      },
-      openDatagrams: never,
-    },
-    dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
+  const forwarder = forwarderBy(near, (_permit, _target, _deadline, data) => {
+    given.push(data);
+    if (given.length === 1) return Promise.reject(new UnreachableError('timeout', 'no answer in time'));
+    return Promise.resolve({ opened: true, conduit, early: 4 });
   });
-  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
-  if (!local.admitted) throw new Error(local.refusal.reason);
-  expect(await forwarder.stream(local.out, undefined, said)).toMatchObject({ early: 4 });
+  expect(await forwarder.stream(admitted(near), undefined, said)).toMatchObject({ early: 4 });
   expect(given).toEqual([undefined, said]);
 });
 
 it('tells of a host without a file for a tunnel as overloaded', async () => {
-  const { netmap, registry, inbound, recorder } = await nearOfFar();
-  const forwarder = new Forwarder({
-    netmap,
-    declared: inbound.services,
-    tunnels: {
-      openStream: () => Promise.reject(new UnreachableError('no-file', 'no tunnel to far')),
-      openDatagrams: never,
-    },
-    dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
-  });
-  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
-  if (!local.admitted) throw new Error(local.refusal.reason);
-  expect(await forwarder.stream(local.out)).toBeUndefined();
+  const near = await nearOfFar();
+  const { recorder } = near;
+  const forwarder = forwarderBy(near, () => Promise.reject(new UnreachableError('no-file', 'no tunnel to far')));
+  expect(await forwarder.stream(admitted(near))).toBeUndefined();
   expect(recorder.recent()).toMatchObject([{ outcome: 'overloaded', detail: 'redis/0 on far: no tunnel to far' }]);
 });

@@ -3,9 +3,10 @@
  * receives costs it 64 KiB of memory and a call.
  */
 import type dgram from 'node:dgram';
-import { type Gathering, gatheringOf, isNumbered, type Numbered } from './batch-output.ts';
+import { constants } from 'node:os';
+import { type Gathering, gatheringOf } from './batch-output.ts';
 import { datagramHandleOf } from './datagram-output.ts';
-import { systemError } from './known.ts';
+import { isNumbered, type Numbered, systemError } from './known.ts';
 import { batched, type NativeCalls } from './native-calls.ts';
 import { NAME_BYTES, NativeMessages } from './native-memory.ts';
 import { type SocketPlace, Sources } from './socket-address.ts';
@@ -23,8 +24,8 @@ const SLOT_STRIDE = SLOT_BYTES + 320;
 const MOST_SKIPPED = 16;
 /** Datagrams that one socket may bring in a turn of the loop, beside the 32 that libuv reads in a row: others wait meanwhile. */
 const MOST_A_TURN = 128;
-/** EAGAIN and EINTR. */
-const NOTHING: ReadonlySet<number> = new Set([-11, -4]);
+/** Nothing is there, or a signal came. */
+const NOTHING: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constants.errno.EINTR]);
 
 /** A thread's memory for what one call brings. It is served before there is another. */
 class Receiving {

@@ -1,7 +1,8 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { batchOutput, gatheringOf, type Numbered, type SingleOutput } from './batch-output.ts';
+import { batchOutput, gatheringOf, type SingleOutput } from './batch-output.ts';
+import type { Numbered } from './known.ts';
 import { FakeKernel, type Message } from './native-calls.fixture.ts';
 
 const AGAIN = -11;

@@ -3,10 +3,11 @@
  * waits for more to come. Neighbours of one length to one place go as one message that the kernel cuts (UDP_SEGMENT, udp(7)).
  */
 import type dgram from 'node:dgram';
+import { constants } from 'node:os';
 import type { DatagramDropped, DatagramOutput } from '../output.ts';
 import { CutPause } from './cut-pause.ts';
-import { systemError } from './known.ts';
-import { batched, type NativeCalls } from './native-calls.ts';
+import { isNumbered, type Numbered, systemError } from './known.ts';
+import { batched, type NativeCalls, UNKNOWN } from './native-calls.ts';
 import { NativeMessages, pinned } from './native-memory.ts';
 import { type Destination, Destinations } from './socket-address.ts';
 
@@ -20,24 +21,19 @@ const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 /** struct cmsghdr with 16 bits of data, and the room that it takes. */
 const CONTROL = { length: 18, room: 24 };
+const { EAGAIN, EBADF, EINVAL, EIO, EMSGSIZE, ENOBUFS, EOPNOTSUPP } = constants.errno;
+/** What says that the kernel will not cut. */
+const NOT_CUT: ReadonlySet<number> = new Set([-EIO, -EINVAL, -EMSGSIZE, -EOPNOTSUPP]);
 /**
- * What is no verdict on a datagram by itself, but on how it was sent, or on the moment: EIO, EAGAIN, EINVAL, EMSGSIZE, EOPNOTSUPP,
- * ENOBUFS. Anything else was kept by the kernel for the next call (ECONNREFUSED), and is told.
+ * What is no verdict on a datagram by itself, but on how it was sent, or on the moment. Anything else was kept by the kernel for the next
+ * call (ECONNREFUSED), and is told.
  */
-const TRY_ALONE: ReadonlySet<number> = new Set([-5, -11, -22, -90, -95, -105, -4094]);
-/** Of those, what says that it will not cut: EIO, EINVAL, EMSGSIZE, EOPNOTSUPP. The others are of the moment. */
-const NOT_CUT: ReadonlySet<number> = new Set([-5, -22, -90, -95]);
-const EBADF = -9;
+const TRY_ALONE: ReadonlySet<number> = new Set([...NOT_CUT, -EAGAIN, -ENOBUFS, UNKNOWN]);
 
 /** What goes alone, and what the kernel does not take. */
 export interface SingleOutput extends DatagramOutput {
   /** Whether something waits for the kernel. */
   readonly waits: boolean;
-}
-
-/** What has a socket's number: negative once it is closed. */
-export interface Numbered {
-  readonly fd: number;
 }
 
 /** Of a bound socket and its handle; undefined where that shows no number. `single` sends what goes alone. */
@@ -51,10 +47,6 @@ export function batchOutput(
   if (!isNumbered(handle)) return undefined;
   const ipv6 = socket.address().family === 'IPv6';
   return new BatchOutput(gatheringOf(calls), handle, single, dropped, new Destinations(ipv6));
-}
-
-export function isNumbered(handle: { readonly fd?: unknown }): handle is Numbered {
-  return typeof handle.fd === 'number' && handle.fd >= 0;
 }
 
 /** From `begin` to `end` what outputs of this thread are given is gathered. */
@@ -290,7 +282,7 @@ class BatchOutput implements DatagramOutput {
   #sendAlone(start: number, end: number): void {
     for (let at = start; at < end; at++) {
       if (!(this.#handle.fd >= 0)) {
-        this.#dropped(systemError(EBADF, 'send'));
+        this.#dropped(systemError(-EBADF, 'send'));
         continue;
       }
       const from = (this.#slots[at] ?? 0) * SLOT_BYTES;

@@ -48,8 +48,16 @@ export function descriptorOf(socket: net.Socket | net.Server): number | undefine
 }
 
 export function shownDescriptor(handle: { readonly fd?: unknown } | undefined): number | undefined {
-  const descriptor = handle?.fd;
-  return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
+  return handle !== undefined && isNumbered(handle) ? handle.fd : undefined;
+}
+
+/** What has a socket's number: negative once it is closed. */
+export interface Numbered {
+  readonly fd: number;
+}
+
+export function isNumbered(handle: { readonly fd?: unknown }): handle is Numbered {
+  return typeof handle.fd === 'number' && handle.fd >= 0;
 }
 
 /** As Node's own errors are: `status` is a negated errno. */

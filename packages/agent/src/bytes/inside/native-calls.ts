@@ -1,5 +1,5 @@
 /** System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once. A thread's own. */
-import { endianness } from 'node:os';
+import { constants, endianness } from 'node:os';
 import { messageOf } from '@weft/proto';
 import { nodeFfi } from './node-ffi.ts';
 
@@ -36,8 +36,7 @@ const DEFINITIONS = {
 /** From bits/socket.h. */
 const MSG_DONTWAIT = 0x40;
 /** Node's number for an error that the system did not name. */
-const UNKNOWN = -4094;
-const EBADF = 9;
+export const UNKNOWN = -4094;
 
 /** Datagrams of this thread that went or came beside others in one call. */
 export const batched = { sent: 0, received: 0 };
@@ -78,6 +77,7 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     addressOf: (memory) => ffi.getRawPointer(memory),
     library,
   };
-  const known = calls.receiveMany(-1, 0n, 0) === -EBADF && calls.sendMany(-1, 0n, 0) === -EBADF;
+  const known =
+    calls.receiveMany(-1, 0n, 0) === -constants.errno.EBADF && calls.sendMany(-1, 0n, 0) === -constants.errno.EBADF;
   return known ? calls : 'calls by node:ffi fail otherwise than is known';
 }

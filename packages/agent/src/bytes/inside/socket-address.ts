@@ -1,6 +1,6 @@
 /** Where datagrams come from and go to, as the kernel has it (struct sockaddr_in and sockaddr_in6, Linux) and as Node says it. */
 import { networkInterfaces } from 'node:os';
-import { formatAddress, groupsOf, normalHost, parseAddress } from '@weft/proto';
+import { entryOf, formatAddress, groupsOf, normalHost, parseAddress } from '@weft/proto';
 import { CutPause } from './cut-pause.ts';
 import { NAME_BYTES } from './native-memory.ts';
 
@@ -104,8 +104,7 @@ export class Destinations {
       this.#count = 0;
     }
     const destination = { address, port, sockaddr, pause: new CutPause() };
-    const ports = this.#known.get(address) ?? new Map<number, Destination>();
-    this.#known.set(address, ports.set(port, destination));
+    entryOf(this.#known, address, () => new Map<number, Destination>()).set(port, destination);
     this.#count += 1;
     return destination;
   }
