@@ -11,11 +11,14 @@ export function figure(value: number | undefined): string {
 
 export const times = (ratio: number | undefined): string => (ratio === undefined ? NONE : `${ratio.toFixed(2)}x`);
 
-/** A table in Markdown, its columns of equal width: the first to the left, as the last one is, the others to the right. */
-export function table([header = [], ...rows]: readonly (readonly string[])[]): readonly string[] {
+/** A table in Markdown, its columns of equal width: the first to the left, as the last one is where it holds words, the others to the right. */
+export function table(
+  [header = [], ...rows]: readonly (readonly string[])[],
+  last: 'words' | 'figures' = 'words',
+): readonly string[] {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(3, ...all.map((row) => (row[column] ?? '').length)));
-  const toLeft = (column: number): boolean => column === 0 || column === header.length - 1;
+  const toLeft = (column: number): boolean => column === 0 || (last === 'words' && column === header.length - 1);
   const line = (row: readonly string[]): string => {
     const cells = widths.map((width, column) => {
       const cell = (row[column] ?? '').replaceAll('|', '/');

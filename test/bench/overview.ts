@@ -18,7 +18,6 @@ function rows(
       if (value === undefined) return NONE;
       return ratio === undefined || name === 'direct' ? figure(value) : `${figure(value)} (${times(ratio)})`;
     }),
-    '',
   ]);
 }
 
@@ -45,18 +44,13 @@ export function comparedTables(works: readonly WorkFigures[], titled: Titled): r
   return [
     '### By work: the figure, and Weft over it',
     '',
-    ...table([['', ...peers.map(titled), ''], ...speed]).map(withoutLast),
+    ...table([['', ...peers.map(titled)], ...speed], 'figures'),
     '',
     '### Processor seconds of its own, both ends, and Weft over them',
     '',
-    ...table([['', ...spending.map(titled), ''], ...cpu]).map(withoutLast),
+    ...table([['', ...spending.map(titled)], ...cpu], 'figures'),
     '',
   ];
-}
-
-/** The last column is there to be empty: all others are to the right. */
-function withoutLast(line: string): string {
-  return line.replace(/ \|[^|]*\|$/, ' |');
 }
 
 const OTHERWISE: Readonly<Record<string, string>> = {

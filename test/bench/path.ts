@@ -21,3 +21,8 @@ export interface Path {
   /** Which of the processes stand where, where the shares of both ends are told. */
   readonly ends?: { readonly client: Process; readonly server: Process };
 }
+
+/** All that carries there, whatever is sent. */
+export function processesOf({ processes, front = [] }: Pick<Path, 'processes' | 'front'>): readonly Process[] {
+  return [...processes, ...front];
+}

@@ -1,6 +1,7 @@
 /** Peers are started once; then every round runs every work over each of them, in an order of its own. */
 
-import type { Path } from './path.ts';
+import { messageOf } from '@weft/proto';
+import { type Path, processesOf } from './path.ts';
 import { withFront } from './peers/front.ts';
 import type { LeftOut, Runs, Tried } from './result.ts';
 import { checkRunning, type Stage } from './stage.ts';
@@ -19,7 +20,7 @@ export interface Started {
 /** Told what happens, while it happens. */
 export type Tell = (line: string) => void;
 
-const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).trim().slice(0, 800);
+const words = (error: unknown): string => messageOf(error).trim().slice(0, 800);
 
 export async function startPeers(
   stage: Stage,
@@ -141,5 +142,5 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
 }
 
 export async function stopPath(path: Path): Promise<void> {
-  await Promise.all([...path.processes, ...(path.front ?? [])].map((one) => one.stop()));
+  await Promise.all(processesOf(path).map((one) => one.stop()));
 }

@@ -1,6 +1,7 @@
 /** Where all peers run: a client host and a server host, the servers, and one way to each. */
 
 import net from 'node:net';
+import { messageOf } from '@weft/proto';
 import {
   createLocalLab,
   createNamespaceLab,
@@ -11,7 +12,7 @@ import {
 } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
 import { until } from '../harness/until.ts';
-import type { Endpoint, Path } from './path.ts';
+import { type Endpoint, type Path, processesOf } from './path.ts';
 import { installed } from './programs.ts';
 import { SERVERS, type ServerName, servers } from './servers.ts';
 
@@ -144,7 +145,7 @@ export class Stage {
       try {
         await servers[name].start(this.server, this.ports[name], addresses, this.#orderly);
       } catch (error) {
-        this.#failed.set(name, error instanceof Error ? error.message : String(error));
+        this.#failed.set(name, messageOf(error));
       }
     }
   }
@@ -190,7 +191,7 @@ export class Stage {
 
 /** A peer's program that ended is the cause of whatever failed after it. */
 export function checkRunning(path: Path): void {
-  for (const one of [...path.processes, ...(path.front ?? [])]) {
+  for (const one of processesOf(path)) {
     if (!one.running) throw new Error(`ended: ${one.name}\n${one.stdout.slice(-300)}${one.stderr.slice(-300)}`);
   }
 }

@@ -7,6 +7,13 @@ export function median(values: readonly number[]): number | undefined {
   return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
 }
 
+/** What half of the values and what 99 of 100 stay under; 0 where there are none. */
+export function spread(values: readonly number[]): { readonly p50: number; readonly p99: number } {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0;
+  return { p50: at(0.5), p99: at(0.99) };
+}
+
 /** A figure by its round; a round without one is left out. */
 export type ByRound = ReadonlyMap<number, number>;
 

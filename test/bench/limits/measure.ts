@@ -1,4 +1,5 @@
 /** Measures bounds one after the other. One that fails is told of, and the others are measured all the same. */
+import { messageOf } from '@weft/proto';
 import type { Limit } from './limit.ts';
 
 export interface LimitFigures {
@@ -37,6 +38,6 @@ async function figuresOf(limit: Limit, quick: boolean, signal: AbortSignal): Pro
     return { name, what, target, ...(await limit.measure(quick, signal)), failed: false };
   } catch (error) {
     signal.throwIfAborted();
-    return { ...none, detail: error instanceof Error ? error.message : String(error), failed: true };
+    return { ...none, detail: messageOf(error), failed: true };
   }
 }

@@ -3,6 +3,7 @@
  * would; each message is acknowledged, and at most 200 are on their way. Prints how many came, in how long, and how long half and 99 of 100 took.
  */
 import { connect } from 'amqplib';
+import { spread } from '../statistics.ts';
 
 const [host = '', port = '', bytes = '1024', seconds = '1'] = process.argv.slice(2);
 const ON_THEIR_WAY = 200;
@@ -44,6 +45,4 @@ await new Promise<void>((resolve) => {
 const elapsed = (performance.now() - start) / 1_000;
 await out.waitForConfirms();
 await Promise.all([publisher.close(), consumer.close()]);
-times.sort((one, other) => one - other);
-const at = (share: number): number => times[Math.floor(times.length * share)] ?? 0;
-process.stdout.write(`${JSON.stringify({ count: times.length, seconds: elapsed, p50: at(0.5), p99: at(0.99) })}\n`);
+process.stdout.write(`${JSON.stringify({ count: times.length, seconds: elapsed, ...spread(times) })}\n`);

@@ -3,6 +3,7 @@
  * answered well, in how long, and the milliseconds that half and 99 of 100 took.
  */
 import net from 'node:net';
+import { spread } from '../statistics.ts';
 
 const [host = '', port = '', name = '', path = '/', atOnce = '1', seconds = '1'] = process.argv.slice(2);
 const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${name}\r\nAccept: */*\r\n\r\n`);
@@ -64,14 +65,11 @@ function ask(ended: (failure: string | undefined) => void): void {
 
 const failures = await Promise.all(Array.from({ length: Number(atOnce) }, () => new Promise<string | undefined>(ask)));
 const elapsed = (performance.now() - start) / 1_000;
-times.sort((a, b) => a - b);
-const at = (share: number): number => times[Math.floor(times.length * share)] ?? 0;
 const failed = failures.filter((failure) => failure !== undefined);
 const answer = {
   answered: times.length,
   seconds: elapsed,
-  p50: at(0.5),
-  p99: at(0.99),
+  ...spread(times),
   failures: [...new Set(failed)],
 };
 process.stdout.write(`${JSON.stringify(answer)}\n`);

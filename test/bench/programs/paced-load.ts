@@ -6,6 +6,7 @@
  */
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spread } from '../statistics.ts';
 
 const [host = '', port = '', written = '""', bytes = '1', connections = '1', rate = '1', seconds = '1'] =
   process.argv.slice(2);
@@ -73,8 +74,6 @@ await new Promise<void>((resolve, reject) => {
   }, 1);
 });
 const elapsed = (performance.now() - start) / 1_000;
-times.sort((one, other) => one - other);
-const at = (share: number): number => times[Math.floor(times.length * share)] ?? 0;
-process.stdout.write(`${JSON.stringify({ count: times.length, seconds: elapsed, p50: at(0.5), p99: at(0.99) })}\n`);
+process.stdout.write(`${JSON.stringify({ count: times.length, seconds: elapsed, ...spread(times) })}\n`);
 await sleep(APART_MS);
 for (const { socket } of all) socket.destroy();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { notLinux } from '../limits/limit.ts';
 import { answerOf, type LimitAgent, LimitMesh } from '../limits/mesh.ts';
 import { figure, NONE } from '../markdown.ts';
+import { spread } from '../statistics.ts';
 import type { Opening } from './programs/record-openings.ts';
 import { type Call, STEPS, stepTimes } from './steps.ts';
 import type { Survey, SurveyTable } from './survey.ts';
@@ -67,7 +68,6 @@ async function openings(count: number, atOnce: number, signal: AbortSignal): Pro
 
 /** Median, and what 99 of 100 stay under. */
 function cells(times: readonly number[]): readonly [string, string] {
-  const sorted = [...times].sort((one, other) => one - other);
-  const at = (share: number): string => figure(sorted[Math.floor(sorted.length * share)]);
-  return sorted.length === 0 ? [NONE, NONE] : [at(0.5), at(0.99)];
+  const { p50, p99 } = spread(times);
+  return times.length === 0 ? [NONE, NONE] : [figure(p50), figure(p99)];
 }

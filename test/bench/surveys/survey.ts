@@ -1,4 +1,5 @@
 /** What is told as a table of its own: nothing to reach, but where something goes. */
+import { messageOf } from '@weft/proto';
 
 export interface SurveyTable {
   readonly header: readonly string[];
@@ -42,7 +43,7 @@ export async function makeSurveys(
       figures.push({ name, title, table, reason: missing ?? '', failed: false });
     } catch (error) {
       signal.throwIfAborted();
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       figures.push({ name, title, table: undefined, reason, failed: true });
     }
   }

@@ -1,5 +1,6 @@
 /** HTTP on kept connections, by name, to a web server on the other host: through Weft's gateway, or HAProxy in front of each peer. */
 import { metered } from '../cpu.ts';
+import { processesOf } from '../path.ts';
 import { WEB_HOST } from '../peers/weft.ts';
 import type { Sample, Work } from '../types.ts';
 
@@ -36,8 +37,7 @@ export const gatewayWork: Work = {
     };
     // Both ends compile what they run most.
     await load(aim / 4);
-    const processes = [...path.processes, ...(path.front ?? [])];
-    const [answers, cpu] = await metered({ ...path, processes }, () => load(aim));
+    const [answers, cpu] = await metered({ ...path, processes: processesOf(path) }, () => load(aim));
     if (answers.failures.length > 0) throw new Error(answers.failures.join(', '));
     const beside = { 'p50, ms': answers.p50, 'p99, ms': answers.p99 };
     return { value: answers.answered / answers.seconds, amount: answers.answered, cpu, beside };

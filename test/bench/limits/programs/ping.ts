@@ -1,5 +1,6 @@
 /** ping HOST PORT MILLISECONDS: one 64-byte message to and fro at a time; prints how long it took, microseconds, as JSON. */
 import net from 'node:net';
+import { spread } from '../../statistics.ts';
 
 const [host = '', port, milliseconds] = process.argv.slice(2);
 const message = Buffer.alloc(64, 'weft');
@@ -36,7 +37,5 @@ function ask(): void {
 
 function finish(): void {
   socket.destroy();
-  times.sort((a, b) => a - b);
-  const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
-  process.stdout.write(`${JSON.stringify({ p50: at(0.5), p99: at(0.99), count: times.length })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...spread(times), count: times.length })}\n`);
 }
