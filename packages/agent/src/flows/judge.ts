@@ -183,7 +183,6 @@ export interface Judged {
   readonly allowed: boolean;
   readonly rule: string;
   readonly revision: number;
-  readonly reason: string;
   /** As in records: `web`, `host:build-3` or `internet`. */
   readonly source: string;
   readonly sourceHost: string;
@@ -192,7 +191,7 @@ export interface Judged {
 
 type JudgedOutside = Judged & { readonly allowed: true; readonly caller: Caller };
 type JudgedPermit = Judged & { readonly allowed: true; readonly permit: Permit; readonly caller: Caller };
-type JudgedDenied = Judged & { readonly allowed: false };
+type JudgedDenied = Judged & { readonly allowed: false; readonly reason: string };
 
 /**
  * Identify, then decide: the only way a flow comes to a Permit. `known` is who a live flow's caller was. A peer that
@@ -232,8 +231,8 @@ function identifyAndDecide<Request extends FlowRequest, Permitted extends Judged
 function decideOutside(netmap: Netmap, { outside }: OutsideRequest, caller: Caller): JudgedOutside | JudgedDenied {
   const { allowed, reason } = outside.decide();
   const named = { source: sourceName(caller.source), sourceHost: caller.host, client: caller.client };
-  const judged = { rule: 'builtin:egress', revision: netmap.revision, reason, ...named };
-  return allowed ? { allowed, caller, ...judged } : { allowed, ...judged };
+  const judged = { rule: 'builtin:egress', revision: netmap.revision, ...named };
+  return allowed ? { allowed, caller, ...judged } : { allowed, reason, ...judged };
 }
 
 function decide(netmap: Netmap, request: FlowRequest, caller: Caller): JudgedPermit | JudgedDenied {
@@ -246,7 +245,7 @@ function decide(netmap: Netmap, request: FlowRequest, caller: Caller): JudgedPer
   const { service } = known;
   const { port, protocol } = request;
   const verdict = netmap.policy.decide(caller.source, { service, port, protocol }, caller.user);
-  const { rule, revision, reason } = verdict;
-  if (!verdict.allowed) return { allowed: false, rule, revision, reason, ...named };
-  return { allowed: true, rule, revision, reason, ...named, permit: verdict, caller };
+  const { rule, revision } = verdict;
+  if (!verdict.allowed) return { allowed: false, rule, revision, reason: verdict.reason, ...named };
+  return { allowed: true, rule, revision, ...named, permit: verdict, caller };
 }

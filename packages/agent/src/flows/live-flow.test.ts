@@ -16,7 +16,6 @@ const permitted: Judged = {
   allowed: true,
   rule: 'default',
   revision: 4,
-  reason: '',
   source: 'web',
   sourceHost: 'build-3',
   client: '',

@@ -34,7 +34,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   #movedMs: number;
   readonly #over: (flow: LiveFlow, outcome: FlowOutcome, detail: string) => void;
   /** What decided last: the permit, then the denial that cut it. Of 10,000 idle flows, nothing that a record does not say. */
-  #judged: Omit<Judged, 'reason'>;
+  #judged: Judged;
   #instance = '';
   #destinationHost: string;
   #lost: ((netmap: Netmap) => Loss | undefined) | undefined;

@@ -171,7 +171,12 @@ export class FlowRegistry {
     else this.#byPeer.delete(peer);
   }
 
-  #refuse(request: FlowRequest, judged: Judged, { startedMs, span }: Begun, code: FlowRefusal['code']): Refused {
+  #refuse(
+    request: FlowRequest,
+    judged: Judged & { readonly reason: string },
+    { startedMs, span }: Begun,
+    code: FlowRefusal['code'],
+  ): Refused {
     const { rule, revision, reason } = judged;
     span?.end(code, reason, '');
     // What is too much for this destination another instance may still take, and the source tells of that.

@@ -1,7 +1,8 @@
 /**
  * The one policy evaluator. Rules are numbered with the denies first, each group in file order, so the lowest-numbered
  * rule that matches decides: an explicit deny beats an explicit allow, and of several denies the first in the file answers.
- * A party is turned once into a bit per rule, "this rule selects me"; deciding is an AND of two such masks.
+ * A party is turned once into a bit per rule, "this rule selects me"; deciding is an AND of two such masks, at the words
+ * where the destination has any. What a verdict says in words is made for whoever reads it.
  */
 import { rightsIn } from '../model/may-run.ts';
 import type { Action, Mesh, Rule } from '../model/mesh.ts';
@@ -28,18 +29,18 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
 
   function decide(source: Source, destination: Destination, user: CallerUser): Verdict {
     const { service, port, protocol } = destination;
-    const called = `${service.name}:${port}/${protocol}`;
+    const called = (): string => `${service.name}:${port}/${protocol}`;
     if (service.kind === 'worker') {
-      const reason = `${service.name} is a worker, and a worker receives nothing`;
+      const reason = (): string => `${service.name} is a worker, and a worker receives nothing`;
       return denied(source, destination, 'builtin:worker', revision, reason);
     }
     if (service.autoPorts !== true && !includesPort(service.ports, port, protocol)) {
-      const reason = `${service.name} does not declare port ${port}/${protocol}`;
+      const reason = (): string => `${service.name} does not declare port ${port}/${protocol}`;
       return denied(source, destination, 'builtin:undeclared-port', revision, reason);
     }
     const internet = source.type === 'internet';
     if (internet && (service.kind !== 'web' || protocol !== 'tcp' || service.public?.port !== port)) {
-      const reason = `the internet reaches only a web service's public port, and ${called} is none`;
+      const reason = (): string => `the internet reaches only a web service's public port, and ${called()} is none`;
       return denied(source, destination, 'builtin:ingress', revision, reason);
     }
 
@@ -47,17 +48,19 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
       ordered[
         firstInBoth(masks.source(source), masks.destination(destination), internet ? undefined : masks.user(user))
       ];
-    const flow = `${sourceName(source)} to ${called}`;
     if (rule?.action === 'deny') {
-      const reason = `policy ${rule.name} denies ${sourceName(source)}${asOneOf(source, rule, user)} to ${called}`;
+      const reason = (): string =>
+        `policy ${rule.name} denies ${sourceName(source)}${asOneOf(source, rule, user)} to ${called()}`;
       return denied(source, destination, rule.name, revision, reason);
     }
     // A public port is open to the internet by its declaration; an allow rule or the default adds nothing to that.
-    if (internet) return permit(source, destination, 'builtin:ingress', revision, `${called} is declared public`);
+    if (internet)
+      return permit(source, destination, 'builtin:ingress', revision, () => `${called()} is declared public`);
+    const flow = (): string => `${sourceName(source)} to ${called()}`;
     if (rule !== undefined) {
-      return permit(source, destination, rule.name, revision, `policy ${rule.name} allows ${flow}`);
+      return permit(source, destination, rule.name, revision, () => `policy ${rule.name} allows ${flow()}`);
     }
-    const reason = `no policy is about ${flow}, and the default is ${defaultAction}`;
+    const reason = (): string => `no policy is about ${flow()}, and the default is ${defaultAction}`;
     return defaultAction === 'allow'
       ? permit(source, destination, 'default', revision, reason)
       : denied(source, destination, 'default', revision, reason);
@@ -87,9 +90,46 @@ function asOneOf(source: Source, { from }: Rule, user: CallerUser): string {
   return service === undefined ? '' : `, which may be ${service.name},`;
 }
 
+/** In the order of its constructor, so that all verdicts have one shape. */
+class Judged {
+  readonly allowed: boolean;
+  readonly source: Source;
+  readonly destination: Destination;
+  readonly rule: string;
+  readonly revision: number;
+  readonly #reason: () => string;
+
+  constructor(
+    allowed: boolean,
+    source: Source,
+    destination: Destination,
+    rule: string,
+    revision: number,
+    reason: () => string,
+  ) {
+    this.allowed = allowed;
+    this.source = source;
+    this.destination = destination;
+    this.rule = rule;
+    this.revision = revision;
+    this.#reason = reason;
+  }
+
+  /** Made when it is read: nearly all verdicts are asked for what they say alone. */
+  get reason(): string {
+    return this.#reason();
+  }
+}
+
 /** Not exported: a Permit comes out of a policy or not at all. */
-function permit(source: Source, destination: Destination, rule: string, revision: number, reason: string): Permit {
-  return { allowed: true, source, destination, rule, revision, reason } as Permit;
+function permit(
+  source: Source,
+  destination: Destination,
+  rule: string,
+  revision: number,
+  reason: () => string,
+): Permit {
+  return new Judged(true, source, destination, rule, revision, reason) as unknown as Permit;
 }
 
 /** A denial as a value, also for those who refuse before a policy is asked, such as `builtin:source`. */
@@ -98,9 +138,9 @@ export function denied(
   destination: Destination,
   rule: string,
   revision: number,
-  reason: string,
+  reason: () => string,
 ): Denied {
-  return { allowed: false, source, destination, rule, revision, reason };
+  return new Judged(false, source, destination, rule, revision, reason) as Denied;
 }
 
 /**

@@ -11,13 +11,15 @@ const made = new WeakMap<readonly Rule[], readonly Rule[]>();
  * always the same.
  */
 export function plainRules(rules: readonly Rule[]): readonly Rule[] {
-  return entryOf(made, rules, () => {
-    const plain = rules.flatMap(plainRule);
-    return plain.length === rules.length && plain.every((rule, at) => rule === rules[at]) ? rules : plain;
-  });
+  return entryOf(made, rules, () => (rules.every(isPlain) ? rules : rules.flatMap(plainRule)));
 }
 
-function plainRule(rule: Rule): Rule[] {
+function isPlain({ to }: Rule): boolean {
+  return to.every((text) => portedSelector(text) === undefined);
+}
+
+function plainRule(rule: Rule): readonly Rule[] {
+  if (isPlain(rule)) return [rule];
   const byPorts = new Map<string, { readonly to: string[]; readonly ports: readonly RulePorts[] }>();
   for (const text of rule.to) {
     const ported = portedSelector(text);
@@ -25,7 +27,5 @@ function plainRule(rule: Rule): Rule[] {
     const { to } = entryOf(byPorts, key, () => ({ to: [], ports: ported === undefined ? rule.ports : [ported.ports] }));
     to.push(ported?.service ?? text);
   }
-  const [only] = byPorts.keys();
-  if (byPorts.size === 1 && only === '') return [rule];
   return Array.from(byPorts.values(), ({ to, ports }) => ({ ...rule, to, ports }));
 }

@@ -5,17 +5,20 @@ import { selectorsOfService, selectorsOfSource, userOf } from '../model/selector
 import { entryOf } from '../model/values.ts';
 import type { CallerUser, Destination, Source } from './types.ts';
 
+/** Lists of places, each ascending; a place may be in several. */
+type Places = readonly (readonly number[])[];
+
 export class RuleIndex {
+  readonly #rules: readonly Pick<Rule, 'action'>[];
   readonly #from: ReadonlyMap<string, readonly number[]>;
-  readonly #denies: ReadonlyMap<string, readonly number[]>;
   readonly #to: ReadonlyMap<string, readonly number[]>;
   /** By the list of services that a host may be, which many hosts share. */
   readonly #ofAny = new WeakMap<readonly Service[], readonly number[]>();
 
   constructor(rules: readonly Pick<Rule, 'action' | 'from' | 'to'>[]) {
-    this.#from = bySelector(rules.map(({ from }) => from));
-    this.#denies = bySelector(rules.map(({ action, from }) => (action === 'deny' ? from : [])));
-    this.#to = bySelector(rules.map(({ to }) => to));
+    this.#rules = rules;
+    this.#from = bySelector(rules, ({ from }) => from);
+    this.#to = bySelector(rules, ({ to }) => to);
   }
 
   /**
@@ -23,13 +26,18 @@ export class RuleIndex {
    * those that deny a service which it may be.
    */
   from(source: Source): number[] {
+    return merged(this.listsFrom(source));
+  }
+
+  /** The same, as they are kept. */
+  listsFrom(source: Source): Places {
     const own = select(this.#from, selectorsOfSource(source));
     if (source.type !== 'host' || source.services.length === 0) return own;
-    const either = new Set(own);
     const { services } = source;
-    const denying = entryOf(this.#ofAny, services, () => select(this.#denies, selectorsOfCallers(services)));
-    for (const place of denying) either.add(place);
-    return [...either].sort(ascending);
+    const denying = entryOf(this.#ofAny, services, () =>
+      merged(select(this.#from, selectorsOfCallers(services))).filter((place) => this.#rules[place]?.action === 'deny'),
+    );
+    return [...own, denying];
   }
 
   /** Places of the rules whose `from` holds these very words, ascending. */
@@ -41,19 +49,27 @@ export class RuleIndex {
   ofUsers(name?: string): number[] {
     const texts =
       name === undefined ? [...this.#from.keys()].filter((text) => userOf(text) !== undefined) : [`user:${name}`];
-    return select(this.#from, texts);
+    return merged(select(this.#from, texts));
   }
 
   /** Places of the rules whose `to` selects the service, ascending. */
   to(service: Service): number[] {
+    return merged(this.listsTo(service));
+  }
+
+  /** The same, as they are kept. */
+  listsTo(service: Service): Places {
     return select(this.#to, selectorsOfService(service));
   }
 }
 
-function bySelector(selectors: readonly (readonly string[])[]): ReadonlyMap<string, readonly number[]> {
+function bySelector<One>(
+  rules: readonly One[],
+  textsOf: (rule: One) => readonly string[],
+): ReadonlyMap<string, readonly number[]> {
   const index = new Map<string, number[]>();
-  for (const [place, texts] of selectors.entries()) {
-    for (const text of texts) {
+  for (const [place, rule] of rules.entries()) {
+    for (const text of textsOf(rule)) {
       const places = index.get(text);
       if (places === undefined) index.set(text, [place]);
       else places.push(place);
@@ -62,10 +78,18 @@ function bySelector(selectors: readonly (readonly string[])[]): ReadonlyMap<stri
   return index;
 }
 
-function select(index: ReadonlyMap<string, readonly number[]>, texts: Iterable<string>): number[] {
-  const found = new Set<number>();
-  for (const text of texts) for (const place of index.get(text) ?? []) found.add(place);
-  return [...found].sort(ascending);
+function select(index: ReadonlyMap<string, readonly number[]>, texts: Iterable<string>): Places {
+  const found: (readonly number[])[] = [];
+  for (const text of texts) {
+    const places = index.get(text);
+    if (places !== undefined) found.push(places);
+  }
+  return found;
+}
+
+/** Each once, ascending. */
+function merged(places: Places): number[] {
+  return [...new Set(places.flat())].sort((one, other) => one - other);
 }
 
 /** Each once: services of one kind share its selector, and there may be thousands. */
@@ -73,14 +97,13 @@ function selectorsOfCallers(services: readonly Service[]): Set<string> {
   return new Set(services.flatMap((service) => selectorsOfSource({ type: 'service', service })));
 }
 
-function ascending(one: number, other: number): number {
-  return one - other;
-}
-
 /** Bit n of the whole is rule n; 32 rules a word. */
 export type Mask = Uint32Array;
 
-/** Most destination masks kept. With 10,000 rules a mask has 1.25 KB, so a caller that tries every port costs 10 MB. */
+/** The words of a mask that are not zero, each behind its place: what few of many rules speak of is read within a cache line or two. */
+export type SparseMask = Uint32Array;
+
+/** Most destination masks kept. With 10,000 rules a sparse mask has 2.5 KB at most, so a caller that tries every port costs 20 MB. */
 const MAX_DESTINATIONS = 8_192;
 
 /**
@@ -99,20 +122,23 @@ export class RuleMasks {
   /** By name, of those that rules name. */
   readonly #named = new Map<string, Mask>();
   readonly #sources = new WeakMap<object, Mask>();
-  #destinations = new WeakMap<Service, Map<number, Mask>>();
+  #destinations = new WeakMap<Service, Map<number, SparseMask>>();
   #destinationsKept = 0;
+  /** Zero between two uses. */
+  readonly #scratch: Mask;
 
   constructor(rules: readonly Rule[]) {
     this.#rules = rules;
     this.#words = Math.ceil(rules.length / 32);
+    this.#scratch = new Uint32Array(this.#words);
     this.#index = new RuleIndex(rules);
-    this.#internet = this.#make(this.#index.from({ type: 'internet' }));
+    this.#internet = this.#make(this.#index.listsFrom({ type: 'internet' }));
     const users = this.#index.ofUsers();
     if (users.length === 0) return;
-    this.#users = this.#make(users);
-    this.#unknown = this.#make(users, ({ action }) => action === 'deny');
+    this.#users = this.#make([users]);
+    this.#unknown = this.#make([users], ({ action }) => action === 'deny');
     const names = rules.flatMap(({ from }) => from.flatMap((text) => userOf(text) ?? []));
-    for (const name of new Set(names)) this.#named.set(name, this.#make(this.#index.ofUsers(name)));
+    for (const name of new Set(names)) this.#named.set(name, this.#make([this.#index.ofUsers(name)]));
   }
 
   /** Rules that speak of the source, as RuleIndex finds them. */
@@ -121,7 +147,7 @@ export class RuleMasks {
     const holder = source.type === 'service' ? source.service : source;
     const known = this.#sources.get(holder);
     if (known !== undefined) return known;
-    const mask = this.#make(this.#index.from(source));
+    const mask = this.#make(this.#index.listsFrom(source));
     this.#sources.set(holder, mask);
     return mask;
   }
@@ -142,7 +168,7 @@ export class RuleMasks {
   }
 
   /** Rules whose `to` selects the destination's service and whose `ports` hold its port. */
-  destination(destination: Destination): Mask {
+  destination(destination: Destination): SparseMask {
     const { service, port, protocol } = destination;
     const key = port * 2 + (protocol === 'udp' ? 1 : 0);
     let byPort = this.#destinations.get(service);
@@ -158,7 +184,7 @@ export class RuleMasks {
       byPort = new Map();
       this.#destinations.set(service, byPort);
     }
-    const mask = this.#make(this.#index.to(service), ({ ports }) => {
+    const mask = this.#makeSparse(this.#index.listsTo(service), ({ ports }) => {
       return ports.length === 0 || includesPort(ports, port, protocol);
     });
     byPort.set(key, mask);
@@ -166,23 +192,46 @@ export class RuleMasks {
     return mask;
   }
 
-  #make(numbers: readonly number[], applies?: (rule: Rule) => boolean): Mask {
+  #make(places: Places, applies?: (rule: Rule) => boolean): Mask {
     const mask = new Uint32Array(this.#words);
-    for (const number of numbers) {
-      const rule = this.#rules[number];
-      if (rule === undefined || applies?.(rule) === false) continue;
-      mask[number >>> 5] = (mask[number >>> 5] ?? 0) | (1 << (number & 31));
-    }
+    this.#set(mask, places, applies);
     return mask;
+  }
+
+  #set(mask: Mask, places: Places, applies?: (rule: Rule) => boolean): void {
+    for (const list of places) {
+      for (const number of list) {
+        const rule = this.#rules[number];
+        if (rule === undefined || applies?.(rule) === false) continue;
+        mask[number >>> 5] = (mask[number >>> 5] ?? 0) | (1 << (number & 31));
+      }
+    }
+  }
+
+  #makeSparse(places: Places, applies: (rule: Rule) => boolean): SparseMask {
+    const scratch = this.#scratch;
+    this.#set(scratch, places, applies);
+    let filled = 0;
+    for (let place = 0; place < scratch.length; place++) if (scratch[place] !== 0) filled += 1;
+    const pairs = new Uint32Array(2 * filled);
+    for (let place = 0, at = 0; at < pairs.length; place++) {
+      const word = scratch[place] ?? 0;
+      if (word === 0) continue;
+      pairs[at++] = place;
+      pairs[at++] = word;
+    }
+    scratch.fill(0);
+    return pairs;
   }
 }
 
 /** Number of the first rule in both, or -1; `also` adds to the first. */
-export function firstInBoth(a: Mask, b: Mask, also?: Mask): number {
-  for (let word = 0; word < a.length; word++) {
-    const bits = ((a[word] ?? 0) | (also?.[word] ?? 0)) & (b[word] ?? 0);
+export function firstInBoth(a: Mask, b: SparseMask, also?: Mask): number {
+  for (let at = 0; at < b.length; at += 2) {
+    const place = b[at] ?? 0;
+    const bits = ((a[place] ?? 0) | (also?.[place] ?? 0)) & (b[at + 1] ?? 0);
     // bits & -bits is its lowest bit alone.
-    if (bits !== 0) return word * 32 + 31 - Math.clz32(bits & -bits);
+    if (bits !== 0) return place * 32 + 31 - Math.clz32(bits & -bits);
   }
   return -1;
 }
