@@ -1,11 +1,13 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
-import { acceptHandles } from './inside/accept.ts';
+import { acceptHandles } from './inside/handle-connections.ts';
 import { descriptorOf } from './inside/known.ts';
+import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
-import { acceptedConduit, type SocketConduit, socketConduit } from './socket.ts';
+import { SocketConduit } from './socket.ts';
+import type { SocketPlace, Transport } from './transport.ts';
 
 export interface Remote {
   readonly address: string;
@@ -46,12 +48,6 @@ export async function listenConduits(
   return await listen({ ...options, port: alone.port }, onConnection);
 }
 
-/** Where a connection came to, of a listener that stands for many places. */
-export interface Called {
-  readonly address: string;
-  readonly port: number;
-}
-
 /**
  * Accepts at a socket that another process made, bound and listens with. The connection's own end is told beside the far one,
  * for the socket may be of every address. Rejects with the system's error, and EMFILE where too few files are left.
@@ -59,13 +55,12 @@ export interface Called {
 export function listenHandle(
   handle: object,
   options: Pick<ListenOptions, 'files' | 'onError'>,
-  onConnection: (conduit: SocketConduit, remote: Remote, called: Called) => void,
+  onConnection: (conduit: SocketConduit, remote: Remote, called: SocketPlace) => void,
 ): Promise<ConduitListener> {
   return serve(
     (server, listening) => server.listen(handle, listening),
     options,
-    ({ localAddress: address = '', localPort: port = 0 }, remote, take) =>
-      onConnection(take(), remote, { address, port }),
+    (conduit, remote, { local }) => onConnection(conduit, remote, local ?? { address: '', port: 0 }),
   );
 }
 
@@ -75,32 +70,23 @@ function listen(
 ): Promise<ConduitListener> {
   const { host, port, share } = options;
   const where = { host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) };
-  return serve(
-    (server, listening) => server.listen(where, listening),
-    options,
-    (_, remote, take) => onConnection(take(), remote),
-  );
+  return serve((server, listening) => server.listen(where, listening), options, onConnection);
 }
 
 function serve(
   begin: (server: net.Server, listening: () => void) => void,
   { files, onError }: Pick<ListenOptions, 'files' | 'onError'>,
-  onAccepted: (socket: net.Socket, remote: Remote, take: () => SocketConduit) => void,
+  onAccepted: (conduit: SocketConduit, remote: Remote, transport: Transport) => void,
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
-    const accept = (socket: net.Socket, take: () => SocketConduit): void => {
-      const { remoteAddress, remotePort } = socket;
+    const accept = (transport: Transport, descriptor: number | undefined): void => {
+      const { remote } = transport;
       // Undefined when it was reset before it could be accepted.
-      if (remoteAddress === undefined || remotePort === undefined) {
-        socket.destroy();
-        return;
-      }
-      // Asked for first: afterwards another socket may have it.
-      const descriptor = descriptorOf(socket);
-      onAccepted(socket, { address: remoteAddress, port: remotePort, descriptor }, take);
+      if (remote === undefined) transport.destroy();
+      else onAccepted(new SocketConduit(transport), { ...remote, descriptor }, transport);
     };
-    server.on('connection', (socket) => accept(socket, () => socketConduit(socket)));
+    server.on('connection', (socket) => accept(new NetTransport(socket), descriptorOf(socket)));
     server.once('error', reject);
     begin(server, () => {
       server.off('error', reject);
@@ -113,7 +99,7 @@ function serve(
         if (isShortage(error)) files?.ranOut();
         onError?.(error);
       });
-      acceptHandles(server, acceptedConduit, ({ socket, conduit }) => accept(socket, () => conduit));
+      acceptHandles(server, accept);
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });
     });

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
+import { defined } from '@weft/proto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Conduit } from '../words/conduit.ts';
 import { Deadline } from './deadline.ts';
+import { trustInside } from './inside/known.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
 import { type ConduitListener, listenConduits, type Remote } from './socket-listen.ts';
 
@@ -253,26 +256,34 @@ describe('a socket conduit', () => {
     expect(() => new User(near)).toThrow(TypeError);
   });
 
-  it("falls back to 'data' events where the handle is not what it knows", async () => {
-    const accepted = Promise.withResolvers<SocketConduit>();
-    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      // A handle that cannot be given a buffer, as in another version of Node.
-      const inside = socket as unknown as { _handle: object };
-      Object.defineProperty(inside._handle, 'useUserBuffer', { value: undefined });
-      accepted.resolve(socketConduit(socket));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    cleanup.push(() => server.close());
-    const { port } = server.address() as net.AddressInfo;
-    const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(5000) });
-    const [near, far] = [new User(conduit), new User(await accepted.promise)];
+  it("falls back to 'data' events where Node's inside is not to be trusted", async () => {
+    trustInside(false);
+    cleanup.push(() => trustInside(true));
+    const { near, far } = await pair();
+    const [a, b] = [new User(near), new User(far)];
     const bytes = randomBytes(2 ** 20);
-    conduit.write(bytes, true);
-    conduit.end();
-    await far.ended;
-    far.conduit.end();
-    expect(await near.closed).toMatchObject({ how: 'closed' });
-    expect(far.bytes.equals(bytes)).toBe(true);
+    near.write(bytes, true);
+    near.end();
+    await b.ended;
+    far.end();
+    expect(await a.closed).toMatchObject({ how: 'closed' });
+    expect(b.bytes.equals(bytes)).toBe(true);
+  });
+
+  it.skipIf(process.platform !== 'linux')('sends what is small at once, from both ends', async () => {
+    const { listener: made, accepted } = await listener();
+    const descriptors: (number | undefined)[] = [];
+    const spares = (descriptor: number | undefined) => descriptors.push(descriptor) > 0;
+    const where = { host: '127.0.0.1', port: made.port, files: { spares } };
+    const { conduit } = await connectSocket({ ...where, deadline: new Deadline(5000) });
+    cleanup.push(() => conduit.reset());
+    const [, { descriptor }] = await accepted;
+    const script = 'open(my $socket, "+<&=3"); print unpack("i", getsockopt($socket, 6, 1))';
+    for (const each of [descriptor, ...descriptors]) {
+      const { stdout } = spawnSync('perl', ['-e', script], { stdio: ['ignore', 'pipe', 'inherit', each] });
+      expect(String(stdout)).toBe('1');
+    }
+    expect(descriptors).toHaveLength(1);
   });
 });
 
@@ -294,6 +305,39 @@ describe('connectSocket', () => {
     const attempt = connectSocket({ host: '192.0.2.1', port: 9, deadline });
     deadline.end(reason);
     await expect(attempt).rejects.toBe(reason);
+  });
+
+  it('says of a failure what Node says', async () => {
+    const taken = await listener();
+    const at = { host: '127.0.0.1', port: 1 };
+    const failing: net.TcpNetConnectOpts[] = [
+      at,
+      { ...at, localAddress: '127.93.4.5' },
+      { ...at, localAddress: '127.93.4.5', localPort: 40_123 },
+      { ...at, localAddress: '127.0.0.1', localPort: taken.listener.port },
+      { ...at, localPort: taken.listener.port },
+      // Addresses for documentation are no host's own.
+      { ...at, localAddress: '192.0.2.7' },
+      { host: '192.0.2.7', port: 1, localAddress: '127.0.0.1' },
+      { host: '::1', port: 1, localAddress: '127.0.0.1' },
+      { host: '::1', port: 1 },
+    ];
+    const said = ({ message, ...rest }: Error) => {
+      const { code, errno, syscall, address, port } = rest as NodeJS.ErrnoException & {
+        address?: string;
+        port?: number;
+      };
+      // A port that the system chose is another each time.
+      return { message: message.replace(/(?<=Local .*:)\d+/, 'N'), code, errno, syscall, address, port };
+    };
+    for (const options of failing) {
+      const byNode = new Promise<Error>((failed) => net.connect(options).once('error', failed));
+      const { host = '', port, localAddress, localPort } = options;
+      const deadline = new Deadline(5000);
+      const byUs = connectSocket({ host, port, deadline, ...defined({ localAddress, localPort }) });
+      const cause: unknown = await byUs.catch((error: unknown) => error);
+      expect(said(cause as Error)).toEqual(said(await byNode));
+    }
   });
 
   it('comes from the local address asked for', async () => {

@@ -9,12 +9,14 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { datagramOutput } from '../datagrams.ts';
 import { Deadline } from '../deadline.ts';
 import { checkInside } from '../self-check.ts';
-import { acceptedConduit, connectSocket, type SocketConduit, socketConduit } from '../socket.ts';
-import { acceptHandles } from './accept.ts';
+import { connectSocket, SocketConduit, socketConduit } from '../socket.ts';
+import type { Transport } from '../transport.ts';
 import { adoptSocket } from './adopt.ts';
 import { datagramHandleOutput } from './datagram-output.ts';
+import { acceptHandles } from './handle-connections.ts';
+import { tcpInside } from './handle-transport.ts';
 import { trustInside } from './known.ts';
-import { handleOutput } from './stream-output.ts';
+import type { TcpInside } from './tcp-inside.ts';
 
 const undo: (() => void)[] = [];
 
@@ -33,7 +35,7 @@ function put(target: object, name: PropertyKey, change: PropertyDescriptor): voi
   });
 }
 
-const throws = () => {
+const throws = (): never => {
   throw new Error('not here');
 };
 const absent: PropertyDescriptor = { value: undefined };
@@ -44,9 +46,6 @@ const oddities = [
   ['of another type', wrong],
   ['an error to ask for', guarded],
 ] as const;
-
-const events = { drained: () => undefined, failed: () => undefined };
-const onread: net.OnReadOpts = { buffer: Buffer.alloc(16), callback: () => true };
 
 /** A connection with its accepted end as the server hands it out. */
 async function accept(): Promise<{ readonly near: net.Socket; readonly accepted: net.Socket }> {
@@ -85,67 +84,30 @@ async function echo({ near, accepted }: { readonly near: net.Socket; readonly ac
   expect(Buffer.concat(pieces).equals(sent)).toBe(true);
 }
 
-describe('an accepted socket', () => {
-  test('is moved to one that reads into the shared buffer, and written to on its handle, where all is as known', async () => {
+describe('a socket that Node made', () => {
+  test('leaves its handle, and is over, where all is as known', async () => {
     const { near, accepted } = await accept();
-    expect(handleOutput(accepted, events)).toBeDefined();
-    expect(adoptSocket(accepted, onread)).toBeDefined();
-    near.destroy();
+    const transport = adoptSocket(accepted);
+    expect([transport?.over, accepted.destroyed]).toEqual([false, true]);
+    const closed = once(near, 'close');
+    transport?.destroy();
+    near.end();
+    await closed;
   });
 
-  test.each(oddities)('is used as it is where useUserBuffer is %s', async (_how, change) => {
-    const pair = await accept();
-    put(handleOf(pair.accepted), 'useUserBuffer', change);
-    expect(adoptSocket(pair.accepted, onread)).toBeUndefined();
-    await echo(pair);
-  });
-
-  test('keeps its handle where a new socket cannot be made over it', async () => {
-    const pair = await accept();
-    put(handleOf(pair.accepted), 'useUserBuffer', { value: throws });
-    expect(adoptSocket(pair.accepted, onread)).toBeUndefined();
-    await echo(pair);
-  });
-
-  test('is used as it is where it does not show its handle', async () => {
-    for (const [, change] of oddities.slice(0, 2)) {
+  test('is used as it is where it does not show its handle, or another one', async () => {
+    for (const change of [absent, wrong, { value: {} }, { value: Object.create(null) }]) {
       const { near, accepted } = await accept();
       const handle = handleOf(accepted);
       put(accepted, '_handle', { ...change, writable: true });
-      expect(adoptSocket(accepted, onread)).toBeUndefined();
-      expect(handleOutput(accepted, events)).toBeUndefined();
+      expect(adoptSocket(accepted)).toBeUndefined();
       put(accepted, '_handle', { value: handle, writable: true });
-      near.destroy();
+      await echo({ near, accepted });
     }
-  });
-
-  test.each(
-    (['writeBuffer', 'writev', 'writeQueueSize'] as const).flatMap((part) =>
-      oddities.map(([how, change]) => [part, how, change] as const),
-    ),
-  )('is written to as a stream where %s is %s', async (part, _how, change) => {
-    const pair = await accept();
-    const handle = handleOf(pair.accepted) as Record<string, unknown>;
-    const real = handle[part];
-    put(handle, part, change);
-    expect(handleOutput(pair.accepted, events)).toBeUndefined();
-    // The stream writes by the same two: the look is over once the conduit is made.
-    const conduit = socketConduit(pair.accepted);
-    put(handle, part, { value: real, writable: true });
-    const sent = randomBytes(300_000);
-    conduit.write(sent, true);
-    conduit.end();
-    const pieces: Buffer[] = [];
-    pair.near.on('data', (piece) => pieces.push(piece));
-    await once(pair.near, 'end');
-    expect(Buffer.concat(pieces).equals(sent)).toBe(true);
-    pair.near.destroy();
   });
 });
 
 describe('a listening server', () => {
-  type Made = NonNullable<ReturnType<typeof acceptedConduit>>;
-
   async function listening(): Promise<net.Server> {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
     server.listen(0, '127.0.0.1');
@@ -155,68 +117,104 @@ describe('a listening server', () => {
   }
 
   function call(server: net.Server): net.Socket {
-    return net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1' });
+    return net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
   }
 
-  test('tells of no socket of its own, and counts the one that is made, where all is as known', async () => {
+  test('tells of no socket of its own, and is closed before what it accepted, where all is as known', async () => {
     const server = await listening();
     const told: net.Socket[] = [];
     server.on('connection', (socket) => told.push(socket));
-    const taken = new Promise<Made>((resolve) => acceptHandles(server, acceptedConduit, resolve));
+    const taken = new Promise<Transport>((resolve) => acceptHandles(server, resolve));
     const near = call(server);
-    const { conduit } = await taken;
-    const count = () => new Promise((resolve) => server.getConnections((_error, open) => resolve(open)));
-    expect([await count(), told]).toEqual([1, []]);
-    conduit.attach({ data: (piece, owned) => void conduit.write(piece, owned), end: () => conduit.end(), ...unheard });
-    near.end('hello');
+    const conduit = new SocketConduit(await taken);
+    expect(told).toEqual([]);
     const closed = once(server, 'close');
     server.close();
-    expect(String((await once(near, 'data'))[0])).toBe('hello');
     await closed;
+    conduit.attach({
+      data: (piece, owned) => void conduit.write(piece, owned),
+      end: () => conduit.end(),
+      drain: () => undefined,
+      closed: () => undefined,
+    });
+    near.end('hello');
+    expect(String((await once(near, 'data'))[0])).toBe('hello');
   });
 
-  const unheard = { drain: () => undefined, closed: () => undefined };
-
-  test.each(
-    (['onconnection', '_connections'] as const).flatMap((part) =>
-      oddities.map(([how, change]) => [part, how, change] as const),
-    ),
-  )('tells of its connections as ever where %s is %s', async (part, _how, change) => {
+  test.each(oddities)('tells of its connections as ever where onconnection is %s', async (_how, change) => {
     const server = await listening();
-    const target = part === 'onconnection' ? handleOf(server) : server;
-    const real = (target as Record<string, unknown>)[part];
-    put(target, part, change);
-    acceptHandles(server, acceptedConduit, () => expect.unreachable());
-    put(target, part, { value: real, writable: true });
+    const handle = handleOf(server);
+    const real = (handle as { readonly onconnection: unknown }).onconnection;
+    put(handle, 'onconnection', change);
+    acceptHandles(server, () => expect.unreachable());
+    put(handle, 'onconnection', { value: real, writable: true });
     const told = once(server, 'connection') as Promise<[net.Socket]>;
     const near = call(server);
     await echo({ near, accepted: (await told)[0] });
   });
 
-  test('tells of one of which no socket can be made', async () => {
+  test('tells of them once more when the inside was found to do something else', async () => {
     const server = await listening();
-    acceptHandles(
-      server,
-      () => undefined,
-      () => expect.unreachable(),
-    );
+    acceptHandles(server, () => expect.unreachable());
+    trustInside(false);
     const told = once(server, 'connection') as Promise<[net.Socket]>;
     const near = call(server);
     await echo({ near, accepted: (await told)[0] });
   });
 });
 
-describe('the class of write requests', () => {
-  /** As at a start on a Node whose sockets write so. */
-  async function outputThere(write: (this: net.Socket, piece: Buffer) => unknown): Promise<unknown> {
-    const pair = await accept();
+describe('what connections are made of', () => {
+  /** As at a start on a Node that has it so. */
+  async function foundThere(): Promise<unknown> {
     vi.resetModules();
-    put(net.Socket.prototype, 'write', { value: write, writable: true });
-    const there = await import('./stream-output.ts');
-    const output = there.handleOutput(pair.accepted, events);
-    pair.near.destroy();
-    return output;
+    const there = await import('./tcp-inside.ts');
+    for (const step of undo.splice(0).reverse()) step();
+    return there.found;
   }
+  const { binding } = process as unknown as { binding(name: string): object };
+
+  test('is found where all is as known', async () => {
+    expect(await foundThere()).toBeDefined();
+  });
+
+  test.each([
+    ['is not there', absent],
+    ['throws', { value: throws }],
+    ['answers nothing', { value: (): unknown => undefined }],
+    ['answers something else', { value: (): object => ({}) }],
+  ] as const)('is not looked for where what shows it %s', async (_how, change) => {
+    put(process, 'binding', change);
+    expect(await foundThere()).toBeUndefined();
+  });
+
+  const classes = ['TCP', 'TCPConnectWrap', 'ShutdownWrap', 'WriteWrap'] as const;
+  const places = ['constants', 'streamBaseState', 'kReadBytesOrError', 'kLastWriteWasAsync'] as const;
+  test.each([...classes, ...places].flatMap((part) => oddities.map(([how, change]) => [part, how, change] as const)))(
+    'is not used where %s is %s',
+    async (part, _how, change) => {
+      const shown = (name: string): object => {
+        const copy = { ...binding.call(process, name) };
+        return part in copy ? Object.defineProperty(copy, part, { ...change, enumerable: true }) : copy;
+      };
+      put(process, 'binding', { value: shown });
+      expect(await foundThere()).toBeUndefined();
+    },
+  );
+
+  const methods = [
+    ...(['fd', 'writeQueueSize', 'useUserBuffer', 'readStart', 'readStop', 'writeBuffer', 'writev'] as const),
+    ...(['shutdown', 'close', 'reset', 'setNoDelay', 'getsockname', 'getpeername'] as const),
+    ...(['bind', 'bind6', 'connect', 'connect6'] as const),
+  ];
+  test.each(methods.flatMap((part) => oddities.map(([how, change]) => [part, how, change] as const)))(
+    'is not used where a handle has %s %s',
+    async (part, _how, change) => {
+      const { TCP } = binding.call(process, 'tcp_wrap') as { readonly TCP: { readonly prototype: object } };
+      put(TCP.prototype, part, change);
+      expect(await foundThere()).toBeUndefined();
+    },
+  );
+
   const shown = (request: unknown) =>
     function (this: net.Socket, piece: Buffer) {
       return (handleOf(this) as { writeBuffer(request: unknown, piece: Buffer): number }).writeBuffer(request, piece);
@@ -229,13 +227,15 @@ describe('the class of write requests', () => {
     ['the request is a plain object', shown({})],
     ['the request has no class', shown(Object.create(null))],
     ['the request is none', shown(undefined)],
-    ['it does not say whether it waits', shown(new WriteWrap())],
+    ['it is of another class', shown(new WriteWrap())],
   ])('is not used where %s', async (_how, write) => {
-    expect(await outputThere(write)).toBeUndefined();
+    put(net.Socket.prototype, 'write', { value: write, writable: true });
+    expect(await foundThere()).toBeUndefined();
   });
 
-  test('is none where handles make requests themselves', async () => {
-    expect(await outputThere(shown(null))).toBeDefined();
+  test('has no request of ours where handles make them themselves', async () => {
+    put(net.Socket.prototype, 'write', { value: shown(null), writable: true });
+    expect(await foundThere()).toMatchObject({ WriteWrap: null });
   });
 });
 
@@ -326,9 +326,7 @@ describe('a UDP socket', () => {
 describe('the look at the start', () => {
   test('finds nothing where bytes come through', async () => {
     expect(await checkInside()).toBeUndefined();
-    const pair = await accept();
-    expect(handleOutput(pair.accepted, events)).toBeDefined();
-    pair.near.destroy();
+    expect(tcpInside()).toBeDefined();
   });
 
   test('finds datagrams that do not come, and what is opened from then on does without', async () => {
@@ -370,9 +368,16 @@ describe('the look at the start', () => {
     });
     expect(await checkInside(2_000)).toMatch(/bytes came|no answer/);
     looking = false;
-    expect(handleOutput(near, events)).toBeUndefined();
-    expect(adoptSocket(accepted, onread)).toBeUndefined();
+    expect(tcpInside()).toBeUndefined();
     await echo({ near, accepted });
+  });
+
+  test.each(['connect', 'readStart', 'shutdown'])('finds a %s that does nothing', async (name) => {
+    put((tcpInside() as TcpInside).TCP.prototype as object, name, { value: () => 0 });
+    expect(await checkInside(300)).toBe('no answer within 300 ms');
+    for (const step of undo.splice(0)) step();
+    expect(tcpInside()).toBeUndefined();
+    await echo(await accept());
   });
 
   test('says nothing where no socket can be had', async () => {

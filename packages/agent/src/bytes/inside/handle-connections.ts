@@ -1,0 +1,142 @@
+/** Makes connections of handles, accepted and dialled, without the socket that Node makes of each. */
+import net from 'node:net';
+import { constants } from 'node:os';
+import type { Connection, Transport } from '../transport.ts';
+import { HandleTransport, isTcpHandle, placeOf, tcpInside } from './handle-transport.ts';
+import { handleOf, systemError } from './known.ts';
+import type { ConnectRequest, TcpHandle, TcpInside } from './tcp-inside.ts';
+
+/** What a listening handle calls; `status` is a negated errno. */
+type OnConnection = (this: object, status: number, accepted: object | undefined) => void;
+
+/**
+ * From now on each connection of a listening server is told of so, with `noDelay` set, and the server does not count it. Where it shows no
+ * inside as it is known here, it tells of it by 'connection' as ever.
+ */
+export function acceptHandles(
+  server: net.Server,
+  accepted: (transport: Transport, descriptor: number | undefined) => void,
+): void {
+  const listening = handleOf(server) as { onconnection?: OnConnection } | undefined;
+  if (tcpInside() === undefined || listening === undefined || !isTcpHandle(listening)) return;
+  const byNode = onconnectionOf(listening);
+  if (byNode === undefined) return;
+  // Linux hands it on to what is accepted.
+  const handedOn = process.platform === 'linux' && listening.setNoDelay(true) === 0;
+  (listening as { onconnection?: OnConnection }).onconnection = function (status, handle) {
+    const inside = tcpInside();
+    if (status !== 0 || inside === undefined || !isTcpHandle(handle)) {
+      byNode.call(this, status, handle);
+      return;
+    }
+    if (!handedOn) handle.setNoDelay(true);
+    accepted(new HandleTransport(handle, inside), handle.fd);
+  };
+}
+
+function onconnectionOf(listening: { readonly onconnection?: OnConnection }): OnConnection | undefined {
+  try {
+    return typeof listening.onconnection === 'function' ? listening.onconnection : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const ADDRESS_IN_USE = -constants.errno.EADDRINUSE;
+
+export interface Destination {
+  readonly host: string;
+  readonly port: number;
+  /** Address to come from. */
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
+/** Called once, within the call where it fails at once; never behind `abandon`. */
+export type Connected = (result: Connection | Error) => void;
+
+/** Answers how to abandon it; undefined where Node's inside is not as known. */
+export function connectHandle(to: Destination, connected: Connected): (() => void) | undefined {
+  const inside = tcpInside();
+  if (inside === undefined) return undefined;
+  const connecting = new Connecting(inside, to, connected);
+  connecting.begin();
+  return () => connecting.abandon();
+}
+
+class Connecting {
+  readonly #inside: TcpInside;
+  readonly #handle: TcpHandle;
+  readonly #request: ConnectRequest;
+  readonly #to: Destination;
+  readonly #connected: Connected;
+  #over: boolean = false;
+
+  constructor(inside: TcpInside, to: Destination, connected: Connected) {
+    this.#inside = inside;
+    this.#handle = new inside.TCP(0);
+    this.#request = new inside.TCPConnectWrap();
+    this.#to = to;
+    this.#connected = connected;
+  }
+
+  begin(): void {
+    const { host, port, localAddress, localPort = 0 } = this.#to;
+    const handle = this.#handle;
+    const six = net.isIPv6(host);
+    if (localAddress !== undefined || localPort !== 0) {
+      const from = localAddress ?? anyOf(host);
+      const status = six ? handle.bind6(from, localPort, 0) : handle.bind(from, localPort);
+      if (status !== 0) {
+        this.#fail(placeError(status, 'bind', from, localPort));
+        return;
+      }
+    }
+    handle.setNoDelay(true);
+    this.#request.oncomplete = (status) => this.#answered(status);
+    const status = six ? handle.connect6(this.#request, host, port) : handle.connect(this.#request, host, port);
+    if (status === 0) return;
+    const from = placeOf(handle, 'getsockname');
+    this.#fail(placeError(status, 'connect', host, port, from && `${from.address}:${from.port}`));
+  }
+
+  abandon(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#handle.close(() => undefined);
+  }
+
+  #answered(status: number): void {
+    if (this.#over) return;
+    const { host, port, localAddress, localPort = 0 } = this.#to;
+    if (status === 0) {
+      this.#over = true;
+      const handle = this.#handle;
+      this.#connected({ transport: new HandleTransport(handle, this.#inside), descriptor: handle.fd, address: host });
+      // Libuv keeps to itself that a port is taken until here.
+    } else if (status === ADDRESS_IN_USE && localPort !== 0) {
+      this.#fail(placeError(status, 'bind', localAddress ?? anyOf(host), localPort));
+    } else {
+      const local = localAddress !== undefined && localPort !== 0 ? `${localAddress}:${localPort}` : undefined;
+      this.#fail(placeError(status, 'connect', host, port, local));
+    }
+  }
+
+  #fail(cause: Error): void {
+    this.abandon();
+    this.#connected(cause);
+  }
+}
+
+/** The address of a socket that may come from every one. */
+function anyOf(host: string): string {
+  return net.isIPv6(host) ? '::' : '0.0.0.0';
+}
+
+/** As Node's own errors are. */
+function placeError(status: number, syscall: string, address: string, port: number, local?: string): Error {
+  const error = systemError(status, syscall);
+  error.message += port > 0 ? ` ${address}:${port}` : ` ${address}`;
+  if (local !== undefined) error.message += ` - Local (${local})`;
+  return Object.assign(error, { address }, port > 0 ? { port } : {});
+}

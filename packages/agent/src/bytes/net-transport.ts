@@ -1,0 +1,134 @@
+/** A connection by Node's public API: for a Node whose inside is not what is known here. */
+import type net from 'node:net';
+import type { SocketPlace, Transport, TransportEvents } from './transport.ts';
+
+type Written = (error?: Error | null) => void;
+
+/** What a stream is made of: its own write and writev, which tell of a failure by their callback. */
+interface Writer {
+  _write(chunk: unknown, encoding: BufferEncoding, callback: Written): void;
+  _writev: ((chunks: { chunk: unknown; encoding: BufferEncoding }[], callback: Written) => void) | null | undefined;
+}
+
+export class NetTransport implements Transport {
+  readonly #socket: net.Socket;
+  #user: TransportEvents | undefined;
+  #writes = 0;
+  #ending: boolean = false;
+  #failed: boolean = false;
+  readonly #written = (): void => {
+    this.#writes -= 1;
+    this.#lookDrained();
+  };
+
+  /** A socket that is connected, has `allowHalfOpen`, and has not been read. */
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    // Explicitly paused: else a 'data' listener would start the flow before anyone is attached.
+    socket.pause();
+    this.#keepReading(socket);
+  }
+
+  attach(user: TransportEvents): void {
+    this.#user = user;
+    const socket = this.#socket;
+    let cause: Error | undefined;
+    socket.on('data', (piece: Buffer) => void user.read(piece, false));
+    socket.on('end', () => user.ended());
+    socket.on('drain', () => this.#lookDrained());
+    socket.on('error', (error) => {
+      cause ??= error;
+    });
+    socket.on('close', () => user.closed(cause));
+  }
+
+  get backlog(): number {
+    return this.#failed ? 0 : this.#socket.writableLength;
+  }
+
+  get writes(): number {
+    return this.#failed ? 0 : this.#writes;
+  }
+
+  write(piece: Buffer): void {
+    if (this.#failed) return;
+    this.#writes += 1;
+    this.#socket.write(piece, this.#written);
+  }
+
+  writeTogether(pieces: readonly Buffer[]): void {
+    this.#socket.cork();
+    for (const piece of pieces) this.write(piece);
+    this.#socket.uncork();
+  }
+
+  end(): void {
+    this.#ending = true;
+    if (!this.#failed) this.#socket.end();
+  }
+
+  startReading(): void {
+    this.#socket.resume();
+  }
+
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
+  reset(): void {
+    const socket = this.#socket;
+    // While the half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it.
+    const shutting = this.#ending && !socket.writableFinished && socket.writableLength === 0;
+    if (shutting) socket.once('finish', () => socket.resetAndDestroy());
+    else socket.resetAndDestroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  get over(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  get local(): SocketPlace | undefined {
+    const { localAddress: address, localPort: port } = this.#socket;
+    return address === undefined || port === undefined ? undefined : { address, port };
+  }
+
+  get remote(): SocketPlace | undefined {
+    const { remoteAddress: address, remotePort: port } = this.#socket;
+    return address === undefined || port === undefined ? undefined : { address, port };
+  }
+
+  #lookDrained(): void {
+    if (!this.#failed && this.#writes === 0 && this.#socket.writableLength === 0) this.#user?.drained();
+  }
+
+  /** A stream whose write fails destroys itself, unread bytes and all; so it does not hear of it. */
+  #keepReading(socket: net.Socket): void {
+    const writer = socket as unknown as Writer;
+    const { _write: write, _writev: writev } = writer;
+    const hushed =
+      (callback: Written): Written =>
+      (error) => {
+        if (error instanceof Error) this.#fail(error);
+        callback();
+      };
+    writer._write = (chunk, encoding, callback) => {
+      if (this.#failed) callback();
+      else write.call(socket, chunk, encoding, hushed(callback));
+    };
+    if (typeof writev !== 'function') return;
+    writer._writev = (chunks, callback) => {
+      if (this.#failed) callback();
+      else writev.call(socket, chunks, hushed(callback));
+    };
+  }
+
+  #fail(cause: Error): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#user?.failed(cause);
+  }
+}
