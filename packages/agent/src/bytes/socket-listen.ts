@@ -1,8 +1,10 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
-import { acceptHandles } from './inside/handle-connections.ts';
-import { descriptorOf } from './inside/known.ts';
+import { closeHandle } from './handle.ts';
+import { acceptHandles, type Elsewhere } from './inside/handle-connections.ts';
+import { handleTransport } from './inside/handle-transport.ts';
+import { descriptorOf, shownDescriptor } from './inside/known.ts';
 import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
@@ -31,6 +33,8 @@ export interface ListenOptions {
   readonly share?: PortSharing;
   /** The listener itself must leave some, and tells of it where none is left to accept with; what it accepts is for the caller to judge. */
   readonly files?: OpenFiles;
+  /** Where a connection may go instead, before anything is read of it. */
+  readonly elsewhere?: Elsewhere | undefined;
   /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
   readonly onError?: (error: Error) => void;
 }
@@ -46,6 +50,19 @@ export async function listenConduits(
   const alone = await listen({ host, port }, (conduit) => conduit.reset());
   alone.close();
   return await listen({ ...options, port: alone.port }, onConnection);
+}
+
+/** Of a connection that another thread accepted. Undefined, and closed, where it is over already. */
+export function takePassed(handle: object): { readonly conduit: SocketConduit; readonly remote: Remote } | undefined {
+  const transport = handleTransport(handle);
+  const remote = transport?.remote;
+  if (transport === undefined || remote === undefined) {
+    if (transport === undefined) closeHandle(handle);
+    else transport.destroy();
+    return undefined;
+  }
+  const descriptor = shownDescriptor(handle);
+  return { conduit: new SocketConduit(transport), remote: { ...remote, descriptor } };
 }
 
 /**
@@ -75,7 +92,7 @@ function listen(
 
 function serve(
   begin: (server: net.Server, listening: () => void) => void,
-  { files, onError }: Pick<ListenOptions, 'files' | 'onError'>,
+  { files, onError, elsewhere }: Pick<ListenOptions, 'files' | 'onError' | 'elsewhere'>,
   onAccepted: (conduit: SocketConduit, remote: Remote, transport: Transport) => void,
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
@@ -99,7 +116,7 @@ function serve(
         if (isShortage(error)) files?.ranOut();
         onError?.(error);
       });
-      acceptHandles(server, accept);
+      acceptHandles(server, accept, elsewhere);
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });
     });

@@ -9,11 +9,13 @@ const ENOUGH = 4 * 1024 * 1024;
 
 export class YoungGeneration {
   readonly #collect: (() => void) | undefined;
+  readonly #moved: (() => void) | undefined;
   #bytes = 0;
 
-  /** `collect` is undefined where it is left to V8. */
-  constructor(collect: (() => void) | undefined) {
+  /** `collect` is undefined where it is left to V8. `moved`: told each time that so many bytes have passed. */
+  constructor(collect: (() => void) | undefined, moved?: () => void) {
     this.#collect = collect;
+    this.#moved = moved;
   }
 
   /** Counts bytes of buffers that were made and will soon be dead. */
@@ -22,5 +24,6 @@ export class YoungGeneration {
     if (this.#bytes < ENOUGH) return;
     this.#bytes = 0;
     this.#collect?.();
+    this.#moved?.();
   }
 }

@@ -129,8 +129,8 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     )
     .option(
       '--workers <N>',
-      'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB, and with more than one weft run takes workers alone',
-      '1',
+      'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB, and with more than one weft run takes workers alone; auto: one, and a second while bulk moves',
+      'auto',
     )
     .option(
       '--no-native',

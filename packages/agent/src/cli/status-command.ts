@@ -144,6 +144,8 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   if (agent.native !== undefined) {
     line('datagrams', printable(agent.native.used ? 'many by one call' : `one by one: ${agent.native.cause}`));
   }
+  if (agent.second !== undefined && agent.second.cause !== '')
+    line('workers', printable(`no second thread beside bulk: ${agent.second.cause}`));
   if (agent.workers.length > 1) {
     const open = agent.workers.map((worker) => worker.flows.open).join(', ');
     line('workers', `${agent.workers.length} threads, with ${open} flows open`);

@@ -155,10 +155,12 @@ function sourceOf(config: string | undefined): AgentFileSource | undefined {
 /** Threads beyond this cost memory and spread nothing: no machine that runs an agent has so many cores to spare. */
 const MOST_WORKERS = 16;
 
-function workerCount(text: string): number {
+/** Undefined: as many as it takes. */
+function workerCount(text: string): number | undefined {
+  if (text === 'auto') return undefined;
   const count = Number(text);
   if (/^\d{1,2}$/.test(text) && count >= 1 && count <= MOST_WORKERS) return count;
-  wrongValue('--workers', `a number of threads from 1 to ${MOST_WORKERS}, at most one a core`, text);
+  wrongValue('--workers', `auto, or a number of threads from 1 to ${MOST_WORKERS}, at most one a core`, text);
 }
 
 function vipRange(text: string | undefined): AddressRange {

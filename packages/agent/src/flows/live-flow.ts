@@ -32,6 +32,8 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   /** Bytes both ways when they were last looked at, and when they were last found to have grown. */
   #seen = 0;
   #movedMs: number;
+  /** Bytes both ways when it was last asked whether it is bulk. */
+  #weighed = 0;
   readonly #over: (flow: LiveFlow, outcome: FlowOutcome, detail: string) => void;
   /** What decided last: the permit, then the denial that cut it. Of 10,000 idle flows, nothing that a record does not say. */
   #judged: Judged;
@@ -129,6 +131,13 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     if (seen === this.#seen) return;
     this.#seen = seen;
     this.#movedMs = nowMs;
+  }
+
+  /** Bytes both ways since this was asked last. */
+  weigh(): number {
+    const before = this.#weighed;
+    this.#weighed = this.bytesSent + this.bytesReceived;
+    return this.#weighed - before;
   }
 
   toOpenFlow(nowMs: number): OpenFlow {

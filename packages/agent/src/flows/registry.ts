@@ -137,6 +137,13 @@ export class FlowRegistry {
     for (const flow of this.#flows) flow.look(nowMs);
   }
 
+  /** How many flows have moved so many bytes since this was asked last. */
+  moved(least: number): number {
+    let count = 0;
+    for (const flow of this.#flows) if (flow.weigh() >= least) count += 1;
+    return count;
+  }
+
   openFlows(asked: OpenFlowsQuestion): OpenFlows {
     return openFlows(this.#flows, asked, this.#options.now());
   }

@@ -71,6 +71,11 @@ export interface AgentStatus {
   /** What it can know of who calls. An agent of before does not tell. */
   readonly callers?: Outlook;
   /** Whether many datagrams go and come by one call of the system, and why not; empty where they do. An agent of before does not tell. */
+  /**
+   * Of the thread beside the first that takes new connections while bulk moves; left out where the number of threads is fixed. Why the last could
+   * not begin: empty where nothing kept it.
+   */
+  readonly second?: { readonly state: SecondThreadState; readonly cause: string };
   readonly native?: { readonly used: boolean; readonly cause: string };
   readonly problems: readonly Problem[];
   /** What others reach of services' programs here past Weft, closed by the guard or not. An agent of before does not tell. */
@@ -97,6 +102,9 @@ export interface UnreachableStatus {
 export function isMissed({ runs, heard }: UnreachableStatus): boolean {
   return heard !== false && (runs === undefined || runs.length > 0);
 }
+
+/** `off`: there is none, and one begins when it is needed. `leaving`: it takes no more, and ends with its last flow. */
+export type SecondThreadState = 'off' | 'starting' | 'on' | 'leaving';
 
 export interface WorkerStatus {
   readonly flows: { readonly open: number; readonly recorded: number };

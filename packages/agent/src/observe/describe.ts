@@ -101,6 +101,7 @@ interface DescribedInFull extends Described {
   readonly callers: Outlook;
   /** Why datagrams go one by one; empty where they do not. */
   readonly native: string;
+  readonly second: () => AgentStatus['second'];
 }
 
 /** The answer of the status socket. */
@@ -112,6 +113,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
   const { recorded, dropped } = recorder.counters;
   const peers = mergePeers(totals.peers);
   const exposed = parts.exposed();
+  const second = parts.second();
   return {
     version: parts.version,
     startedMs: parts.startedMs,
@@ -138,6 +140,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     gateway: parts.gateway ?? '',
     flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },
     workers: totals.threads,
+    ...(second === undefined ? {} : { second }),
     sandboxes: parts.sandboxes,
     callers: parts.callers,
     native: { used: parts.native === '', cause: parts.native },

@@ -25,7 +25,7 @@ import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { type BoundListener, Listeners } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
 import { Speakers, type SpeakersOptions } from './speakers.ts';
-import { bindStreams, takeStream } from './streams.ts';
+import { bindStreams, type StreamsOptions, takeCall, takeStream } from './streams.ts';
 
 export interface OutboundOptions {
   readonly netmap: NetmapSource;
@@ -53,6 +53,8 @@ export interface OutboundOptions {
   readonly forwardMs?: number;
   /** When several threads share the listeners. */
   readonly sharing?: ListenerSharing;
+  /** Where connections of listeners may be taken instead. */
+  readonly elsewhere?: StreamsOptions['elsewhere'];
   /** Listeners at once: files are for flows too. */
   readonly mostListeners?: number;
   /** Where the turns of instances begin. */
@@ -83,6 +85,8 @@ export interface Outbound {
     deadline: Deadline,
     full?: string,
   ): Promise<Ingress>;
+  /** A connection that another thread has accepted at the listener. */
+  accepted(client: Conduit, remote: Remote, spec: ListenerSpec): void;
   /** Resolves when every listener that the netmap of now wants has been bound or has failed. */
   settled(): Promise<void>;
   /** How many listeners are bound. */
@@ -119,10 +123,12 @@ export function createOutbound(options: OutboundOptions): Outbound {
     ...defined({ idleMs: options.idleMs, limit: options.datagramClients }),
   });
   const share = sharing?.share;
+  const streams = {
+    ...{ admitter, forwarder, speakers, log, files, callers },
+    ...defined({ share, elsewhere: options.elsewhere }),
+  };
   const bind = (spec: ListenerSpec) =>
-    spec.protocol === 'tcp'
-      ? bindStreams(spec, { admitter, forwarder, speakers, log, files, callers, ...defined({ share }) })
-      : datagrams.bind(spec, share);
+    spec.protocol === 'tcp' ? bindStreams(spec, streams) : datagrams.bind(spec, share);
   const listeners = new Listeners({
     bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
     portUse: (port, protocol) => inbound.watch.portUse(port, protocol),
@@ -167,6 +173,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
       datagrams: (spec, socket) => datagrams.serve(spec, socket, { speakers: theirs, callers: ANYBODY }),
       outside: (call, outside, full) => admitter.outside(call, theirs.unknown, outside, full),
     }),
+    accepted: (client, remote, spec) => takeCall(client, remote, spec, streams),
     openIngress: (...asked) => openIngress({ admitter, forwarder }, ...asked),
     settled: () => listeners.settled(),
     get listening() {

@@ -3,7 +3,7 @@ import { defined, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import { NO_FILE, type OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
-import { listenConduits, type Remote } from '../bytes/socket-listen.ts';
+import { type ListenOptions, listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
@@ -25,18 +25,23 @@ export interface StreamsOptions {
   /** When several threads share the listener. */
   readonly share?: PortSharing;
   readonly callers: Pick<OwnCallers, 'refuses'>;
+  /** Where connections may be taken instead. */
+  readonly elsewhere?: ((spec: ListenerSpec) => ListenOptions['elsewhere']) | undefined;
 }
 
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
-  const { log, share, files, callers } = options;
-  const where = { host: spec.address, port: spec.port, files, ...defined({ share }) };
+  const { log, share, files, elsewhere } = options;
+  const where = { host: spec.address, port: spec.port, files, elsewhere: elsewhere?.(spec), ...defined({ share }) };
   const onError = (err: Error) =>
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
-  return listenConduits({ ...where, onError }, (client, remote) => {
-    if (callers.refuses(remote.address, spec)) client.reset();
-    else takeStream(client, remote, spec, options);
-  });
+  return listenConduits({ ...where, onError }, (client, remote) => takeCall(client, remote, spec, options));
+}
+
+/** A connection from whoever came there. */
+export function takeCall(client: Conduit, remote: Remote, spec: ListenerSpec, options: StreamsOptions): void {
+  if (options.callers.refuses(remote.address, spec)) client.reset();
+  else takeStream(client, remote, spec, options);
 }
 
 /** A connection from who may call there. */

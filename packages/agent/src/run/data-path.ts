@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { startNative } from '../bytes/native-check.ts';
 import { OpenFiles } from '../bytes/open-files.ts';
 import { checkInside } from '../bytes/self-check.ts';
+import { BulkWatch } from '../flows/bulk.ts';
 import { type FlowRecorder, PacedSink } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTracer } from '../flows/tracing.ts';
@@ -17,7 +18,7 @@ import type { ListenerSharing } from '../outbound/bind-shared.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';
 import { OwnCallers } from '../outbound/own-callers.ts';
 import { Owners } from '../owner/owners.ts';
-import { type BoundTunnels, createTunnels } from '../tunnel/create.ts';
+import { type BoundTunnels, type CreateTunnelsOptions, createTunnels } from '../tunnel/create.ts';
 import { dialBounds } from '../tunnel/dial-bounds.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
@@ -42,10 +43,25 @@ export interface DataPathOptions<Here extends InboundPath> extends DataPathCommo
   readonly log: Logger;
   /** How this thread comes to know this host's programs. */
   readonly createInbound: (parts: InboundParts) => Here;
+  /** Of an agent that begins a second thread when it needs one; undefined where their number is fixed. */
+  readonly beside?: Beside;
   /** Ends what takes new flows. */
   readonly taking: AbortSignal;
   /** Ends the rest. */
   readonly life: AbortSignal;
+}
+
+/** Of two threads, of which the first alone accepts. */
+export interface Beside {
+  /** Whether this one listens. */
+  readonly listens: boolean;
+  /** Where the first may have its connections taken instead. */
+  readonly calls?: OutboundOptions['elsewhere'];
+  readonly tunnels?: CreateTunnelsOptions['elsewhere'];
+  /** Told when another number of flows is bulk. */
+  readonly bulkChanged?: () => void;
+  /** Who finds callers, in place of a thread of its own. */
+  readonly owners?: OutboundOptions['owners'] & OpenPath['owners'];
 }
 
 export type InboundParts = Omit<InboundOptions, 'services' | 'signal'>;
@@ -55,13 +71,15 @@ export interface DataPath<Here extends InboundPath> {
   readonly registry: FlowRegistry;
   readonly inbound: Here;
   readonly tunnels: BoundTunnels;
+  /** Undefined where nobody asks. */
+  readonly bulk: BulkWatch | undefined;
   /** Listens for this host's programs, once it is known which ports they hold themselves. To be called once. */
   open(here: OutboundOptions['inbound'], sharing?: ListenerSharing): OpenPath;
 }
 
 export interface OpenPath {
   readonly outbound: Outbound;
-  readonly owners: Pick<Owners, 'look'>;
+  readonly owners: Pick<Owners, 'look' | 'find'>;
   readonly watch: ThreadWatch;
 }
 
@@ -83,6 +101,8 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
     limit: share.flows,
     peerLimit: share.flowsOfPeer,
   });
+  const { beside } = options;
+  const bulk = beside && new BulkWatch(registry, life, beside.bulkChanged);
   const files = new OpenFiles(fileLimit(), problems);
   const common = { netmap, registry, problems, log, files, ...defined({ idleMs: limits.idleMs }) };
   const inbound = options.createInbound(common);
@@ -91,14 +111,15 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
   // Strangers may hold those, for as long as a handshake takes.
   const handshakes = Math.min(DEFAULT_SETTINGS.handshakes, Math.floor(files.usable / 4 / threads));
   const settings = { ...share.tunnel, handshakes, ...limits.tunnel };
-  const tunnels = await openTunnels({ ...options, files }, inbound, settings, steering);
+  const tunnels = await openTunnels({ ...options, files, bulk }, inbound, settings, steering);
   return {
     files,
     registry,
     inbound,
     tunnels,
+    bulk,
     open(here, sharing) {
-      const owners = new Owners({ problems, log, signal: life });
+      const owners = beside?.owners ?? new Owners({ problems, log, signal: life });
       const outbound = createOutbound({
         ...common,
         tunnels,
@@ -109,7 +130,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         firstTurn: thread,
         callers: new OwnCallers({ range, problems, log }),
         owners,
-        ...defined({ sharing }),
+        ...defined({ sharing, elsewhere: beside?.calls }),
       });
       const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
       return { outbound, owners, watch: new ThreadWatch(parts, options.metrics, life) };
@@ -127,12 +148,15 @@ function oneByOne(fault: string): string {
 
 /** Listens for other agents, and cuts those that the netmap takes away. */
 async function openTunnels(
-  options: Omit<DataPathOptions<InboundPath>, 'createInbound'> & { readonly files: OpenFiles },
+  options: Omit<DataPathOptions<InboundPath>, 'createInbound'> & {
+    readonly files: OpenFiles;
+    readonly bulk: BulkWatch | undefined;
+  },
   inbound: InboundHandler,
   settings: Partial<TunnelSettings>,
   steering: ThreadSteering | undefined,
 ): Promise<BoundTunnels> {
-  const { netmap, network, files, datagrams } = options;
+  const { netmap, network, files, datagrams, beside, bulk } = options;
   const listen = options.tunnel;
   const share = options.thread === 0 ? ('first' as const) : ('join' as const);
   try {
@@ -148,6 +172,7 @@ async function openTunnels(
       files,
       signal: options.life,
       ...defined({ datagrams, shared: steering && { share, steering } }),
+      ...defined({ listens: beside?.listens, elsewhere: beside?.tunnels, moved: bulk && (() => bulk.look()) }),
     });
     netmap.subscribe('tunnels', () => tunnels.recheckPeers());
     return tunnels;

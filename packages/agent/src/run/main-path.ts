@@ -28,6 +28,7 @@ import { ReportSender } from '../link/report-sender.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { openSeenWildcards } from '../member/wildcards-file.ts';
 import type { NetmapStore } from '../netmap/store.ts';
+import type { AgentStatus } from '../observe/agent-status.ts';
 import { type AgentTotals, makeReport } from '../observe/describe.ts';
 import type { ThreadMeasures } from '../observe/measures.ts';
 import { followMismatches } from '../observe/mismatch.ts';
@@ -47,7 +48,9 @@ import { Leaving, untilQuiet } from './leaving.ts';
 import type { AgentOptions } from './options.ts';
 import type { Reloadable } from './reload.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
+import { PastThreads } from './workers/past.ts';
 import { WorkerPool } from './workers/pool.ts';
+import { SecondThread } from './workers/second-thread.ts';
 import { totalsOf } from './workers/totals.ts';
 
 const RECORDS_LOST = {
@@ -74,6 +77,8 @@ export interface MainPath {
   /** What it can know of who calls. */
   readonly outlook: Outlook;
   readonly owners: OpenPath['owners'];
+  /** Of the thread that is begun when it is needed; undefined where their number is fixed. */
+  readonly second: () => AgentStatus['second'];
   /** What programs in sandboxes call by, and what they speak as. */
   readonly side: Outbound['side'];
   /** Programs in sandboxes that serve. */
@@ -117,7 +122,8 @@ export async function openMainPath(
   taking: AbortSignal,
   life: AbortSignal,
 ): Promise<MainPath> {
-  const { range, logger, tunnel, advertise, limits = {}, workers: threads = 1, native = true } = options;
+  const { directory, range, logger, tunnel, advertise, limits = {}, workers, native = true } = options;
+  const threads = workers ?? 1;
   const { network, controlAddresses: controls } = member.membership;
   const { services } = file;
   const changed: { report: () => void } = { report: () => {} };
@@ -131,8 +137,8 @@ export async function openMainPath(
   const sixOnly = new SixOnly();
   const outlook = await outlookHere();
   const { sight } = outlook;
-  const wildcards = await openSeenWildcards(options.directory, logger);
-  const guard = await HostGuard.open({ directory: options.directory, range, problems, logger, signal: life });
+  const wildcards = await openSeenWildcards(directory, logger);
+  const guard = await HostGuard.open({ directory, range, problems, logger, signal: life });
   const exposure = new Exposure(problems, {
     closed: (place) => guard.isClosed(place),
     allowed: (protocol, port) => isAllowed(file.current, protocol, port),
@@ -143,6 +149,12 @@ export async function openMainPath(
   const common = { network, range, controls, tunnelSecret, limits, metrics, native };
   const bound: Bound = {};
   const inside = new InsidePrograms();
+  const sandboxes = () => inside.reported.length > 0;
+  const second =
+    workers === undefined
+      ? new SecondThread({ directory, sandboxes, log: logger, signal: taking, times: limits.second })
+      : undefined;
+  inside.onChange(() => second?.look());
   const path = await openDataPath({
     ...common,
     recorder,
@@ -170,12 +182,13 @@ export async function openMainPath(
       }),
     taking,
     life,
+    ...defined({ beside: second?.beside }),
   });
   const { registry, inbound, tunnels } = path;
   bound.tunnels = tunnels;
   if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   const pool =
-    packetWays === undefined
+    workers === 1
       ? undefined
       : new WorkerPool({
           common: {
@@ -190,7 +203,9 @@ export async function openMainPath(
           recorder,
           traffic,
           problems: sources,
+          find: (caller) => owners.find(caller),
         });
+  if (pool !== undefined) second?.follow({ pool, files: path.files, bulk: path.bulk });
   const stop = async (reason: string) => {
     registry.stop(reason);
     // At once, so that no peer opens another flow behind the cut.
@@ -225,7 +240,7 @@ export async function openMainPath(
   });
   programs.start();
   const exposed = () => ({ places: exposure.places, hidden: programs.hidden });
-  const { outbound, owners, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
+  const { outbound, owners, watch } = path.open(inbound, packetWays && pool && { share: 'first', followers: pool });
   // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
   store.follow(() => Promise.resolve().then(() => outbound.settled()));
   followMismatches(file, store, problems, sight);
@@ -245,7 +260,11 @@ export async function openMainPath(
     now: Date.now,
     random: Math.random,
   });
-  const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
+  const totals = totalsOf(
+    { registry, tunnels, recorder, outbound },
+    () => pool?.numbers ?? [],
+    pool?.past ?? new PastThreads(),
+  );
   const listeners = path.files.listeners(threads);
   let leaving: Leaving | 'left' | undefined;
   const reports = () => {
@@ -305,6 +324,7 @@ export async function openMainPath(
     telemetry,
     files: path.files,
     ...{ outlook, owners },
+    second: () => second?.status,
     side: (speakers) => outbound.side(speakers),
     programsInside: inside,
     servicesChanged,

@@ -7,11 +7,24 @@ import type { TelemetrySettings } from '../observe/telemetry.ts';
 import type { TunnelSettings } from '../tunnel/settings.ts';
 import type { AgentFileSource } from './reload.ts';
 
+/** Of the second thread that is begun when it is needed, milliseconds. */
+export interface SecondThreadTimes {
+  /** It ends after so long without a flow, while no bulk moves. */
+  readonly rest: number;
+  /** What was passed is a flow by then, or none: who called is looked up, a tunnel greets. */
+  readonly settle: number;
+  /** A peer that does not let go of a tunnel without flows keeps it no longer. */
+  readonly leave: number;
+  /** After one that could not begin. */
+  readonly again: number;
+}
+
 /** Times and bounds of the data path where they are not the usual ones. */
 export interface DataPathLimits {
   /** A UDP flow without a datagram either way for this long is over, milliseconds. */
   readonly idleMs?: number;
   readonly tunnel?: Partial<TunnelSettings>;
+  readonly second?: Partial<SecondThreadTimes>;
 }
 
 /** What is the same for all threads of an agent, as plain values. */
@@ -66,8 +79,8 @@ export interface AgentOptions {
   readonly telemetry?: TelemetrySettings;
   /** False where each datagram is to go and come by itself, though this Node could do more. */
   readonly native?: boolean;
-  /** Threads that carry flows; one unless told otherwise. */
-  readonly workers?: number;
+  /** Threads that carry flows. Where left out there is one, and a second while bulk moves. */
+  readonly workers?: number | undefined;
   /** Where sandboxes of this host come to, when not where `runSocketOf` says. */
   readonly runSocket?: string | undefined;
   /** How long a stop lets open flows finish, milliseconds; not at all when left out. */

@@ -18,7 +18,7 @@ export interface SandboxParts {
   readonly file: FileInForce;
   readonly store: NetmapStore;
   readonly dns: DnsServer;
-  readonly workers?: number;
+  readonly workers?: number | undefined;
   readonly path: MainPath;
   /** Ends them. */
   readonly signal: AbortSignal;

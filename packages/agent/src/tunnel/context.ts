@@ -18,6 +18,12 @@ export interface LinkCounters extends TunnelCounters {
   renewals: number;
 }
 
+export function sumOfCounters(left: LinkCounters, right: LinkCounters): LinkCounters {
+  const sum = { ...left };
+  for (const name of Object.keys(sum) as (keyof LinkCounters)[]) sum[name] += right[name];
+  return sum;
+}
+
 export function newCounters(): LinkCounters {
   return {
     open: 0,

@@ -9,7 +9,7 @@ import { youngCollector } from '../bytes/inside/collector.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { connectSocket } from '../bytes/socket.ts';
-import type { ConduitListener, Remote } from '../bytes/socket-listen.ts';
+import type { ConduitListener, ListenOptions, Remote } from '../bytes/socket-listen.ts';
 import { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
@@ -43,6 +43,12 @@ export interface CreateTunnelsOptions {
   readonly files?: OpenFiles;
   /** False keeps datagrams inside tunnels. */
   readonly datagrams?: boolean;
+  /** False where connections are accepted by another thread alone. */
+  readonly listens?: boolean;
+  /** Where connections may be taken instead. */
+  readonly elsewhere?: ListenOptions['elsewhere'];
+  /** Told each few MiB that were sealed or opened. */
+  readonly moved?: () => void;
   /** When several threads listen on the same ports: whose turn this is, and how packets get to their thread. */
   readonly shared?: { readonly share: PortSharing; readonly steering: PacketSteering };
   /** What may be dialled; everything when not given. */
@@ -61,6 +67,8 @@ export interface BoundTunnels extends Tunnels {
   unreached(): readonly UnreachedPeer[];
   /** A peer calls by another way than the bound port. */
   accept(conduit: WireConduit, remote: Remote): void;
+  /** See AgentTunnels. */
+  leave(): void;
   /** Bound port, TCP and UDP. */
   readonly port: number;
   /** False when the UDP port could not be had and datagrams go inside tunnels. */
@@ -99,7 +107,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     files: options.files,
     counters,
     limitedLog: new LimitedLog(logger, now),
-    young: new YoungGeneration(youngCollector()),
+    young: new YoungGeneration(youngCollector(), options.moved),
     logger,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     now,
@@ -133,14 +141,16 @@ async function bind(
   counters: LinkCounters,
   acceptor: () => Acceptor | undefined,
 ): Promise<{ listener: ConduitListener; datagrams: DatagramPort | undefined }> {
-  const { listen, logger, shared } = options;
+  const { listen, logger, shared, elsewhere } = options;
+  if (options.listens === false)
+    return { listener: { address: listen.host, port: listen.port, close: () => {} }, datagrams: undefined };
   const sharing = shared === undefined ? {} : { share: shared.share };
   const onError = (err: Error): void => logger.warn({ event: 'tunnel-accept-failed', err }, 'accepting failed');
   const dropped = (): void => {
     counters.datagramsDropped += 1;
   };
   for (let attempt = 1; ; attempt++) {
-    const listener = await listenFor(acceptor, { ...listen, ...sharing }, onError);
+    const listener = await listenFor(acceptor, { ...listen, ...sharing, elsewhere }, onError);
     if (options.datagrams === false) return { listener, datagrams: undefined };
     try {
       const at = { host: listen.host, port: listener.port, ...shared };

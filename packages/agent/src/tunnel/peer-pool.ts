@@ -138,9 +138,9 @@ export class PeerPool {
     return false;
   }
 
-  /** A tunnel to put a flow into, dialled when there is none. Throws UnreachableError, or the deadline's reason. */
-  async acquire(deadline: Deadline): Promise<Link> {
-    const best = this.#best();
+  /** A tunnel to put a flow into, dialled when there is none. `beside`: of datagrams, which pass beside it where they can. Throws UnreachableError, or the deadline's reason. */
+  async acquire(deadline: Deadline, beside: boolean = false): Promise<Link> {
+    const best = this.#best(undefined, beside ? loadOfDatagrams : load);
     if (best !== undefined) {
       if (best.busy && this.#dialled() < this.#context.settings.poolSize) this.#grow();
       return best;
@@ -182,11 +182,11 @@ export class PeerPool {
   }
 
   /** The one with the least to carry; one that is not busy if there is any. */
-  #best(fits: (link: Link) => boolean = (link) => link.usable): Link | undefined {
+  #best(fits: (link: Link) => boolean = (link) => link.usable, weigh = load): Link | undefined {
     let best: Link | undefined;
     for (const link of this.#links) {
       if (!fits(link)) continue;
-      if (best === undefined || load(link) < load(best)) best = link;
+      if (best === undefined || weigh(link) < weigh(best)) best = link;
     }
     return best;
   }
@@ -326,4 +326,9 @@ export function samePeer(a: TunnelPeer, b: TunnelPeer): boolean {
 /** Unsent bytes, after whether bulk moves at all. */
 function load(link: Link): number {
   return (link.busy ? 1e15 : 0) + link.backlog + link.mux.size;
+}
+
+/** What goes beside a tunnel waits for nothing in it. */
+function loadOfDatagrams(link: Link): number {
+  return (link.pathSize === 0 ? 1e16 : 0) + load(link);
 }

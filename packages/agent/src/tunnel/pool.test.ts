@@ -1,10 +1,13 @@
 import net from 'node:net';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
+import { takePassed } from '../bytes/socket-listen.ts';
 import type { Conduit } from '../words/conduit.ts';
-import { collect, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
+import { collect, echo, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
+import { type BoundTunnels, createTunnels } from './create.ts';
 
 let network: TestNetwork;
 let alice: TestAgent;
@@ -78,6 +81,58 @@ it('adds a tunnel beside a bulk copy, and closes it when it is idle', async () =
   await until(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
   expect(await alice.tunnels.ping('bob', new Deadline(5000))).toBeGreaterThan(0);
   expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
+});
+
+it('puts UDP where it passes beside the tunnel, though one without carries less', async () => {
+  const settings = { tick: 20, extraIdle: 60_000 };
+  const gate = { open: false };
+  const second: { tunnels?: BoundTunnels } = {};
+  const take = (handle: object): boolean => {
+    const taken = takePassed(handle);
+    if (taken !== undefined) second.tunnels?.accept(taken.conduit, taken.remote);
+    return true;
+  };
+  const carol = await network.agent('carol', { settings, elsewhere: { gate, take } });
+  let there = 0;
+  second.tunnels = await createTunnels({
+    ...{
+      listen: { host: '127.0.0.1', port: 0 },
+      keys: { secretKey: carol.secretKey },
+      network: 'test',
+      listens: false,
+    },
+    directory: { peerById: () => alice.peer, peerByKey: () => alice.peer },
+    inbound: {
+      stream: (inbound) => {
+        there += 1;
+        echo(inbound.accept());
+      },
+      datagrams: () => {
+        throw new Error('no datagrams here');
+      },
+    },
+    ...{ logger: pino({ level: 'silent' }), signal: network.lifetime.signal },
+  });
+  carol.stream = (inbound) => void collect(inbound.accept());
+  const heard = async (): Promise<void> => {
+    const opened = await alice.tunnels.openDatagrams(...forged('carol', openRequest('udp')), new Deadline(5_000));
+    if (!opened.opened) throw new Error('refused');
+    const { conduit } = opened;
+    await new Promise<void>((resolve) => {
+      conduit.attach({ datagram: () => resolve(), closed: () => undefined });
+      conduit.send(Buffer.from('ping'));
+    });
+    conduit.close();
+  };
+  await until(async () => (await alice.tunnels.lookAt('carol', true, new Deadline(5_000))).pathSize > 0);
+  const bulk = flood(await openStream(alice, 'carol'));
+  gate.open = true;
+  await until(async () => {
+    (await openStream(alice, 'carol')).reset();
+    return there > 0;
+  });
+  for (let flow = 0; flow < 8; flow++) await heard();
+  bulk.stop();
 });
 
 it('tells what passes to each peer, over tunnels that ended too', async () => {

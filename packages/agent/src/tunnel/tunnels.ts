@@ -29,6 +29,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   readonly #peers = new Map<string, PeerPool>();
   readonly #ticker: NodeJS.Timeout;
   #acceptor: Acceptor | undefined;
+  #leaving: boolean = false;
 
   constructor(context: TunnelContext) {
     this.#context = context;
@@ -126,6 +127,12 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     }
   }
 
+  /** Puts no more flows into the tunnels of now, and takes none: each ends with its last flow, once the peer has heard of it. */
+  leave(): void {
+    this.#leaving = true;
+    for (const { links } of this.#peers.values()) for (const link of links) link.mux.leave();
+  }
+
   close(): Promise<void> {
     if (this.#lifetime.signal.aborted) return Promise.resolve();
     clearInterval(this.#ticker);
@@ -169,6 +176,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     this.#acceptor?.settled(link);
     tunnels.add(link);
     tunnels.reached();
+    if (this.#leaving) link.mux.leave();
     this.#context.counters.open += 1;
     this.#context.logger.info(
       { event: 'tunnel-up', peer: link.peer.host, dialled: link.initiator },
@@ -198,7 +206,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   async #open(agentId: string, request: OpenRequest, deadline: Deadline, data?: EarlyData): Promise<Answer> {
     const tunnels = this.#peer(agentId);
     for (let attempt = 1; ; attempt++) {
-      const link = await tunnels.acquire(deadline);
+      const link = await tunnels.acquire(deadline, request.protocol === 'udp');
       const lacking = this.#lacking(link, request);
       if (lacking !== undefined) return { opened: false, refusal: lacking };
       try {

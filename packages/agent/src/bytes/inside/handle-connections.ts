@@ -9,13 +9,26 @@ import type { ConnectRequest, TcpHandle, TcpInside } from './tcp-inside.ts';
 /** What a listening handle calls; `status` is a negated errno. */
 type OnConnection = (this: object, status: number, accepted: object | undefined) => void;
 
+/** Where connections may go instead. */
+export interface Elsewhere {
+  readonly gate: Gate;
+  /** Takes a connection. False where it stays; `back` takes it here after all, once. */
+  readonly take: (handle: object, back: () => void) => boolean;
+}
+
+/** Nobody is asked while it is not open. */
+export interface Gate {
+  open: boolean;
+}
+
 /**
  * From now on each connection of a listening server is told of so, with `noDelay` set, and the server does not count it. Where it shows no
- * inside as it is known here, it tells of it by 'connection' as ever.
+ * inside as it is known here, it tells of it by 'connection' as ever. Before anything is read of it, it may go `elsewhere`.
  */
 export function acceptHandles(
   server: net.Server,
   accepted: (transport: Transport, descriptor: number | undefined) => void,
+  elsewhere?: Elsewhere,
 ): void {
   const listening = handleOf(server) as { onconnection?: OnConnection } | undefined;
   if (tcpInside() === undefined || listening === undefined || !isTcpHandle(listening)) return;
@@ -30,6 +43,9 @@ export function acceptHandles(
       return;
     }
     if (!handedOn) handle.setNoDelay(true);
+    if (elsewhere?.gate.open === true) {
+      if (elsewhere.take(handle, () => accepted(new HandleTransport(handle, inside), handle.fd))) return;
+    }
     accepted(new HandleTransport(handle, inside), handle.fd);
   };
 }

@@ -122,6 +122,14 @@ const agent = told({
   } satisfies Record<keyof Outlook, z.ZodType>)
     .optional()
     .describe('what it can know of the programs that call'),
+  second: told({
+    state: z
+      .enum(['off', 'starting', 'on', 'leaving'])
+      .describe('off: it begins when bulk moves; leaving: it takes no more connections, and ends with its last flow'),
+    cause: text.describe('why the last could not begin; empty where nothing kept it'),
+  } satisfies Record<keyof NonNullable<AgentStatus['second']>, z.ZodType>)
+    .optional()
+    .describe('the thread that takes new connections while bulk moves on the first; left out with --workers'),
   native: told({
     used: flag.describe('whether many datagrams go and come by one call of the system'),
     cause: text.describe('why not; empty where they do'),

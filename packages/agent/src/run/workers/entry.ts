@@ -8,6 +8,7 @@ import { createLogger } from '../../observe/logger.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
 import { keepHouse } from '../housekeeping.ts';
 import { HandOver } from './hand-over.ts';
+import { MainOwners } from './main-owners.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
 import { openWorkerPath, type WorkerPath } from './worker-path.ts';
 
@@ -24,7 +25,8 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
   const handOver = new HandOver(recorder, (batch) => tell({ type: 'flows', batch }));
   // Each thread sends its own spans; the environment of the process is every thread's.
   const tracing = await openTracing({ service: 'weft-agent', version: VERSION, logger: log });
-  const path = await openWorkerPath(start, recorder, problems, log, tracing);
+  const owners = new MainOwners((serial, caller) => tell({ type: 'find', serial, caller }));
+  const path = await openWorkerPath(start, owners, recorder, problems, log, tracing);
   const numbers = followNumbers(path, recorder, (told, serial) => tell({ type: 'numbers', numbers: told, serial }));
   // All of it: the main thread has one table for all threads, and its own bound.
   const pulse = (serial: number | undefined) => {
@@ -39,6 +41,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
     numbers.end();
     numbers.tell(undefined);
     pulse(undefined);
+    if (start.metrics) tell({ type: 'measures', measures: path.watch.measures(), serial: undefined });
     // Last: a collector that is away may use up the time that a stop is given.
     await tracing?.close();
     tell({ type: 'stopped' });
@@ -65,6 +68,12 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         return;
       case 'leave':
         path.registry.leave(message.leaving);
+        return;
+      case 'owner':
+        owners.found(message.serial, message.owner);
+        return;
+      case 'retire':
+        path.tunnels.leave();
         return;
       case 'stop':
         void stop(message.reason);
@@ -95,6 +104,7 @@ function followNumbers(
   const count = () => ({
     flows: registry.live,
     recorded: recorder.counters.recorded,
+    bulk: path.bulk,
     tunnel: { ...tunnels.counters },
   });
   const tellNow = (serial: number | undefined) => {

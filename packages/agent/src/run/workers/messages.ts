@@ -9,6 +9,7 @@ import type {
   PeerTunnels,
   Problem,
 } from '@weft/proto';
+import type { PassWay } from '../../bytes/inside/pass-sockets.ts';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { FlowBatch } from '../../flows/recorder.ts';
 import type { Position } from '../../netmap/store.ts';
@@ -17,6 +18,7 @@ import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { LinkCounters } from '../../tunnel/context.ts';
 import type { UnreachedPeer } from '../../tunnel/types.ts';
+import type { CallerSocket, Owner } from '../../words/owner.ts';
 import type { DataPathCommon } from '../options.ts';
 
 /** What is the same for all workers of an agent. The tunnels' port is the one that the main thread has bound. */
@@ -31,7 +33,10 @@ export interface WorkerStart extends WorkerCommon {
   readonly thread: number;
   readonly threads: number;
   readonly netmap: { readonly position: Position; readonly items: readonly NetmapItem[] };
-  readonly packets: PacketWays;
+  /** Undefined where it has no port for datagrams. */
+  readonly packets: PacketWays | undefined;
+  /** How it comes to its connections, of one that listens nowhere itself. */
+  readonly passed?: PassWay;
 }
 
 /** Ways for tunnels' packets between this thread and the others. */
@@ -57,6 +62,8 @@ export interface WorkerNumbers {
   readonly flows: number;
   readonly recorded: number;
   readonly tunnel: LinkCounters;
+  /** Flows that are bulk. */
+  readonly bulk: number;
   /** Told when asked for; they are many in a large network. */
   readonly peers?: readonly PeerTunnels[];
   /** As the peers. */
@@ -77,6 +84,10 @@ export type ToWorker =
   | { readonly type: 'flows-taken' }
   /** Whether to refuse calls of peers that another instance can take. */
   | { readonly type: 'leave'; readonly leaving: boolean }
+  /** Who made the call that was asked about. */
+  | { readonly type: 'owner'; readonly serial: number; readonly owner: Owner }
+  /** Take no more flows from peers, and let tunnels end with their last. */
+  | { readonly type: 'retire' }
   /** Take no more, cut what lives, hand over the records. */
   | { readonly type: 'stop'; readonly reason: string };
 
@@ -96,7 +107,10 @@ export type FromWorker =
       readonly pairs: readonly PairTraffic[];
       readonly serial: number | undefined;
     }
-  | { readonly type: 'measures'; readonly measures: ThreadMeasures; readonly serial: number }
+  /** Because they were asked for, or the thread ends. */
+  | { readonly type: 'measures'; readonly measures: ThreadMeasures; readonly serial: number | undefined }
+  /** Who makes this call? */
+  | { readonly type: 'find'; readonly serial: number; readonly caller: CallerSocket }
   | { readonly type: 'open-flows'; readonly open: OpenFlows; readonly serial: number }
   | { readonly type: 'flows'; readonly batch: FlowBatch }
   /** Nothing is left here. */

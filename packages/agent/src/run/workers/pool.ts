@@ -1,6 +1,7 @@
 /** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, type NetmapDelta, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
+import type { PassWay } from '../../bytes/inside/pass-sockets.ts';
 import type { FlowRecorder } from '../../flows/recorder.ts';
 import type { FlowTraffic } from '../../flows/traffic.ts';
 import { AgentError } from '../../member/errors.ts';
@@ -10,48 +11,124 @@ import type { ProblemSources } from '../../observe/problems.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerFollowers } from '../../outbound/bind-shared.ts';
 import { type ListenerSpec, listenerKey } from '../../outbound/listener-spec.ts';
+import type { CallerSocket, Owner } from '../../words/owner.ts';
 import { portable } from './merge-updates.ts';
-import type { PacketWays, Update, WorkerCommon, WorkerNumbers } from './messages.ts';
+import type { PacketWays, Update, WorkerCommon, WorkerNumbers, WorkerStart } from './messages.ts';
+import { PastThreads } from './past.ts';
 import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
 export interface WorkerPoolOptions {
   readonly common: WorkerCommon;
-  /** Of all threads, by thread; the first is the main thread's. */
-  readonly packetWays: readonly PacketWays[];
+  /** Of all threads, by thread; the first is the main thread's. Undefined where none is there from the start. */
+  readonly packetWays: readonly PacketWays[] | undefined;
   readonly store: NetmapStore;
   readonly recorder: FlowRecorder;
   readonly traffic: FlowTraffic;
   readonly problems: ProblemSources;
+  /** Who makes a call, for a thread that does not look itself. */
+  readonly find?: (caller: CallerSocket) => Promise<Owner>;
   /** What a worker runs, where it is not the usual. */
   readonly entry?: URL;
 }
 
 const COUNT_MS = 250;
+/** Of the thread that is begun when it is needed. */
+const SECOND = 1;
 
 export class WorkerPool implements ListenerFollowers {
-  readonly #workers: readonly WorkerHandle[];
+  readonly #options: WorkerPoolOptions;
+  /** Whom an acknowledgement waits for. */
+  #workers: readonly WorkerHandle[] = [];
+  /** Begun later and not ready: it carries nothing, and is told of what comes meanwhile without being waited for. */
+  #late: { readonly handle: WorkerHandle; missed: unknown } | undefined;
+  #answering: ReadonlySet<string> | undefined;
+  #leaving: boolean = false;
+  readonly past = new PastThreads();
+  readonly #failed = Promise.withResolvers<never>();
   /** Rejects with AgentError when a worker ends unasked: an agent never goes on by halves. */
-  readonly failed: Promise<never>;
+  readonly failed = this.#failed.promise;
   /** Settles when listeners closed before are let go of. */
   #released: Promise<unknown> = Promise.resolve();
   #stopped: Promise<void> | undefined;
 
   /** Starts them; they follow the netmap from here on. */
   constructor(options: WorkerPoolOptions) {
-    const { common, packetWays, store } = options;
+    this.#options = options;
+    const { packetWays = [], store } = options;
+    this.failed.catch(() => {});
+    this.#workers = packetWays.slice(1).map((packets, at) => {
+      const handle = this.#begin({ thread: at + 1, threads: packetWays.length, packets });
+      this.#needs(at + 1, handle);
+      return handle;
+    });
+    store.follow((change) => this.#tell({ netmap: plain(change) }));
+  }
+
+  /**
+   * Begins the second thread, which comes to its connections by `passed`. Resolves when it enforces what is in force, and whoever waits for
+   * an acknowledgement waits for it. Rejects where it could not begin; nothing came of it then.
+   */
+  async add(passed: PassWay): Promise<WorkerHandle> {
+    if (this.#stopped !== undefined || this.#late !== undefined) throw new Error('the agent stops, or another begins');
+    const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets: undefined, passed });
+    const late = { handle, missed: undefined as unknown };
+    this.#late = late;
+    try {
+      await this.#join(late);
+    } catch (error) {
+      this.#workers = this.#workers.filter((each) => each !== handle);
+      await handle.stop('it could not begin');
+      this.#options.problems.replace(SECOND, []);
+      throw error;
+    } finally {
+      this.#late = undefined;
+    }
+    this.#needs(SECOND, handle);
+    return handle;
+  }
+
+  async #join(late: { readonly handle: WorkerHandle; readonly missed: unknown }): Promise<void> {
+    const { handle } = late;
+    if (this.#leaving) handle.leave(true);
+    if (this.#answering !== undefined) handle.update({ answering: this.#answering }).catch(() => {});
+    await handle.ready;
+    // It answers from here on, so that whoever waits for it waits no longer than for any other.
+    this.#late = undefined;
+    this.#workers = [...this.#workers, handle];
+    // Behind all that it was told before.
+    await handle.update({});
+    if (late.missed !== undefined) throw late.missed;
+  }
+
+  /** Ends one that was begun later, and carries nothing any more; what it counted stays counted. */
+  async remove(handle: WorkerHandle): Promise<void> {
+    await handle.ask('count');
+    this.#workers = this.#workers.filter((each) => each !== handle);
+    await handle.stop('it carries nothing');
+    const { numbers, pulse, measures } = handle.told;
+    this.past.add(numbers?.tunnel, pulse?.peers ?? [], measures);
+    this.#options.problems.replace(SECOND, []);
+  }
+
+  #begin(of: Pick<WorkerStart, 'thread' | 'threads' | 'packets' | 'passed'>): WorkerHandle {
+    const { common, store, entry } = this.#options;
     const { timeline, index, revision } = store.current;
     const netmap = { position: { timeline, index, revision }, items: portable(store.items.values()) };
-    this.#workers = packetWays.slice(1).map((packets, at) => {
-      const thread = at + 1;
-      // With bytes of its own: see `portable`.
-      const tunnelSecret = Uint8Array.from(common.tunnelSecret);
-      const start = { ...common, tunnelSecret, thread, threads: packetWays.length, netmap, packets };
-      return new WorkerHandle(start, (news) => heard(thread, news, options), options.entry);
-    });
-    const all = this.#workers.map(({ failed }, at) => failed.catch((cause: unknown) => workerFailed(at + 1, cause)));
-    this.failed = Promise.race(all);
-    this.failed.catch(() => {});
-    store.follow((change) => this.#tell({ netmap: plain(change) }));
+    // With bytes of its own: see `portable`.
+    const tunnelSecret = Uint8Array.from(common.tunnelSecret);
+    const handle = new WorkerHandle(
+      { ...common, ...of, tunnelSecret, netmap },
+      (news) => {
+        if (news.type !== 'find') heard(of.thread, news, this.#options);
+        else void this.#options.find?.(news.caller).then((owner) => handle.found(news.serial, owner));
+      },
+      entry,
+    );
+    return handle;
+  }
+
+  #needs(thread: number, { failed }: WorkerHandle): void {
+    failed.catch((cause: unknown) => this.#failed.reject(workerFailed(thread, cause)));
   }
 
   get numbers(): readonly (WorkerNumbers | undefined)[] {
@@ -66,7 +143,7 @@ export class WorkerPool implements ListenerFollowers {
   /** What moved; the flows of it are in the traffic then. A thread that is late tells with the next. */
   async pulses(): Promise<readonly ThreadPulse[]> {
     await this.#ask('pulse');
-    return this.#workers.flatMap(({ told }) => told.pulse ?? []);
+    return [...this.#workers.flatMap(({ told }) => told.pulse ?? []), ...this.past.pulses];
   }
 
   /**
@@ -77,7 +154,7 @@ export class WorkerPool implements ListenerFollowers {
     await this.#ask('measure');
     const silent = this.#workers.filter(({ told }) => told.measures === undefined);
     await Promise.race([Promise.all(silent.map((worker) => worker.ask('measure'))), this.failed]);
-    return this.#workers.flatMap(({ told }) => told.measures ?? []);
+    return this.past.with(this.#workers.flatMap(({ told }) => told.measures ?? []));
   }
 
   /** Of each worker. Resolves when all have told: who asks for all of them has no use for a part. */
@@ -103,11 +180,13 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   leave(leaving: boolean): void {
+    this.#leaving = leaving;
     for (const worker of this.#workers) worker.leave(leaving);
   }
 
   /** The targets that answer now. */
   answering(answering: ReadonlySet<string>): void {
+    this.#answering = answering;
     this.#tell({ answering }).catch(() => {});
   }
 
@@ -127,7 +206,8 @@ export class WorkerPool implements ListenerFollowers {
 
   /** Cuts all their flows, takes their records and ends them. Bounded in time. */
   stop(reason: string): Promise<void> {
-    this.#stopped ??= Promise.all(this.#workers.map((worker) => worker.stop(reason))).then(() => {});
+    const all = [...this.#workers, ...(this.#late === undefined ? [] : [this.#late.handle])];
+    this.#stopped ??= Promise.all(all.map((worker) => worker.stop(reason))).then(() => {});
     return this.#stopped;
   }
 
@@ -138,20 +218,29 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   async #tell(update: Update): Promise<void> {
+    const late = this.#late;
+    // What it could not enforce it may not carry anything by.
+    late?.handle.update(update).catch((cause: unknown) => {
+      late.missed ??= cause;
+    });
     await Promise.all(this.#workers.map((worker) => worker.update(update)));
   }
 }
 
 type Hearers = Pick<WorkerPoolOptions, 'recorder' | 'traffic' | 'problems'>;
 
-function heard(thread: number, news: WorkerNews, { recorder, traffic, problems }: Hearers): void {
+function heard(
+  thread: number,
+  news: Exclude<WorkerNews, { readonly type: 'find' }>,
+  { recorder, traffic, problems }: Hearers,
+): void {
   if (news.type === 'flows') recorder.adopt(news.batch);
   else if (news.type === 'pulse') traffic.adopt(thread, news.pairs);
   else problems.replace(thread, news.problems);
 }
 
-function workerFailed(thread: number, cause: unknown): never {
-  throw new AgentError(
+function workerFailed(thread: number, cause: unknown): AgentError {
+  return new AgentError(
     'worker-failed',
     `worker ${thread} of this agent ended: ${messageOf(cause)}; the agent stops, for it could not enforce what control says`,
     { cause },

@@ -5,12 +5,13 @@ import { Worker } from 'node:worker_threads';
 import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
+import type { Owner } from '../../words/owner.ts';
 import { mergeUpdates } from './merge-updates.ts';
 import { MergingFeed } from './merging-feed.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
 
 /** What a worker says that is for the agent as a whole. */
-export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' | 'pulse' }>;
+export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' | 'pulse' | 'find' }>;
 
 /** What it has told last of each. */
 interface Told {
@@ -45,6 +46,7 @@ export class WorkerHandle {
   #counts = 0;
   #bound = 0;
   #ending: boolean = false;
+  #stopping: Promise<void> | undefined;
   /** Why, once it is over. */
   #ended: Error | undefined;
   readonly #watch: NodeJS.Timeout;
@@ -58,7 +60,7 @@ export class WorkerHandle {
     this.#worker = new Worker(entry, {
       name: `weft worker ${start.thread}`,
       workerData: start,
-      transferList: start.packets.ports.filter((port) => port !== undefined),
+      transferList: start.packets?.ports.filter((port) => port !== undefined) ?? [],
     });
     this.#feed = new MergingFeed((update) => this.#enforce(update), mergeUpdates);
     // Told by `failed` to whoever runs the agent; nobody may wait for the others then.
@@ -86,6 +88,15 @@ export class WorkerHandle {
     return new Promise((resolve) => this.#openFlows.set(serial, resolve));
   }
 
+  /** What the worker asked who makes a call. */
+  found(serial: number, owner: Owner): void {
+    if (!this.#ending) this.#post({ type: 'owner', serial, owner });
+  }
+
+  retire(): void {
+    this.#post({ type: 'retire' });
+  }
+
   leave(leaving: boolean): void {
     this.#post({ type: 'leave', leaving });
   }
@@ -103,7 +114,12 @@ export class WorkerHandle {
   }
 
   /** Cuts its flows, takes its records, and ends it. */
-  async stop(reason: string): Promise<void> {
+  stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  async #stop(reason: string): Promise<void> {
     this.#ending = true;
     clearInterval(this.#watch);
     this.#post({ type: 'stop', reason });
@@ -192,6 +208,7 @@ export class WorkerHandle {
   /** Nobody answers any more. */
   #endWaits(cause: Error): void {
     this.#ended ??= cause;
+    this.#ready.reject(this.#ended);
     for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
     this.#waiting.clear();
     for (const { resolve } of this.#boundWaiters.splice(0)) resolve();

@@ -6,6 +6,7 @@ import { listenConduits } from '../../bytes/socket-listen.ts';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
 import { type ListenerSpec, listenerKey } from '../../outbound/listener-spec.ts';
+import { MainOwners } from './main-owners.ts';
 import { mergeUpdates } from './merge-updates.ts';
 import { createPacketWays, ThreadSteering } from './packet-steering.ts';
 import { openWorkerPath } from './worker-path.ts';
@@ -56,7 +57,13 @@ async function open(recorder: FlowRecorder, port: number) {
     tunnel: { host: '127.0.0.1', port: tunnels.port },
     datagrams: true,
   };
-  const path = await openWorkerPath(start, recorder, new ProblemBoard(NOBODY.log), NOBODY.log);
+  const path = await openWorkerPath(
+    start,
+    new MainOwners(() => {}),
+    recorder,
+    new ProblemBoard(NOBODY.log),
+    NOBODY.log,
+  );
   onTestFinished(() => {
     path.close('the test is over');
     steering.close();

@@ -2,6 +2,8 @@
 
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { receiveSockets } from '../../bytes/inside/pass-sockets.ts';
+import { takePassed } from '../../bytes/socket-listen.ts';
 import type { FlowRecorder } from '../../flows/recorder.ts';
 import type { FlowRegistry } from '../../flows/registry.ts';
 import { FlowTraffic } from '../../flows/traffic.ts';
@@ -14,7 +16,9 @@ import { openDataPath } from '../data-path.ts';
 import { ENFORCEMENT } from '../enforce.ts';
 import { replaceEntries } from '../file-in-force.ts';
 import { FollowedListeners, FollowedTargets } from './followed.ts';
+import type { MainOwners } from './main-owners.ts';
 import type { Update, WorkerStart } from './messages.ts';
+import { PassedSpecs, TO_TUNNELS } from './passed-specs.ts';
 
 export interface WorkerPath {
   /** Enforces it. Throws when that did not work in full. */
@@ -27,16 +31,19 @@ export interface WorkerPath {
   readonly traffic: FlowTraffic;
   readonly watch: ThreadWatch;
   readonly tunnels: BoundTunnels;
+  /** Flows that are bulk. */
+  readonly bulk: number;
 }
 
 export async function openWorkerPath(
   start: WorkerStart,
+  owners: MainOwners,
   recorder: FlowRecorder,
   problems: Problems,
   log: Logger,
   tracer?: Tracer,
 ): Promise<WorkerPath> {
-  const { range, metrics } = start;
+  const { range, metrics, passed } = start;
   const services = new Map(start.services);
   const store = new NetmapStore(range, start.netmap, 0, ENFORCEMENT);
   const life = new AbortController();
@@ -44,15 +51,31 @@ export async function openWorkerPath(
   const traffic = new FlowTraffic({ metrics });
   const targets = new FollowedTargets(services);
   const listeners = new FollowedListeners();
-  const { registry, tunnels, inbound, open } = await openDataPath({
+  const { registry, tunnels, inbound, bulk, files, open } = await openDataPath({
     ...start,
     ...{ recorder, traffic, tracer, problems, log },
     netmap: store,
     createInbound: (parts) => createInboundPath({ ...parts, services }, targets),
     taking: taking.signal,
     life: life.signal,
+    ...(passed === undefined ? {} : { beside: { listens: false, owners } }),
   });
   const { outbound, watch } = open({ ...inbound, watch: targets }, { share: 'join', listeners });
+  const specs = new PassedSpecs();
+  if (passed !== undefined) {
+    const close = await receiveSockets(
+      passed,
+      (handle, text) => {
+        const taken = takePassed(handle);
+        if (taken === undefined) return;
+        const { conduit, remote } = taken;
+        if (text === TO_TUNNELS) tunnels.accept(conduit, remote);
+        else outbound.accepted(conduit, remote, specs.of(text));
+      },
+      () => files.ranOut(),
+    );
+    life.signal.addEventListener('abort', close, { once: true });
+  }
   const enforce = ({ netmap, services: changed }: Update) => {
     try {
       // The main thread has seen that it fits.
@@ -67,7 +90,11 @@ export async function openWorkerPath(
     traffic,
     watch,
     tunnels,
+    get bulk() {
+      return bulk?.flows ?? 0;
+    },
     update(update) {
+      specs.clear();
       // Targets and listeners are right also where the netmap could not be enforced in full.
       try {
         if (update.services !== undefined) replaceEntries(services, update.services);

@@ -1,0 +1,131 @@
+/** A worker that begins beside others at work: what comes while it starts, whom it waits for, and what is left of it. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { CONTROL_RANGE, formatAddress, type NetmapItem } from '@weft/proto';
+import { expect, onTestFinished, test } from 'vitest';
+import { acceptHandles } from '../../bytes/inside/handle-connections.ts';
+import { sendSockets } from '../../bytes/inside/pass-sockets.ts';
+import { FlowRecorder } from '../../flows/recorder.ts';
+import { FlowTraffic } from '../../flows/traffic.ts';
+import { NetmapStore } from '../../netmap/store.ts';
+import { ProblemBoard, ProblemSources } from '../../observe/problems.ts';
+import { type Owner, UNKNOWN_OWNER } from '../../words/owner.ts';
+import { ENFORCEMENT } from '../enforce.ts';
+import { textOf } from './passed-specs.ts';
+import { WorkerPool } from './pool.ts';
+
+const PORT = 6379;
+const service = (name: string, at: number): NetmapItem => ({
+  type: 'service',
+  service: { name, kind: 'private', ports: [{ protocol: 'tcp', first: PORT, last: PORT }], tags: [] },
+  address: CONTROL_RANGE.base + at,
+});
+const items: readonly NetmapItem[] = [
+  {
+    ...({ type: 'self', agentId: 'a1', network: 'prod', host: 'build-3', tags: [] } as const),
+    ...{ address: CONTROL_RANGE.base + 3, services: ['web', 'mailer'], roles: [], controlAddresses: [] },
+  },
+  ...[service('redis', 7), service('web', 8), service('mailer', 9)],
+  { type: 'policy', defaultAction: 'allow', rules: [] },
+];
+const DENY: NetmapItem = {
+  type: 'policy',
+  defaultAction: 'allow',
+  rules: [{ name: 'no-mailer', action: 'deny', from: ['mailer'], to: ['redis'], ports: [] }],
+};
+const shut = { timeline: 't', previous: 1, index: 2, revision: 2, snapshot: false, upserts: [DENY], removals: [] };
+const spec = {
+  service: 'redis',
+  ordinal: undefined,
+  address: formatAddress(CONTROL_RANGE.base + 7),
+  port: PORT,
+  protocol: 'tcp',
+} as const;
+
+async function open(find: () => Owner, entry?: URL) {
+  const directory = mkdtempSync(`${tmpdir()}/weft-late-`);
+  const sender = await sendSockets(directory);
+  const position = { timeline: 't', index: 1, revision: 1 };
+  const store = new NetmapStore(CONTROL_RANGE, { position, items }, 0, ENFORCEMENT);
+  const recorder = new FlowRecorder();
+  const pool = new WorkerPool({
+    packetWays: undefined,
+    store,
+    common: {
+      ...{ range: CONTROL_RANGE, network: 'prod', controls: ['127.0.0.1:7400'], limits: {}, logLevel: 'silent' },
+      services: new Map(['web', 'mailer'].map((name) => [name, { name, targets: [] }])),
+      ...{ tunnelSecret: new Uint8Array(32).fill(1), tunnel: { host: '127.0.0.1', port: 1 }, datagrams: false },
+      ...{ metrics: true, native: true },
+    },
+    recorder,
+    traffic: new FlowTraffic(),
+    problems: new ProblemSources(new ProblemBoard({ warn: () => {}, info: () => {} })),
+    find: () => Promise.resolve(find()),
+    ...(entry === undefined ? {} : { entry }),
+  });
+  onTestFinished(async () => {
+    sender.close();
+    await pool.stop('the test is over');
+    rmSync(directory, { recursive: true });
+  });
+  return { store, pool, sender, recorder };
+}
+
+test('what is taken away while it starts is enforced before it carries anything, and nobody waits for it before', async () => {
+  let name = 'mailer';
+  const { store, pool, sender, recorder } = await open(() => ({ ...UNKNOWN_OWNER, service: name, user: 'mail' }));
+  let begun = false;
+  const added = pool.add(sender.way).finally(() => {
+    begun = true;
+  });
+  const applied = store.apply(shut, false);
+  if (applied.applied) await applied.elsewhere;
+  expect(begun).toBe(false);
+  const handle = await added;
+  await sender.joined;
+
+  const server = net.createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  acceptHandles(server, (transport) => transport.destroy(), {
+    gate: { open: true },
+    take: (accepted, back) => sender.pass(accepted, textOf(spec), back),
+  });
+  const call = async () => {
+    const socket = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+    await new Promise((resolve) => socket.on('error', () => {}).on('close', resolve));
+  };
+  const outcomes = () =>
+    recorder.recent().map(({ source, outcome, rule, revision }) => [source, outcome, rule, revision]);
+  await call();
+  await expect.poll(outcomes).toEqual([['mailer', 'denied', 'no-mailer', 2]]);
+  name = 'web';
+  await call();
+  await expect.poll(outcomes).toContainEqual(['web', 'no-instance', 'default', 2]);
+
+  // From now on whoever waits for an acknowledgement waits for it too; what it counted stays when it ends.
+  await pool.services(new Map());
+  expect(await pool.measures()).toMatchObject([{ thread: 1 }]);
+  await pool.remove(handle);
+  expect(pool.numbers).toEqual([]);
+  expect(await pool.measures()).toMatchObject([
+    { thread: 1, flows: 0, series: [expect.objectContaining({ denied: 1 }), expect.anything()] },
+  ]);
+  await pool.services(new Map());
+});
+
+test('one that cannot begin is no failure of the agent; one that ends unasked later is', async () => {
+  const failing = await open(() => UNKNOWN_OWNER, new URL('./failing.fixture.ts', import.meta.url));
+  await expect(failing.pool.add(failing.sender.way)).rejects.toThrow('out of luck');
+  const applied = failing.store.apply(shut, false);
+  if (applied.applied) await applied.elsewhere;
+
+  const later = await open(() => UNKNOWN_OWNER, new URL('./failing-later.fixture.ts', import.meta.url));
+  await later.pool.add(later.sender.way);
+  await expect(later.pool.services(new Map())).rejects.toThrow('out of luck');
+  await expect(later.pool.failed).rejects.toMatchObject({ code: 'worker-failed' });
+  await expect(failing.pool.services(new Map())).resolves.toBeUndefined();
+});

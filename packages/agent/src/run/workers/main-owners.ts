@@ -1,0 +1,38 @@
+/** Who makes a call, asked of the main thread: it alone has seen who was there first. */
+import { MOST_CALLERS } from '../../owner/owners.ts';
+import { type CallerSocket, type Owner, UNKNOWN_OWNER } from '../../words/owner.ts';
+
+export class MainOwners {
+  readonly #ask: (serial: number, caller: CallerSocket) => void;
+  readonly #asked = new Map<number, (owner: Owner) => void>();
+  #serial = 0;
+
+  constructor(ask: (serial: number, caller: CallerSocket) => void) {
+    this.#ask = ask;
+  }
+
+  /** Never rejects. The main thread answers in a bounded time, whatever it finds. */
+  find(caller: CallerSocket): Promise<Owner> {
+    if (this.#asked.size >= MOST_CALLERS) return Promise.resolve(UNKNOWN_OWNER);
+    const serial = ++this.#serial;
+    return new Promise((resolve) => {
+      this.#asked.set(serial, resolve);
+      this.#ask(serial, caller);
+    });
+  }
+
+  found(serial: number, owner: Owner): void {
+    this.#asked.get(serial)?.(owner);
+    this.#asked.delete(serial);
+  }
+
+  /** It goes by the main thread's rules, */
+  follow(): void {}
+
+  /** and that is warm. */
+  warm(): void {}
+
+  look(): Promise<'not-looked-at'> {
+    return Promise.resolve('not-looked-at');
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * A second thread while bulk moves on the first: what is accepted meanwhile is passed to it, where it has less bulk itself, so that
+ * new small flows wait for no bulk, in no tunnel and in no loop. A flow stays where it began.
+ */
+import { messageOf } from '@weft/proto';
+import type { Logger } from 'pino';
+import type { Elsewhere, Gate } from '../../bytes/inside/handle-connections.ts';
+import { shownDescriptor } from '../../bytes/inside/known.ts';
+import { type SocketSender, sendSockets } from '../../bytes/inside/pass-sockets.ts';
+import type { OpenFiles } from '../../bytes/open-files.ts';
+import type { BulkWatch } from '../../flows/bulk.ts';
+import type { SecondThreadState } from '../../observe/agent-status.ts';
+import type { Beside } from '../data-path.ts';
+import type { SecondThreadTimes } from '../options.ts';
+import { TO_TUNNELS, textOf } from './passed-specs.ts';
+import type { WorkerPool } from './pool.ts';
+import type { WorkerHandle } from './worker-handle.ts';
+
+const TIMES: SecondThreadTimes = { rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 };
+const LOOK_MS = 1_000;
+
+export interface SecondThreadOptions {
+  /** For its user alone. */
+  readonly directory: string;
+  /** Whether what programs in sandboxes serve is called: the first thread alone has their sockets. */
+  readonly sandboxes: () => boolean;
+  readonly log: Logger;
+  /** Ends it: no other is begun. */
+  readonly signal: AbortSignal;
+  readonly times?: Partial<SecondThreadTimes> | undefined;
+}
+
+/** The first thread, once it is there. */
+interface First {
+  readonly pool: Pick<WorkerPool, 'add' | 'remove'>;
+  readonly files: Pick<OpenFiles, 'spares'>;
+  /** Its flows that are bulk. */
+  readonly bulk: BulkWatch | undefined;
+}
+
+interface Running {
+  readonly handle: WorkerHandle;
+  readonly sender: SocketSender;
+}
+
+export class SecondThread {
+  readonly #options: SecondThreadOptions;
+  readonly #times: SecondThreadTimes;
+  /** Open while it takes connections. */
+  readonly #gate: Gate = { open: false };
+  #first: First | undefined;
+  #state: SecondThreadState = 'off';
+  #sender: SocketSender | undefined;
+  #running: Running | undefined;
+  /** Why the last could not begin. */
+  #cause = '';
+  #againAt = Number.NEGATIVE_INFINITY;
+  /** When it had something to carry last, or was told to leave. */
+  #usedAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: SecondThreadOptions) {
+    this.#options = options;
+    this.#times = { ...TIMES, ...options.times };
+    options.signal.addEventListener('abort', () => this.#end(), { once: true });
+  }
+
+  /** The first thread's part. */
+  get beside(): Beside {
+    const take = (text: string): Elsewhere => ({
+      gate: this.#gate,
+      take: (handle, back) => this.#pass(handle, text, back),
+    });
+    const bulkChanged = () => this.look();
+    return { listens: true, calls: (spec) => take(textOf(spec)), tunnels: take(TO_TUNNELS), bulkChanged };
+  }
+
+  /** Before that no other is begun. */
+  follow(first: First): void {
+    this.#first = first;
+  }
+
+  get status(): { readonly state: SecondThreadState; readonly cause: string } {
+    return { state: this.#state, cause: this.#cause };
+  }
+
+  /** To be called when another number of flows of the first thread is bulk, or a program in a sandbox came or went. */
+  look(): void {
+    const { signal, sandboxes } = this.#options;
+    const first = this.#first;
+    if (signal.aborted || first === undefined) return;
+    if (this.#state === 'off') {
+      const wanted = this.#bulk > 0 && !sandboxes() && performance.now() >= this.#againAt;
+      if (wanted && first.files.spares(undefined)) void this.#begin(first);
+    } else if (this.#state === 'on') this.#lookAtRunning();
+    else if (this.#state === 'leaving') this.#lookAtLeaving();
+  }
+
+  get #bulk(): number {
+    return this.#first?.bulk?.flows ?? 0;
+  }
+
+  #pass(handle: object, text: string, back: () => void): boolean {
+    const running = this.#running;
+    if (!this.#gate.open || running === undefined) return false;
+    if (this.#bulk <= (running.handle.told.numbers?.bulk ?? 0)) return false;
+    // One too many is refused here.
+    if (this.#first?.files.spares(shownDescriptor(handle)) !== true) return false;
+    if (!running.sender.pass(handle, text, back)) return false;
+    this.#usedAt = performance.now();
+    return true;
+  }
+
+  async #begin({ pool }: First): Promise<void> {
+    const { directory, log, signal } = this.#options;
+    this.#state = 'starting';
+    try {
+      const sender = await sendSockets(directory);
+      this.#sender = sender;
+      signal.throwIfAborted();
+      const handle = await pool.add(sender.way);
+      await sender.joined;
+      signal.throwIfAborted();
+      this.#running = { handle, sender };
+      this.#state = 'on';
+      this.#gate.open = true;
+      this.#cause = '';
+      this.#usedAt = performance.now();
+      this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+      log.info({ event: 'second-thread-on' }, 'bulk moves: new connections are taken by a second thread');
+      this.look();
+    } catch (error) {
+      this.#end();
+      this.#state = 'off';
+      if (signal.aborted) return;
+      this.#cause = messageOf(error);
+      this.#againAt = performance.now() + this.#times.again;
+      this.#timer = setTimeout(() => this.look(), this.#times.again).unref();
+      log.warn(
+        { event: 'second-thread-failed', err: error },
+        'a second thread could not begin: small flows wait behind bulk',
+      );
+    }
+  }
+
+  #lookAtRunning(): void {
+    const { sandboxes } = this.#options;
+    const now = performance.now();
+    if (this.#flows > 0 || this.#bulk > 0) this.#usedAt = now;
+    if (!sandboxes() && now - this.#usedAt < this.#times.rest) return;
+    this.#state = 'leaving';
+    this.#gate.open = false;
+    this.#usedAt = now;
+    this.#running?.handle.retire();
+  }
+
+  #lookAtLeaving(): void {
+    const now = performance.now();
+    const waited = now - this.#usedAt;
+    if (this.#flows > 0) {
+      this.#usedAt = now;
+      return;
+    }
+    const tunnels = this.#running?.handle.told.numbers?.tunnel.open ?? 0;
+    if (waited >= this.#times.settle && (tunnels === 0 || waited >= this.#times.leave)) void this.#finish();
+  }
+
+  /** Open there, or on their way. */
+  get #flows(): number {
+    const running = this.#running;
+    if (running === undefined) return 0;
+    return (running.handle.told.numbers?.flows ?? 0) + running.sender.outstanding;
+  }
+
+  async #finish(): Promise<void> {
+    const { log } = this.#options;
+    const running = this.#running;
+    this.#end();
+    if (running === undefined) return;
+    this.#state = 'leaving';
+    await this.#first?.pool.remove(running.handle);
+    this.#state = 'off';
+    log.info({ event: 'second-thread-off' }, 'no bulk moves: the second thread has ended');
+    this.look();
+  }
+
+  /** What is on its way and was not taken by the system is taken by the first thread. */
+  #end(): void {
+    clearInterval(this.#timer);
+    this.#gate.open = false;
+    this.#sender?.close();
+    this.#sender = undefined;
+    this.#running = undefined;
+    if (this.#state === 'on') this.#state = 'leaving';
+  }
+}

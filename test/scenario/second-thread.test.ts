@@ -1,0 +1,111 @@
+/** A second thread while bulk moves: what is new beside bulk is carried there, at both ends, and is as any other flow. */
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import type { Agent } from './agent.ts';
+import { Mesh } from './mesh.ts';
+import { echo, ending, type Program, says } from './programs.ts';
+
+const services = (rules = ''): string => `
+services:
+  bulk:  { kind: private, ports: [5001] }
+  redis: { kind: private, ports: [6379] }
+${rules}
+`;
+const LIMITS = { second: { rest: 1_500, settle: 500 } };
+const MANY = 200;
+
+let mesh: Mesh;
+let near: Agent;
+let data: Agent;
+let program: Program;
+const sink = net.createServer((socket) => void socket.on('error', () => {}).resume());
+
+beforeAll(async () => {
+  mesh = await Mesh.start(services());
+  program = await echo();
+  sink.listen(0, '127.0.0.1');
+  await once(sink, 'listening');
+  const { port } = sink.address() as net.AddressInfo;
+  data = await mesh.agent('data', {
+    services: { bulk: { 5001: port }, redis: { 6379: program.port } },
+    limits: LIMITS,
+  });
+  near = await mesh.agent('near', { limits: LIMITS });
+});
+afterAll(async () => {
+  sink.close();
+  await mesh.close();
+  await program.stop();
+});
+
+/** Some 16 MiB a second, until it is ended. */
+function pour(socket: net.Socket): () => void {
+  const piece = Buffer.alloc(2 ** 20);
+  socket.on('error', () => {});
+  const timer = setInterval(() => {
+    if (socket.writableLength < 2 * piece.length) socket.write(piece);
+  }, 60);
+  return () => {
+    clearInterval(timer);
+    socket.destroy();
+  };
+}
+
+const state = (agent: Agent, wanted: string) =>
+  until(
+    `the second thread of ${agent.host} is ${wanted}`,
+    () => agent.status(),
+    ({ second }) => second?.state === wanted,
+    SETTLED_MS,
+  );
+const open = async (agent: Agent) => (await agent.status()).workers.map(({ flows }) => flows.open);
+
+test('a new connection beside bulk is carried by the second thread at both ends, is cut and recorded as any, and leaves it', async () => {
+  const alone = await near.connect('redis', 6379);
+  await says(alone, 'before');
+  expect((await near.status()).second).toEqual({ state: 'off', cause: '' });
+  const stop = pour(await near.connect('bulk', 5001));
+  await Promise.all([state(near, 'on'), state(data, 'on')]);
+
+  const calls = await Promise.all(Array.from({ length: MANY }, () => near.connect('redis', 6379)));
+  await Promise.all(calls.map((call, at) => says(call, `call ${at}`)));
+  // Bulk, and what was there before it, stays where it began.
+  for (const agent of [near, data])
+    await until(
+      `flows of ${agent.host}`,
+      () => open(agent),
+      (told) => told[0] === 2 && told[1] === MANY,
+    );
+  await says(alone, 'and after');
+
+  const gone = [alone, ...calls].map(ending);
+  await mesh.apply(services('policies: [{ name: shut, action: deny, from: ["host:near"], to: [redis] }]'));
+  expect(new Set(await Promise.all(gone))).toEqual(new Set(['reset']));
+  const records = await mesh.recorded('redis', MANY + 1);
+  expect(
+    new Set(records.map(({ outcome, rule, source, instance }) => [outcome, rule, source, instance].join(' '))),
+  ).toEqual(new Set(['cut shut host:near redis/0']));
+
+  stop();
+  await Promise.all([state(near, 'off'), state(data, 'off')]);
+  const { workers, tunnel, flows } = await near.status();
+  expect(workers).toHaveLength(1);
+  expect(flows.open).toBe(0);
+  expect(tunnel.bytesSent).toBeGreaterThan(workers[0]?.tunnel.bytesSent ?? 0);
+});
+
+test('a stop cuts what the second thread carries, with its record', async () => {
+  await mesh.apply(services());
+  const before = (await mesh.records('redis')).length;
+  pour(await near.connect('bulk', 5001));
+  await Promise.all([state(near, 'on'), state(data, 'on')]);
+  const call = await near.connect('redis', 6379);
+  await says(call, 'hello');
+  const ended = ending(call);
+  await near.stop();
+  expect(await ended).toBe('reset');
+  const records = await mesh.recorded('redis', before + 1);
+  expect(records.at(-1)).toMatchObject({ outcome: 'reset', source: 'host:near', bytesSent: 5, bytesReceived: 5 });
+});
