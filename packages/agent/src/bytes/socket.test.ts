@@ -340,6 +340,14 @@ describe('connectSocket', () => {
     }
   });
 
+  it.each([-1, 1.5, 65_536, 2 ** 32 + 80, Number.NaN])(
+    'refuses %s, which is no port, and nothing else ends',
+    async (port) => {
+      const attempt = connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(5000) });
+      await expect(attempt).rejects.toMatchObject({ code: 'ERR_SOCKET_BAD_PORT' });
+    },
+  );
+
   it('comes from the local address asked for', async () => {
     const { listener: made, accepted } = await listener();
     const { conduit } = await connectSocket({

@@ -1,5 +1,5 @@
 /** Makes connections of handles, accepted and dialled, without the socket that Node makes of each. */
-import net from 'node:net';
+import type net from 'node:net';
 import { constants } from 'node:os';
 import type { Connection, Transport } from '../transport.ts';
 import { HandleTransport, isTcpHandle, placeOf, tcpInside } from './handle-transport.ts';
@@ -71,10 +71,10 @@ export interface Destination {
 /** Called once, within the call where it fails at once; never behind `abandon`. */
 export type Connected = (result: Connection | Error) => void;
 
-/** Answers how to abandon it; undefined where Node's inside is not as known. */
+/** To a literal address. Answers how to abandon it; undefined where Node's inside is not as known, or would end the process over such a port. */
 export function connectHandle(to: Destination, connected: Connected): (() => void) | undefined {
   const inside = tcpInside();
-  if (inside === undefined) return undefined;
+  if (inside === undefined || !isPort(to.port) || !isPort(to.localPort ?? 0)) return undefined;
   const connecting = new Connecting(inside, to, connected);
   connecting.begin();
   return () => connecting.abandon();
@@ -99,7 +99,7 @@ class Connecting {
   begin(): void {
     const { host, port, localAddress, localPort = 0 } = this.#to;
     const handle = this.#handle;
-    const six = net.isIPv6(host);
+    const six = isIPv6(host);
     if (localAddress !== undefined || localPort !== 0) {
       const from = localAddress ?? anyOf(host);
       const status = six ? handle.bind6(from, localPort, 0) : handle.bind(from, localPort);
@@ -144,9 +144,18 @@ class Connecting {
   }
 }
 
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 0 && port <= 0xffff;
+}
+
+/** Of a literal address: Node's own look is a regular expression of 600 characters. */
+function isIPv6(host: string): boolean {
+  return host.includes(':');
+}
+
 /** The address of a socket that may come from every one. */
 function anyOf(host: string): string {
-  return net.isIPv6(host) ? '::' : '0.0.0.0';
+  return isIPv6(host) ? '::' : '0.0.0.0';
 }
 
 /** As Node's own errors are. */
