@@ -73,6 +73,7 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         memories: number;
         passed: string[];
         streamWrites: number;
+        sentAtOnce: number;
         inside: { returned?: number };
       };
       // The checkout's own may be newer where there is none for the platform.
@@ -92,6 +93,7 @@ describe.each(NODES)('Node %s', (version, part, node) => {
       // It lives on without most of the pages that it was started from, where Node can be told to let go of them.
       if (version.startsWith('26.')) expect(found.inside.returned).toBeGreaterThan(0.5);
       else expect(found.inside.returned).toBeUndefined();
+      expect(found.sentAtOnce > 0).toBe(major >= 26);
     });
 
     const narrow = major >= 26 && process.getuid?.() === 0;
@@ -113,6 +115,17 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         if (used) expect(Math.min(batched.sent, batched.received)).toBeGreaterThan(500);
         else expect(batched).toEqual({ sent: 0, received: 0 });
       }
+    });
+
+    test.each([
+      ['by OpenSSL past node:crypto where it has node:ffi', 'native', major >= 26],
+      ['by node:crypto alone', 'plain', false],
+    ] as const)('seal and open records, %s', async (_how, mode, used) => {
+      const { code, stdout, stderr } = await run([node, join(checkout, 'test/fixtures/record-check.ts'), mode]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const found = JSON.parse(stdout) as { readonly native: boolean; readonly passed: readonly string[] };
+      expect(found.native).toBe(used);
+      expect(found.passed).toHaveLength(used ? 7 : 0);
     });
 
     test('do the same without what is inside of Node', async () => {

@@ -56,6 +56,10 @@ export class NetTransport implements Transport {
     this.#socket.write(piece, this.#written);
   }
 
+  writeBorrowed(piece: Buffer): void {
+    this.write(Buffer.from(piece));
+  }
+
   writeTogether(pieces: readonly Buffer[]): void {
     this.#socket.cork();
     for (const piece of pieces) this.write(piece);

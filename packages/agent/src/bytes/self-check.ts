@@ -61,8 +61,14 @@ function write(conduit: SocketConduit): number {
   while (bytes < LEAST_BYTES || (conduit.writes === 0 && bytes < MOST_BYTES)) {
     // Alone and together, as the agent does.
     if (bytes === 0) conduit.write(PATTERN, true);
-    else conduit.writeTogether((emit) => [PATTERN, PATTERN].forEach(emit));
+    else {
+      conduit.writeTogether((emit) => {
+        for (const piece of [PATTERN, PATTERN]) emit(piece, true);
+      });
+    }
     bytes += bytes === 0 ? PATTERN.length : 2 * PATTERN.length;
+    conduit.write(PATTERN, false);
+    bytes += PATTERN.length;
   }
   conduit.end();
   return bytes;

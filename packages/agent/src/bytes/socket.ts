@@ -106,19 +106,25 @@ export class SocketConduit implements WireConduit, TransportEvents {
 
   write(piece: Buffer, owned: boolean): boolean {
     if (this.#isDropped()) return true;
-    // The kernel may not take all at once, and what waits has to outlive the shared buffer. One piece a socket may keep
-    // more alive than itself: the first that waits.
-    if (!owned) this.#transport.write(Buffer.from(piece));
+    // One piece a socket may keep more alive than itself: the first that waits.
+    if (!owned) this.#transport.writeBorrowed(piece);
     else this.#transport.write(this.#transport.writes === 0 ? piece : compact(piece));
     return this.#room();
   }
 
-  /** With one system call. */
-  writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
+  /** With one system call, what is owned. */
+  writeTogether(produce: (emit: (piece: Buffer, owned: boolean) => void) => void): boolean {
     if (this.#isDropped()) return true;
     const pieces: Buffer[] = [];
-    produce((piece) => pieces.push(piece));
-    this.#transport.writeTogether(pieces);
+    produce((piece, owned) => {
+      if (owned) {
+        pieces.push(piece);
+        return;
+      }
+      if (pieces.length > 0) this.#transport.writeTogether(pieces.splice(0));
+      this.#transport.writeBorrowed(piece);
+    });
+    if (pieces.length > 0) this.#transport.writeTogether(pieces);
     return this.#room();
   }
 

@@ -21,6 +21,8 @@ export interface Transport {
   /** To be called once, before anything else. */
   attach(user: TransportEvents): void;
   write(piece: Buffer): void;
+  /** As `write`, of memory that is used again when it returns: what waits is copied. */
+  writeBorrowed(piece: Buffer): void;
   /** With one system call. */
   writeTogether(pieces: readonly Buffer[]): void;
   /** Bytes that the kernel has not taken. */

@@ -11,6 +11,7 @@ export class YoungGeneration {
   readonly #collect: (() => void) | undefined;
   readonly #moved: (() => void) | undefined;
   #bytes = 0;
+  #passed = 0;
 
   /** `collect` is undefined where it is left to V8. `moved`: told each time that so many bytes have passed. */
   constructor(collect: (() => void) | undefined, moved?: () => void) {
@@ -18,12 +19,20 @@ export class YoungGeneration {
     this.#moved = moved;
   }
 
-  /** Counts bytes of buffers that were made and will soon be dead. */
+  /** Counts bytes that passed in buffers that were made and will soon be dead. */
   allocated(bytes: number): void {
+    this.passed(bytes);
     this.#bytes += bytes;
     if (this.#bytes < ENOUGH) return;
     this.#bytes = 0;
     this.#collect?.();
+  }
+
+  /** Counts bytes that passed in memory that is used again. */
+  passed(bytes: number): void {
+    this.#passed += bytes;
+    if (this.#passed < ENOUGH) return;
+    this.#passed = 0;
     this.#moved?.();
   }
 }

@@ -134,7 +134,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     )
     .option(
       '--no-native',
-      'do without node:ffi, which is experimental, where Node brings it: each datagram by a call of its own',
+      'do without node:ffi, which is experimental, where Node brings it: each datagram by a call of its own, each record by node:crypto',
     )
     .option(
       '--run-socket <PATH>',

@@ -2,6 +2,7 @@
 import { defined, fileLimit, formatHostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { startCipher } from '../bytes/cipher-check.ts';
 import { startNative } from '../bytes/native-check.ts';
 import { OpenFiles } from '../bytes/open-files.ts';
 import { checkInside } from '../bytes/self-check.ts';
@@ -86,10 +87,13 @@ export interface OpenPath {
 /** Takes flows from peers when it resolves. Throws AgentError when the tunnels' port cannot be had. */
 export async function openDataPath<Here extends InboundPath>(options: DataPathOptions<Here>): Promise<DataPath<Here>> {
   const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life, range } = options;
-  const fault = await checkInside();
-  if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
   const singly = await startNative(options.native);
   if (singly !== undefined) problems.raise({ code: 'node-unknown', subject: 'node:ffi', message: oneByOne(singly) });
+  // With what reaches under Node by node:ffi, too.
+  const fault = await checkInside();
+  if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
+  const other = startCipher();
+  if (other !== undefined) problems.raise({ code: 'node-unknown', subject: 'OpenSSL', message: byNode(other) });
   const share = shareOf(thread, threads);
   const sink = new PacedSink(recorder, problems);
   taking.addEventListener('abort', () => sink.stop(), { once: true });
@@ -140,6 +144,10 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
 
 function slowly(fault: string): string {
   return `this Node moves bytes otherwise than is known here, so its public API is used, which is slower: ${fault}; run the agent on a Node that it names as supported`;
+}
+
+function byNode(fault: string): string {
+  return `records are sealed and opened by node:crypto, which is slower, for OpenSSL called by node:ffi does otherwise: ${fault}; run the agent with --no-native, or on another Node, and report this`;
 }
 
 function oneByOne(fault: string): string {

@@ -6,6 +6,7 @@ import type { OpenFiles } from '../bytes/open-files.ts';
 import type { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import type { KeyPair, KeyPairGenerator } from '../protocol/noise/keys.ts';
+import type { InPlace } from '../protocol/record/in-place.ts';
 import type { WireConduit } from '../words/conduit.ts';
 import type { PeerDirectory } from '../words/peer.ts';
 import type { DatagramAddress, DatagramPort } from './datagram-port.ts';
@@ -58,6 +59,8 @@ export interface TunnelContext {
   readonly limitedLog: LimitedLog;
   /** Of the heap that the buffers of all tunnels lie in. */
   readonly young: YoungGeneration;
+  /** Undefined where records are sealed and opened by node:crypto. */
+  readonly inPlace: InPlace | undefined;
   readonly logger: Logger;
   readonly settings: TunnelSettings;
   /** Monotonic milliseconds. */

@@ -6,6 +6,7 @@ import { defined, isIP, type PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
 import { watchAddresses } from '../bytes/address-watch.ts';
 import { youngCollector } from '../bytes/inside/collector.ts';
+import { nativeCipher } from '../bytes/inside/known.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { connectSocket } from '../bytes/socket.ts';
@@ -14,6 +15,7 @@ import { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import { loadSmallCipher } from '../protocol/noise/small-cipher.ts';
+import { InPlace } from '../protocol/record/in-place.ts';
 import type { WireConduit } from '../words/conduit.ts';
 import type { PeerDirectory } from '../words/peer.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
@@ -95,6 +97,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     signal.throwIfAborted();
   }
   const now = () => performance.now();
+  const cipher = nativeCipher();
   const context: TunnelContext = {
     network: options.network,
     keys: keyPairFromSecret(options.keys.secretKey),
@@ -108,6 +111,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     counters,
     limitedLog: new LimitedLog(logger, now),
     young: new YoungGeneration(youngCollector(), options.moved),
+    inPlace: cipher && new InPlace(cipher.newKey),
     logger,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     now,

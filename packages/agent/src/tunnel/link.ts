@@ -77,8 +77,13 @@ export class Link implements RecordOutput, MuxEvents {
     this.initiator = dialled !== undefined;
     this.#confirmed = this.initiator;
     this.openedAt = context.now();
-    this.#sealer = new RecordSealer(session.send);
-    this.#opener = new RecordOpener(session.receive, (pieces) => this.#receiveRecord(pieces));
+    this.#sealer = new RecordSealer(session.send, 0, context.inPlace);
+    this.#opener = new RecordOpener(
+      session.receive,
+      (pieces, owned) => this.#receiveRecord(pieces, owned),
+      0,
+      context.inPlace,
+    );
     if (!this.#confirmed) this.#opener.limit = FIRST_RECORD;
     this.mux = new Mux({ initiator: this.initiator, output: this, events: this, now: context.now });
     this.liveness = new Liveness(context, {
@@ -226,6 +231,7 @@ export class Link implements RecordOutput, MuxEvents {
     if (this.#ended !== undefined) return;
     this.#ended = cause;
     this.#opener.close();
+    this.#sealer.close();
     this.#path?.close();
     // An orderly end lets what was sealed reach the peer; else nothing more is to be said.
     const { conduit } = this.#wire;
@@ -259,12 +265,13 @@ export class Link implements RecordOutput, MuxEvents {
   record(pieces: readonly Buffer[]): void {
     if (this.over) return;
     this.#wire.conduit.writeTogether((emit) => {
-      this.#sealer.seal(pieces, (piece) => {
+      this.#sealer.seal(pieces, (piece, owned) => {
         this.#context.counters.bytesSent += piece.length;
         this.#streamSent += piece.length;
-        this.#context.young.allocated(piece.length);
+        if (owned) this.#context.young.allocated(piece.length);
+        else this.#context.young.passed(piece.length);
         this.liveness.said(piece.length);
-        emit(piece);
+        emit(piece, owned);
       });
     });
   }
@@ -312,7 +319,6 @@ export class Link implements RecordOutput, MuxEvents {
     if (this.over) return;
     this.#context.counters.bytesReceived += piece.length;
     this.#streamReceived += piece.length;
-    this.#context.young.allocated(piece.length);
     this.liveness.heard(piece.length);
     try {
       this.#opener.push(piece);
@@ -325,7 +331,11 @@ export class Link implements RecordOutput, MuxEvents {
     }
   }
 
-  #receiveRecord(pieces: readonly Buffer[]): void {
+  #receiveRecord(pieces: readonly Buffer[], owned: boolean): void {
+    for (const { length } of pieces) {
+      if (owned) this.#context.young.allocated(length);
+      else this.#context.young.passed(length);
+    }
     if (!this.#confirmed) {
       this.#confirmed = true;
       this.#opener.limit = MAXIMUM_PLAINTEXT;
@@ -334,7 +344,7 @@ export class Link implements RecordOutput, MuxEvents {
       // Windows are given by the side that receives, and grow by its own measure of the way.
       this.liveness.ping();
     }
-    this.mux.receive(pieces);
+    this.mux.receive(pieces, owned);
   }
 
   // --- what the mux says ---

@@ -61,7 +61,7 @@ export class RawPeer {
     while (reply === undefined) reply = reader.push(((await once(socket, 'data')) as [Buffer])[0]);
     const session = sessionFor(initiator.readMessage2(reply.message).session, capability);
     const peer = new RawPeer(socket, new RecordSealer(session.send));
-    const opener = new RecordOpener(session.receive, (pieces) => decodeRecord(pieces, peer.#handler()));
+    const opener = new RecordOpener(session.receive, (pieces, owned) => decodeRecord(pieces, peer.#handler(), owned));
     socket.on('data', (piece) => opener.push(piece));
     return peer;
   }

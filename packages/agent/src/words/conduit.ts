@@ -40,8 +40,8 @@ export interface Conduit {
 
 /** What a tunnel runs over: a socket, or a stream of another tunnel. */
 export interface WireConduit extends Conduit {
-  /** Writes what `produce` emits, as one where it can. The pieces become the conduit's. */
-  writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean;
+  /** Writes what `produce` emits, as one where it can. Pieces are owned as in `write`. */
+  writeTogether(produce: (emit: (piece: Buffer, owned: boolean) => void) => void): boolean;
   /** Of this host, where it has one. */
   readonly localAddress: string | undefined;
   /** HOST:PORT of the far end, where it has one. */

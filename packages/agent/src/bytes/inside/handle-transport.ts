@@ -4,13 +4,15 @@
  */
 import { constants } from 'node:os';
 import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
-import { isInsideKnown, systemError } from './known.ts';
+import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 import { found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
 
 /** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */
 const READ_BUFFER_BYTES = 224 * 1024;
 /** Libuv's own number for the end of a stream. */
 const UV_EOF = -4_095;
+/** Up to here a copy and Node's own write cost less than a call past it. */
+const COPIED = 4096;
 const NOT_CONNECTED = -constants.errno.ENOTCONN;
 
 /** Shared by all of the thread: valid only inside the read callback. Handles keep no reference to it. */
@@ -87,6 +89,11 @@ export class HandleTransport implements Transport {
   write(piece: Buffer): void {
     if (piece.length === 0 || this.#failed || this.#over) return;
     this.#settle(this.#handle.writeBuffer(this.#request(), piece), piece);
+  }
+
+  writeBorrowed(piece: Buffer): void {
+    const sent = piece.length <= COPIED ? 0 : this.#sendNow(piece);
+    if (sent < piece.length) this.write(Buffer.from(sent === 0 ? piece : piece.subarray(sent)));
   }
 
   writeTogether(pieces: readonly Buffer[]): void {
@@ -174,6 +181,14 @@ export class HandleTransport implements Transport {
 
   closed(): void {
     this.#user?.closed(this.#cause);
+  }
+
+  /** How much of it the kernel takes at once; none where that cannot be asked, or fails: Node's own write then tells of it. */
+  #sendNow(piece: Buffer): number {
+    const native = nativeCalls();
+    if (native === undefined || this.#waiting > 0 || this.#failed || this.#over) return 0;
+    const descriptor = shownDescriptor(this.#handle);
+    return descriptor === undefined ? 0 : Math.max(0, native.send(descriptor, piece));
   }
 
   #request(): WriteRequest | null {

@@ -2,9 +2,11 @@
 import type net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { NativeCalls } from './native-calls.ts';
+import type { NativeCipher } from './native-cipher.ts';
 
 let trusted = true;
 let native: NativeCalls | string = 'not looked for';
+let cipher: NativeCipher | undefined;
 
 /** False once it was found to do something else: sockets that are made from then on do without. */
 export function isInsideKnown(): boolean {
@@ -30,6 +32,16 @@ export function nativeCause(): string {
 /** For sockets that this thread makes from now on; or why there are none. */
 export function setNative(found: NativeCalls | string): void {
   native = found;
+}
+
+/** Of this thread, where it was found and seals as node:crypto does. */
+export function nativeCipher(): NativeCipher | undefined {
+  return cipher;
+}
+
+/** For tunnels that this thread makes from now on. */
+export function setNativeCipher(found: NativeCipher | undefined): void {
+  cipher = found;
 }
 
 /** What a socket works by, where it shows it. */

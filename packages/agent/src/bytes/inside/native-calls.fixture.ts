@@ -39,6 +39,10 @@ export class FakeKernel implements NativeCalls {
     return this.#receive();
   }
 
+  send(): number {
+    return -11;
+  }
+
   #message(at: number): Message {
     const [name, pieces, control] = [this.#pointer(at), this.#pointer(at + 16), this.#pointer(at + 32)];
     return {

@@ -1,4 +1,7 @@
-/** System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once. A thread's own. */
+/**
+ * System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once, and a write that tells how much the
+ * kernel took. A thread's own.
+ */
 import { constants, endianness } from 'node:os';
 import { messageOf } from '@weft/proto';
 import { nodeFfi } from './node-ffi.ts';
@@ -9,6 +12,8 @@ export interface NativeCalls {
   sendMany(descriptor: number, headers: bigint, count: number): number;
   /** recvmmsg(2) into `count` headers, without waiting: how many came, or a negated errno. */
   receiveMany(descriptor: number, headers: bigint, count: number): number;
+  /** send(2) without waiting, of memory that is held during the call: how many bytes went, or a negated errno. */
+  send(descriptor: number, piece: Uint8Array): number;
   /** Where memory lies; it may not be resized or handed to another thread. */
   addressOf(memory: ArrayBuffer): bigint;
   /** Held, lest it be closed. */
@@ -18,23 +23,29 @@ export interface NativeCalls {
 /** What is used of node:ffi, which is experimental. */
 interface Ffi {
   dlopen(path: null, definitions: object): { readonly functions: Functions };
-  getRawPointer(memory: ArrayBuffer): bigint;
+  getRawPointer(memory: ArrayBuffer | Uint8Array): bigint;
   getInt32(pointer: bigint, offset: number): number;
 }
 
 interface Functions {
   sendmmsg(descriptor: number, headers: bigint, count: number, flags: number): number;
   recvmmsg(descriptor: number, headers: bigint, count: number, flags: number, timeout: bigint): number;
+  send(descriptor: number, memory: bigint, length: bigint, flags: number): number;
   __errno_location(): bigint;
 }
 
 const DEFINITIONS = {
   sendmmsg: { arguments: ['i32', 'u64', 'u32', 'i32'], return: 'i32' },
   recvmmsg: { arguments: ['i32', 'u64', 'u32', 'i32', 'u64'], return: 'i32' },
+  // What it answers is 64 bits wide, and fits into fewer.
+  send: { arguments: ['i32', 'u64', 'u64', 'i32'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' },
 };
 /** From bits/socket.h. */
 const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+/** Of one `send`. */
+const LONGEST = 0x7fff_0000;
 /** Node's number for an error that the system did not name. */
 export const UNKNOWN = -4094;
 
@@ -58,7 +69,7 @@ export function findNative(): NativeCalls | string {
 
 function callsOf(ffi: Ffi): NativeCalls | string {
   const library = ffi.dlopen(null, DEFINITIONS);
-  const { sendmmsg, recvmmsg, __errno_location: place } = library.functions;
+  const { sendmmsg, recvmmsg, send, __errno_location: place } = library.functions;
   // A thread's own, and always there.
   const errno = place();
   const failure = (): number => {
@@ -74,10 +85,22 @@ function callsOf(ffi: Ffi): NativeCalls | string {
       const received = recvmmsg(descriptor, headers, count, MSG_DONTWAIT, 0n);
       return received < 0 ? failure() : received;
     },
+    send: (descriptor, piece) => {
+      const sent = send(
+        descriptor,
+        ffi.getRawPointer(piece),
+        BigInt(Math.min(piece.length, LONGEST)),
+        MSG_DONTWAIT | MSG_NOSIGNAL,
+      );
+      return sent < 0 ? failure() : sent;
+    },
     addressOf: (memory) => ffi.getRawPointer(memory),
     library,
   };
+  const { EBADF } = constants.errno;
   const known =
-    calls.receiveMany(-1, 0n, 0) === -constants.errno.EBADF && calls.sendMany(-1, 0n, 0) === -constants.errno.EBADF;
+    calls.receiveMany(-1, 0n, 0) === -EBADF &&
+    calls.sendMany(-1, 0n, 0) === -EBADF &&
+    calls.send(-1, Buffer.alloc(1)) === -EBADF;
   return known ? calls : 'calls by node:ffi fail otherwise than is known';
 }

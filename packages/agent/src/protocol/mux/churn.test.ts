@@ -114,14 +114,17 @@ it('that are over are forgotten, and frames that come late for them are passed o
     world.settle();
   }
   for (const id of ids) {
-    world.b.mux.receive([
-      Buffer.concat([
-        frame(FRAME.data, id, Buffer.alloc(10)),
-        frame(FRAME.window, id, encodeCredit(10)),
-        frame(FRAME.fin, id),
-        frame(FRAME.reset, id),
-      ]),
-    ]);
+    world.b.mux.receive(
+      [
+        Buffer.concat([
+          frame(FRAME.data, id, Buffer.alloc(10)),
+          frame(FRAME.window, id, encodeCredit(10)),
+          frame(FRAME.fin, id),
+          frame(FRAME.reset, id),
+        ]),
+      ],
+      true,
+    );
   }
   // Nothing is answered, either: two ends could go on for ever.
   expect(world.b.flushed()).toEqual([]);

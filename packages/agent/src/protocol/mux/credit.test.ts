@@ -31,13 +31,13 @@ describe('a sender', () => {
       let sent = dataOf(end.flushed(), stream.id);
       expect(sent.length).toBe(credit);
       for (const more of [1, 4_096, 1, 60_000]) {
-        end.mux.receive([frame(FRAME.window, stream.id, encodeCredit(more))]);
+        end.mux.receive([frame(FRAME.window, stream.id, encodeCredit(more))], true);
         const next = dataOf(end.flushed(), stream.id);
         expect(next.length).toBe(more);
         sent = Buffer.concat([sent, next]);
       }
       // More than it has: the rest, and only now its end.
-      end.mux.receive([frame(FRAME.window, stream.id, encodeCredit(MIB))]);
+      end.mux.receive([frame(FRAME.window, stream.id, encodeCredit(MIB))], true);
       const last = end.flushed();
       expect(last.at(-1)).toMatchObject({ type: FRAME.fin, id: stream.id });
       expect(Buffer.concat([sent, dataOf(last, stream.id)]).equals(counted(total))).toBe(true);
@@ -59,7 +59,7 @@ describe('a sender', () => {
             stream.write(counted(bytes, written), true);
             written += bytes;
           } else if (does === 'grant' && bytes > 0) {
-            end.mux.receive([frame(FRAME.window, stream.id, encodeCredit(bytes))]);
+            end.mux.receive([frame(FRAME.window, stream.id, encodeCredit(bytes))], true);
             credit += bytes;
           } else {
             end.backlog = does === 'stall' ? MIB : 0;
@@ -84,11 +84,11 @@ describe('a sender', () => {
     expect(user.stream.write(Buffer.alloc(150), true)).toBe(false);
     end.flushed();
     expect(user.drains).toBe(0);
-    end.mux.receive([frame(FRAME.window, user.stream.id, encodeCredit(50))]);
+    end.mux.receive([frame(FRAME.window, user.stream.id, encodeCredit(50))], true);
     end.flushed();
     // All went out; but there is no credit for another byte.
     expect(user.drains).toBe(0);
-    end.mux.receive([frame(FRAME.window, user.stream.id, encodeCredit(1))]);
+    end.mux.receive([frame(FRAME.window, user.stream.id, encodeCredit(1))], true);
     end.flushed();
     expect(user.drains).toBe(1);
   });
@@ -120,7 +120,7 @@ describe('a receiver', () => {
   /** Says so many bytes to the far end, as a peer that keeps no account. */
   function pour(world: World, id: number, bytes: number): void {
     for (let left = bytes; left > 0; left -= Math.min(left, 200_000)) {
-      world.b.mux.receive([frame(FRAME.data, id, Buffer.alloc(Math.min(left, 200_000)))]);
+      world.b.mux.receive([frame(FRAME.data, id, Buffer.alloc(Math.min(left, 200_000)))], true);
     }
   }
 

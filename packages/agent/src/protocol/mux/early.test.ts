@@ -173,7 +173,7 @@ describe('a peer that breaks the protocol', () => {
   ] as const)('by early data is told so: %s', (code, open, bytes) => {
     const world = new World();
     const record = Buffer.concat([frame(FRAME.open, 1, open), frame(FRAME.data, 1, Buffer.alloc(bytes))]);
-    expect(() => world.b.mux.receive([record])).toThrow(expect.objectContaining({ code }));
+    expect(() => world.b.mux.receive([record], true)).toThrow(expect.objectContaining({ code }));
   });
 
   it('by a window smaller than what it was sent is told so', () => {
@@ -181,7 +181,7 @@ describe('a peer that breaks the protocol', () => {
     const { caller, told } = asked(world);
     caller.say(100);
     world.a.mux.flush();
-    expect(() => world.a.mux.receive([frame(FRAME.opened, 1, encodeCredit(99))])).toThrow(
+    expect(() => world.a.mux.receive([frame(FRAME.opened, 1, encodeCredit(99))], true)).toThrow(
       expect.objectContaining({ code: 'window-overrun' }),
     );
     world.a.mux.fail(new Error('a violation'));

@@ -96,7 +96,7 @@ export class End implements RecordOutput {
       }),
     );
     const id = this.flushed().find(({ type }) => type === FRAME.open)?.id ?? 0;
-    this.mux.receive([frame(FRAME.opened, id, encodeCredit(credit))]);
+    this.mux.receive([frame(FRAME.opened, id, encodeCredit(credit))], true);
     if (opened === undefined) throw new Error('not opened');
     return opened;
   }
@@ -138,7 +138,9 @@ export class World {
         }
         for (const record of from.sent.splice(0)) {
           moved = true;
-          to.mux.receive([record]);
+          // From memory that others use after.
+          to.mux.receive([record], false);
+          record.fill(0xee);
         }
       }
     } while (moved);

@@ -68,9 +68,9 @@ describe('decodeRecord', () => {
         (frames, places) => {
           const record = Buffer.concat(frames.map(([name, id, payload]) => frame(FRAME[name], id, payload)));
           const whole = recorder();
-          decodeRecord([record], whole);
+          decodeRecord([record], whole, true);
           const torn = recorder();
-          decodeRecord(cutAt(record, places), torn);
+          decodeRecord(cutAt(record, places), torn, true);
           expect(torn.frames).toEqual(whole.frames);
           const data = frames
             .filter(([name]) => name !== 'data')
@@ -88,7 +88,7 @@ describe('decodeRecord', () => {
         fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 }),
         (rubbish, places) => {
           try {
-            decodeRecord(cutAt(rubbish, places), recorder());
+            decodeRecord(cutAt(rubbish, places), recorder(), true);
           } catch (error) {
             expect(error).toBeInstanceOf(MuxError);
           }
@@ -112,7 +112,7 @@ describe('decodeRecord', () => {
     ['not-last', Buffer.concat([frame(FRAME.rekey, 0), frame(FRAME.fin, 1)])],
     ['not-last', Buffer.concat([frame(FRAME.switchKeys, 0), Buffer.of(0)])],
   ])('refuses: %s', (code, record) => {
-    expect(() => decodeRecord([record], recorder())).toThrow(expect.objectContaining({ code }));
+    expect(() => decodeRecord([record], recorder(), true)).toThrow(expect.objectContaining({ code }));
   });
 
   it('looks no further once the tunnel has ended', () => {
@@ -123,7 +123,7 @@ describe('decodeRecord', () => {
         return handler.frames.length > 0;
       },
     };
-    decodeRecord([Buffer.concat([frame(FRAME.fin, 1), frame(FRAME.fin, 3)])], stopping);
+    decodeRecord([Buffer.concat([frame(FRAME.fin, 1), frame(FRAME.fin, 3)])], stopping, true);
     expect(handler.frames).toEqual([['fin', 1, '']]);
   });
 
@@ -152,21 +152,21 @@ describe('decodeRecord', () => {
   it.each(BOUNDS)('takes %s on stream %i from %i to %i bytes, alone in its record', (name, id, minimum, maximum) => {
     for (const length of [minimum, maximum]) {
       const { frames, ...handler } = recorder();
-      decodeRecord([frame(FRAME[name], id, Buffer.alloc(length))], handler);
+      decodeRecord([frame(FRAME[name], id, Buffer.alloc(length))], handler, true);
       expect(frames).toEqual([[name, id, '00'.repeat(length)]]);
     }
     for (const length of [minimum - 1, maximum + 1]) {
       if (length < 0) continue;
       const { frames, ...handler } = recorder();
       const record = [frame(FRAME[name], id, Buffer.alloc(length))];
-      expect(() => decodeRecord(record, handler)).toThrow(expect.objectContaining({ code: 'wrong-length' }));
+      expect(() => decodeRecord(record, handler, true)).toThrow(expect.objectContaining({ code: 'wrong-length' }));
       expect(frames).toEqual([]);
     }
   });
 
   it.each(BOUNDS)('takes %s, which belongs to stream %i, on no other kind', (name, id, minimum) => {
     const elsewhere = frame(FRAME[name], 7, Buffer.alloc(minimum));
-    const decode = () => decodeRecord([elsewhere], recorder());
+    const decode = () => decodeRecord([elsewhere], recorder(), true);
     if (id === 0) expect(decode).toThrow(expect.objectContaining({ code: 'wrong-stream' }));
     else expect(decode).not.toThrow();
   });
@@ -174,16 +174,42 @@ describe('decodeRecord', () => {
   it.each(BOUNDS)('lets another frame follow %s unless the key changes with it', (name, id, minimum) => {
     const changesKey = ['handshake2', 'switchKeys', 'rekey'].includes(name);
     const record = [frame(FRAME[name], id, Buffer.alloc(minimum)), frame(FRAME.fin, 1)];
-    const decode = () => decodeRecord(record, recorder());
+    const decode = () => decodeRecord(record, recorder(), true);
     if (changesKey) expect(decode).toThrow(expect.objectContaining({ code: 'not-last' }));
     else expect(decode).not.toThrow();
+  });
+
+  it('hands on what may be kept of a record that is used again, and data as it lies there', () => {
+    const record = Buffer.concat([
+      frame(FRAME.ping, 0, Buffer.from('a token!')),
+      frame(FRAME.datagram, 1, Buffer.from('a datagram')),
+      frame(FRAME.open, 3, Buffer.alloc(30, 'asks')),
+      frame(FRAME.data, 1, Buffer.from('some data')),
+    ]);
+    for (const owned of [true, false]) {
+      const kept: Buffer[] = [];
+      const keep = (_id: number, payload: Buffer) => kept.push(payload);
+      const lies: boolean[] = [];
+      const handler: FrameHandler = {
+        ...recorder(),
+        ping: (token) => kept.push(token),
+        datagram: keep,
+        open: keep,
+        data: (_id, piece, yours) => lies.push(yours, piece.buffer === again.buffer),
+      };
+      const again = Buffer.from(record);
+      decodeRecord([again], handler, owned);
+      if (!owned) again.fill(0);
+      expect(kept.map(String)).toEqual(['a token!', 'a datagram', 'asks'.repeat(8).slice(0, 30)]);
+      expect(lies).toEqual([owned, true]);
+    }
   });
 
   it('hands on nothing of a frame whose end is not there', () => {
     for (const type of [FRAME.data, FRAME.datagram]) {
       const handler = recorder();
       const record = [encodeHeader(type, 1, 10), Buffer.alloc(5)];
-      expect(() => decodeRecord(record, handler)).toThrow(expect.objectContaining({ code: 'truncated' }));
+      expect(() => decodeRecord(record, handler, true)).toThrow(expect.objectContaining({ code: 'truncated' }));
       expect(handler.frames).toEqual([]);
     }
   });

@@ -44,6 +44,9 @@ const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
   [FRAME.rekey, { ...own(0, 0, (handler) => handler.rekey()), last: true }],
 ]);
 
+/** A credit: nobody keeps its bytes. */
+const READ_AT_ONCE = 4;
+
 /** A place in the pieces of one record. */
 class Cursor {
   readonly #pieces: readonly Buffer[];
@@ -84,8 +87,11 @@ class Cursor {
   }
 }
 
-/** Hands each frame of the record to the handler. Throws MuxError at the first thing wrong. */
-export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler): void {
+/**
+ * Hands each frame of the record to the handler. Pieces that are not `owned` are used before this returns, and what may be kept of
+ * them is copied. Throws MuxError at the first thing wrong.
+ */
+export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler, owned: boolean): void {
   const cursor = new Cursor(pieces);
   while (cursor.left > 0 && !handler.stopped) {
     const header = cursor.take(FRAME_HEADER);
@@ -94,7 +100,7 @@ export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler): 
     const length = header.readUInt32BE(5);
     if (type === FRAME.data) {
       checkLength(type, length, 1, MAXIMUM_DATA, cursor.left);
-      decodeData(cursor, handler, id, length);
+      decodeData(cursor, handler, id, length, owned);
       continue;
     }
     const form = FORMS.get(type);
@@ -103,7 +109,8 @@ export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler): 
     if (form.tunnel === true && id !== 0) throw new MuxError('wrong-stream', `frame type ${type} names stream ${id}`);
     if (form.last === true && cursor.left > length)
       throw new MuxError('not-last', `frame type ${type} is not the last`);
-    form.hand(handler, id, cursor.take(length));
+    const payload = cursor.take(length);
+    form.hand(handler, id, owned || length <= READ_AT_ONCE ? payload : Buffer.from(payload));
   }
 }
 
@@ -114,12 +121,12 @@ function checkLength(type: number, length: number, minimum: number, maximum: num
   if (length > left) throw new MuxError('truncated', 'a frame runs past the end of its record');
 }
 
-function decodeData(cursor: Cursor, handler: FrameHandler, id: number, length: number): void {
+function decodeData(cursor: Cursor, handler: FrameHandler, id: number, length: number, owned: boolean): void {
   let left = length;
   while (left > 0 && !handler.stopped) {
     const piece = cursor.next(left);
     left -= piece.length;
-    handler.data(id, piece);
+    handler.data(id, piece, owned);
   }
 }
 

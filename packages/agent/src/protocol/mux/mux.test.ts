@@ -155,7 +155,7 @@ describe('a peer of a newer version', () => {
     const { near, far } = world.open();
     const payload = encodeOpen(request, 1_000);
     payload[12] = 3;
-    world.b.mux.receive([frame(FRAME.open, far.stream.id + 2, payload)]);
+    world.b.mux.receive([frame(FRAME.open, far.stream.id + 2, payload)], true);
     const [refused] = world.b.flushed().filter(({ type }) => type === FRAME.refused);
     expect(decodeRefusal(refused?.payload ?? Buffer.alloc(12))).toMatchObject({
       code: 'no-instance',
@@ -174,7 +174,7 @@ describe('a peer of a newer version', () => {
     world.settle();
     const payload = encodeRefusal({ code: 'overloaded', rule: '', revision: 0, detail: '' });
     payload[0] = 99;
-    world.a.mux.receive([frame(FRAME.refused, 1, payload)]);
+    world.a.mux.receive([frame(FRAME.refused, 1, payload)], true);
     expect(codes).toEqual(['other']);
     expect(world.a.mux.takesStreams).toBe(true);
   });
@@ -202,14 +202,14 @@ describe('a peer that breaks the protocol', () => {
     const world = new World();
     const { far } = world.open();
     far.stream.pause();
-    expect(() => world.b.mux.receive([records(far.stream.id)])).toThrow(expect.objectContaining({ code }));
+    expect(() => world.b.mux.receive([records(far.stream.id)], true)).toThrow(expect.objectContaining({ code }));
   });
 
   it('is told so when it answers with more credit than a window can hold', () => {
     const world = new World();
     world.a.mux.request(request, { opened: () => undefined, refused: () => undefined, failed: () => undefined });
     world.settle();
-    expect(() => world.a.mux.receive([frame(FRAME.opened, 1, encodeCredit(0x8000_0000))])).toThrow(
+    expect(() => world.a.mux.receive([frame(FRAME.opened, 1, encodeCredit(0x8000_0000))], true)).toThrow(
       expect.objectContaining({ code: 'window-overflow' }),
     );
   });
@@ -217,7 +217,7 @@ describe('a peer that breaks the protocol', () => {
   it('and makes us answer without reading is told so', () => {
     const world = new World();
     world.b.backlog = 1e9;
-    expect(() => world.b.mux.receive([frame(FRAME.ping, 0, Buffer.alloc(8))])).toThrow(
+    expect(() => world.b.mux.receive([frame(FRAME.ping, 0, Buffer.alloc(8))], true)).toThrow(
       expect.objectContaining({ code: 'flood' }),
     );
   });

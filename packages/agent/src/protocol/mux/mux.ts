@@ -137,10 +137,10 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     };
   }
 
-  /** Takes one record's plaintext; pieces may be kept. Throws MuxError when the peer broke the protocol. */
-  receive(pieces: readonly Buffer[]): void {
+  /** Takes one record's plaintext, which may be kept where it is `owned`. Throws MuxError when the peer broke the protocol. */
+  receive(pieces: readonly Buffer[], owned: boolean): void {
     if (this.scheduler.backlog > FLOOD) throw new MuxError('flood', 'the peer asks much and reads nothing');
-    decodeRecord(pieces, this);
+    decodeRecord(pieces, this, owned);
   }
 
   flush(): void {
@@ -259,8 +259,8 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     this.#maybeDrained();
   }
 
-  data(id: number, piece: Buffer): void {
-    (this.#offers.get(id) ?? this.#entryOf(id))?.receiveData(piece);
+  data(id: number, piece: Buffer, owned: boolean): void {
+    (this.#offers.get(id) ?? this.#entryOf(id))?.receiveData(piece, owned);
   }
 
   window(id: number, credit: number): void {

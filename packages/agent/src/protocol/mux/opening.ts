@@ -85,12 +85,12 @@ export class Offer {
   }
 
   /** Keeps DATA that came before an answer. Throws MuxError. */
-  receiveData(piece: Buffer): void {
+  receiveData(piece: Buffer, owned: boolean): void {
     if (this.request.protocol !== 'tcp') throw new MuxError('wrong-state', 'data on a UDP flow');
     this.#early ??= new ByteQueue();
     if (this.#early.length + piece.length > MAXIMUM_EARLY)
       throw new MuxError('window-overrun', `more than ${MAXIMUM_EARLY} bytes of data before an answer`);
-    this.#early.push(piece, true);
+    this.#early.push(piece, owned);
   }
 
   /** Tells, in place of who asked before, when the offer is gone; at once where it is. */

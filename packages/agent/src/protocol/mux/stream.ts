@@ -84,10 +84,10 @@ export class MuxStream {
   }
 
   /** A tunnel over this one writes so. */
-  writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
+  writeTogether(produce: (emit: (piece: Buffer, owned: boolean) => void) => void): boolean {
     let room = true;
-    produce((piece) => {
-      room = this.write(piece, true);
+    produce((piece, owned) => {
+      room = this.write(piece, owned);
     });
     return room;
   }
@@ -167,15 +167,15 @@ export class MuxStream {
 
   // --- frames from the peer ---
 
-  receiveData(piece: Buffer): void {
+  receiveData(piece: Buffer, owned: boolean): void {
     if (this.#over !== undefined) return;
     if (this.#finReceived) throw new MuxError('wrong-state', 'data after the end of a stream');
     this.#window.receive(piece.length);
     if (this.#paused || this.#delivering || this.#receiveQueue.length > 0) {
-      this.#receiveQueue.push(piece, true);
+      this.#receiveQueue.push(piece, owned);
       return;
     }
-    this.#hand(piece);
+    this.#hand(piece, owned);
   }
 
   receiveCredit(credit: number): void {
@@ -221,10 +221,10 @@ export class MuxStream {
     this.#events.drain();
   }
 
-  #hand(piece: Buffer): void {
+  #hand(piece: Buffer, owned: boolean): void {
     this.#delivering = true;
     try {
-      this.#events?.data(piece, true);
+      this.#events?.data(piece, owned);
     } finally {
       this.#delivering = false;
     }
@@ -240,7 +240,7 @@ export class MuxStream {
     while (!this.#paused && this.#over === undefined) {
       const piece = this.#receiveQueue.shift(Number.POSITIVE_INFINITY);
       if (piece === undefined) break;
-      this.#hand(piece);
+      this.#hand(piece, true);
     }
     if (this.#over !== undefined) {
       this.#deliverClosed();

@@ -28,6 +28,13 @@ export const COUNTER_LIMIT = 2 ** 48;
 const NONCE_LENGTH = 12;
 const OPTIONS = { authTagLength: TAG_LENGTH };
 
+/** What one message is sealed or opened under. */
+export interface OneUse {
+  readonly cipher: CipherName;
+  readonly key: KeyObject;
+  readonly counter: number;
+}
+
 export type Sealing = CipherGCM | CipherChaCha20Poly1305;
 export type Opening = DecipherGCM | DecipherChaCha20Poly1305;
 
@@ -160,10 +167,10 @@ export class CipherState {
     return startOpen(this.cipher, key, this.#n++, ad, length);
   }
 
-  /** The next counter, for what is sealed or opened beside this object, in the same order. Throws CipherError 'exhausted'. */
-  takeCounter(): number {
-    this.#usable();
-    return this.#n++;
+  /** The next counter, and what it is of, for what is sealed or opened beside this object, in the same order. Throws CipherError 'exhausted'. */
+  takeNext(): OneUse {
+    const key = this.#usable();
+    return { cipher: this.cipher, key, counter: this.#n++ };
   }
 
   /** Rekey(): k = REKEY(k). The counter goes on (Noise section 11.3). */

@@ -1,6 +1,9 @@
 /** Two ends that shake hands, for tests of this folder and of those built on it. */
+
+import type { KeyObject } from 'node:crypto';
 import { createHash } from 'node:crypto';
-import { type CipherName, startSeal, TAG_LENGTH, takeKey } from './cipher.ts';
+import { type CipherName, type Opening, type Sealing, startOpen, startSeal, TAG_LENGTH, takeKey } from './cipher.ts';
+import type { InPlaceKey } from './in-place.ts';
 import { Initiator } from './initiator.ts';
 import { type KeyPair, type KeyPairGenerator, keyPairFromSecret } from './keys.ts';
 import { prologue } from './prologue.ts';
@@ -30,6 +33,64 @@ export const SEALINGS: readonly (readonly [cipher: CipherName, small: 'all alike
   ['ChaChaPoly', 'all alike'],
   ['ChaChaPoly', 'small apart'],
 ];
+
+/** Keys that seal in place on any Node, by node:crypto; how many there are that nobody has forgotten. */
+export const inPlaceKeys = {
+  alive: 0,
+  newKey: (cipher: CipherName, key: KeyObject, use: 'seal' | 'open'): InPlaceKey => new KeyByNode(cipher, key, use),
+};
+
+class KeyByNode implements InPlaceKey {
+  readonly #cipher: CipherName;
+  readonly #use: 'seal' | 'open';
+  #key: KeyObject | undefined;
+  #sealing: Sealing | undefined;
+  #opening: Opening | undefined;
+
+  constructor(cipher: CipherName, key: KeyObject, use: 'seal' | 'open') {
+    this.#cipher = cipher;
+    this.#key = key;
+    this.#use = use;
+    inPlaceKeys.alive += 1;
+  }
+
+  start(counter: number, additional: Buffer): void {
+    if (this.#key === undefined) throw new Error('this key was forgotten');
+    if (this.#use === 'seal') this.#sealing = startSeal(this.#cipher, this.#key, counter, additional, 0);
+    else this.#opening = startOpen(this.#cipher, this.#key, counter, additional, 0);
+  }
+
+  update(input: Uint8Array, target: Uint8Array, at: number): void {
+    target.set(this.#of(this.#use === 'seal' ? this.#sealing : this.#opening).update(input), at);
+  }
+
+  writeTag(target: Uint8Array, at: number): void {
+    const sealing = this.#of(this.#sealing);
+    sealing.final();
+    target.set(sealing.getAuthTag(), at);
+  }
+
+  proves(tag: Uint8Array): boolean {
+    const opening = this.#of(this.#opening);
+    opening.setAuthTag(tag);
+    try {
+      opening.final();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  forget(): void {
+    if (this.#key !== undefined) inPlaceKeys.alive -= 1;
+    this.#key = undefined;
+  }
+
+  #of<T>(started: T | undefined): T {
+    if (this.#key === undefined || started === undefined) throw new Error('nothing was started');
+    return started;
+  }
+}
 
 /** Keys that are always the same for the same words: the raw ones are `bytesOf(words)` and `bytesOf('small ' + words)`. */
 export function directionKeys(cipher: CipherName, words: string, small: 'all alike' | 'small apart'): DirectionKeys {

@@ -2,27 +2,42 @@ import { createCipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CipherName, COUNTER_LIMIT } from '../noise/cipher.ts';
-import { bytesOf, directionKeys, SEALINGS } from '../noise/pair.fixture.ts';
+import { bytesOf, directionKeys, inPlaceKeys, SEALINGS } from '../noise/pair.fixture.ts';
 import { SMALL_LIMIT } from '../noise/small-cipher.ts';
 import { RecordError } from './errors.ts';
 import { MAXIMUM_PLAINTEXT } from './format.ts';
+import { InPlace } from './in-place.ts';
 import { RecordOpener, RecordSealer } from './record.ts';
 
-type Sealing = (typeof SEALINGS)[number];
+type Sealing = readonly [...(typeof SEALINGS)[number], how?: 'in fresh memory' | 'in place'];
+
+const WAYS = SEALINGS.flatMap((sealing) => [
+  [...sealing, 'in fresh memory'] as const,
+  [...sealing, 'in place'] as const,
+]);
 
 const PLAIN: Sealing = ['AESGCM', 'all alike'];
 
 const keys = ([cipher, small]: Sealing, words = 'a key') => directionKeys(cipher, words, small);
 
+const memory = new InPlace(inPlaceKeys.newKey, 0);
+
+const placeOf = ([, , how]: Sealing) => (how === 'in place' ? memory : undefined);
+
+const sealerOf = (sealing: Sealing, counter = 0) => new RecordSealer(keys(sealing), counter, placeOf(sealing));
+
+const openerOf = (sealing: Sealing, onRecord: (pieces: Buffer[], owned: boolean) => void, counter = 0) =>
+  new RecordOpener(keys(sealing), onRecord, counter, placeOf(sealing));
+
 function sealed(sealer: RecordSealer, ...pieces: readonly Buffer[]): Buffer {
   const emitted: Buffer[] = [];
-  sealer.seal(pieces, (piece) => emitted.push(piece));
+  sealer.seal(pieces, (piece, owned) => emitted.push(owned ? piece : Buffer.from(piece)));
   return Buffer.concat(emitted);
 }
 
 function collect(sealing: Sealing, counter = 0): { opener: RecordOpener; records: Buffer[] } {
   const records: Buffer[] = [];
-  const opener = new RecordOpener(keys(sealing), (pieces) => records.push(Buffer.concat(pieces)), counter);
+  const opener = openerOf(sealing, (pieces) => records.push(Buffer.concat(pieces)), counter);
   return { opener, records };
 }
 
@@ -74,9 +89,9 @@ function rawly(sealing: Sealing) {
   };
 }
 
-describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
+describe.each(WAYS)('records with %s, %s, %s', (...sealing) => {
   test('a record is length, ciphertext, tag, under the counter as Noise writes it', () => {
-    const sealer = new RecordSealer(keys(sealing), 0x0102_0304_0506);
+    const sealer = sealerOf(sealing, 0x0102_0304_0506);
     const { small } = rawly(sealing);
     const header = Buffer.of(0, 0, 0, 5 + 16);
     const body = encrypt(small.cipher, small.key, small.nonce('0000010203040506'), header, Buffer.from('hello'));
@@ -85,7 +100,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('its length says which key seals it, and all records of a direction share one counter', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     const { small, large } = rawly(sealing);
     const plan = [SMALL_LIMIT, SMALL_LIMIT + 1, 1, 9000];
     plan.forEach((length, index) => {
@@ -99,7 +114,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('a small record and a large one that change places are refused', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     const [large, small] = [sealed(sealer, Buffer.alloc(2000)), sealed(sealer, Buffer.from('small'))];
     for (const wrong of [[small, large], [small], [large, large]]) {
       const { opener } = collect(sealing);
@@ -112,7 +127,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
     const streams = fc.array(fc.array(sizes, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(streams, fc.array(fc.nat(100_000), { maxLength: 40 }), (plan, cuts) => {
-        const sealer = new RecordSealer(keys(sealing));
+        const sealer = sealerOf(sealing);
         const sent = plan.map((lengths) => lengths.map((length, index) => Buffer.alloc(length, index + length)));
         const bytes = Buffer.concat(sent.map((pieces) => sealed(sealer, ...pieces)));
         const { opener, records } = collect(sealing);
@@ -124,7 +139,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('torn at each single byte, and into single bytes', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     const bytes = Buffer.concat([sealed(sealer, Buffer.from('first')), sealed(sealer, Buffer.from('second'))]);
     for (let cut = 0; cut <= bytes.length; cut++) {
       const { opener, records } = collect(sealing);
@@ -137,7 +152,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('any flipped bit is refused, and nothing of that record comes out', () => {
-    const record = sealed(new RecordSealer(keys(sealing)), Buffer.from('some words'));
+    const record = sealed(sealerOf(sealing), Buffer.from('some words'));
     for (let at = 0; at < record.length * 8; at++) {
       const altered = Buffer.from(record);
       altered[at >> 3] = (altered[at >> 3] ?? 0) ^ (1 << (at & 7));
@@ -154,7 +169,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('a replayed, dropped or reordered record is refused', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     const [one, two] = [sealed(sealer, Buffer.from('one')), sealed(sealer, Buffer.from('two'))];
     for (const wrong of [[one, one], [two], [two, one]]) {
       const { opener } = collect(sealing);
@@ -163,7 +178,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('REKEY is the first 32 bytes of ENCRYPT(k, 2^64 - 1, zerolen, zeros), and the counter goes on', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     sealed(sealer, Buffer.from('before'));
     sealer.rekey();
     const zeros = Buffer.alloc(32);
@@ -179,7 +194,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('rekey and new keys in step, told by the records themselves, all in one chunk', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     const parts: Buffer[] = [];
     for (let round = 0; round < 5; round++) {
       parts.push(sealed(sealer, Buffer.from(`data ${round}`)), sealed(sealer, Buffer.from('rekey')));
@@ -190,7 +205,7 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
     parts.push(sealed(sealer, Buffer.from('end')));
 
     const records: string[] = [];
-    const opener: RecordOpener = new RecordOpener(keys(sealing), (pieces) => {
+    const opener: RecordOpener = openerOf(sealing, (pieces) => {
       const record = Buffer.concat(pieces).toString();
       records.push(record);
       if (record === 'rekey') opener.rekey();
@@ -206,16 +221,16 @@ describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   });
 
   test('one side that rekeys alone is not understood', () => {
-    const sealer = new RecordSealer(keys(sealing));
+    const sealer = sealerOf(sealing);
     sealer.rekey();
     expect(codeOf(() => collect(sealing).opener.push(sealed(sealer, Buffer.from('lost'))))).toBe('forged');
   });
 
   test('the largest record passes, torn small, in few pieces', () => {
     const plaintext = Buffer.alloc(MAXIMUM_PLAINTEXT, 'a large record ');
-    const record = sealed(new RecordSealer(keys(sealing)), plaintext.subarray(0, 10), plaintext.subarray(10));
+    const record = sealed(sealerOf(sealing), plaintext.subarray(0, 10), plaintext.subarray(10));
     const opened: Buffer[][] = [];
-    const opener = new RecordOpener(keys(sealing), (pieces) => opened.push(pieces));
+    const opener = openerOf(sealing, (pieces) => opened.push(pieces.map((piece) => Buffer.from(piece))));
     const step = 61;
     for (let at = 0; at < record.length; at += step) opener.push(record.subarray(at, at + step));
     expect(opened).toHaveLength(1);
@@ -301,4 +316,134 @@ test('what onRecord throws passes through and closes; close() in onRecord drops 
   });
   closing.push(two);
   expect(count).toBe(1);
+});
+
+describe('in place', () => {
+  const LARGE: Sealing = ['AESGCM', 'small apart', 'in place'];
+
+  test('is what is more than many small messages share, by both ends', () => {
+    const place = new InPlace(inPlaceKeys.newKey);
+    const sealer = new RecordSealer(keys(LARGE), 0, place);
+    const told: boolean[] = [];
+    const opener = new RecordOpener(keys(LARGE), (_pieces, owned) => told.push(owned), 0, place);
+    const [before, made] = [inPlaceKeys.alive, [] as number[]];
+    for (const length of [1, 16_384, 16_385]) {
+      sealer.seal([Buffer.alloc(length)], (piece, owned) => {
+        told.push(owned);
+        opener.push(piece);
+      });
+      made.push(inPlaceKeys.alive - before);
+    }
+    for (const half of [sealer, opener]) half.close();
+    // One piece and its plaintext; header, ciphertext and tag, and the plaintext; one piece and its plaintext.
+    expect(told).toEqual([true, true, true, true, true, true, false, false]);
+    expect(made).toEqual([0, 0, 2]);
+  });
+
+  test('what is sealed so opens otherwise, and the other way round', () => {
+    const pieces = [9, 100_000, 0, 4_097, 4_096, 20].map((length, salt) => Buffer.alloc(length, salt + 1));
+    const fresh: Sealing = ['AESGCM', 'small apart', 'in fresh memory'];
+    for (const [one, other] of [
+      [LARGE, fresh],
+      [fresh, LARGE],
+    ] as const) {
+      const { opener, records } = collect(other);
+      const sealer = sealerOf(one);
+      for (let round = 0; round < 3; round++) {
+        pushTorn(opener, sealed(sealer, ...pieces), [round, 70_000, 70_001 + round]);
+        sealer.rekey();
+        opener.rekey();
+      }
+      expect(records.map((record) => record.equals(Buffer.concat(pieces)))).toEqual([true, true, true]);
+    }
+  });
+
+  test('a record is one piece in memory that is used again, and so is its plaintext', () => {
+    const emitted: { readonly memory: ArrayBufferLike; readonly owned: boolean; readonly record: Buffer }[] = [];
+    const sealer = sealerOf(LARGE);
+    for (let round = 0; round < 4; round++) {
+      sealer.seal([Buffer.alloc(9), Buffer.alloc(50_000, round)], (record, owned) => {
+        emitted.push({ memory: record.buffer, owned, record: Buffer.from(record) });
+      });
+    }
+    const opened: { readonly memory: ArrayBufferLike | undefined; readonly owned: boolean }[] = [];
+    const opener = openerOf(LARGE, (pieces, owned) => opened.push({ memory: pieces[0]?.buffer, owned }));
+    for (const { record } of emitted) opener.push(record);
+    for (const seen of [emitted, opened]) {
+      expect(seen.map(({ owned }) => owned)).toEqual([false, false, false, false]);
+      expect(new Set(seen.map(({ memory }) => memory)).size).toBe(1);
+    }
+  });
+
+  test('a tunnel in a tunnel has memory of its own, as have records that wait for their ends', () => {
+    const [inner, outer] = [sealerOf(LARGE), sealerOf(LARGE)];
+    const plaintext = Buffer.alloc(30_000, 'some words ');
+    const records: Buffer[] = [];
+    inner.seal([plaintext], (record) => outer.seal([Buffer.from('9 bytes: '), record], (both) => records.push(both)));
+    const heard: Buffer[] = [];
+    const openInner = openerOf(LARGE, (pieces) => heard.push(Buffer.concat(pieces)));
+    const openOuter = openerOf(LARGE, ([piece]) => openInner.push(piece?.subarray(9) ?? Buffer.alloc(0)));
+    openOuter.push(records[0] ?? Buffer.alloc(0));
+    expect(heard[0]?.equals(plaintext)).toBe(true);
+
+    const many = Array.from({ length: 9 }, (_, index) => Buffer.alloc(20_000, index));
+    const torn = many.map((words) => ({ ...collect(LARGE), record: sealed(sealerOf(LARGE), words) }));
+    for (const { opener, record } of torn) opener.push(record.subarray(0, 10_000));
+    for (const { opener, record } of torn.reverse()) opener.push(record.subarray(10_000));
+    for (const [index, { records: whole }] of torn.reverse().entries()) expect(whole).toEqual([many[index]]);
+  });
+
+  test('a key is made with the first record that is not small, and forgotten with its end', () => {
+    const before = inPlaceKeys.alive;
+    const keysMade = () => inPlaceKeys.alive - before;
+    for (let round = 0; round < 50; round++) {
+      const sealer = sealerOf(LARGE);
+      const { opener, records } = collect(LARGE);
+      opener.push(sealed(sealer, Buffer.from('small')));
+      expect(keysMade()).toBe(0);
+      const large = Buffer.alloc(9_000, round);
+      opener.push(sealed(sealer, large));
+      expect(keysMade()).toBe(2);
+      for (const half of [sealer, opener]) half.rekey();
+      opener.push(sealed(sealer, large));
+      for (const half of [sealer, opener]) half.setKeys(keys(LARGE, 'another key'));
+      opener.push(sealed(sealer, large));
+      expect(keysMade()).toBe(2);
+      expect(records.slice(1)).toEqual([large, large, large]);
+      const half = sealed(sealer, large).subarray(0, 5_000);
+      if (round % 3 === 0) opener.push(half);
+      if (round % 3 === 1) expect(codeOf(() => opener.push(half.fill(0, 50, 60)))).toBe('no error');
+      if (round % 3 === 1) expect(codeOf(() => opener.push(Buffer.alloc(5_000)))).toBe('forged');
+      opener.close();
+      sealer.close();
+      expect(keysMade()).toBe(0);
+      expect(codeOf(() => sealed(sealer, large))).toBe('closed');
+      expect(codeOf(() => opener.push(half))).toBe('closed');
+      expect(keysMade()).toBe(0);
+    }
+  });
+
+  test('who closes while its record goes out, or comes in, makes no key again', () => {
+    const before = inPlaceKeys.alive;
+    const sealer = sealerOf(LARGE);
+    let record = Buffer.alloc(0);
+    sealer.seal([Buffer.alloc(5_000)], (piece) => {
+      record = Buffer.from(piece);
+      sealer.close();
+    });
+    expect(codeOf(() => sealed(sealer, Buffer.alloc(5_000)))).toBe('closed');
+    const seen: string[] = [];
+    const opener: RecordOpener = openerOf(LARGE, ([piece]) => {
+      opener.close();
+      // Another's record, opened meanwhile, lies elsewhere.
+      const { opener: other } = collect(LARGE);
+      other.push(sealed(sealerOf(LARGE), Buffer.alloc(5_000, 'x')));
+      other.close();
+      seen.push(`${piece?.length} ${piece?.every((byte) => byte === 0)}`);
+    });
+    opener.push(Buffer.concat([record, record]));
+    expect(seen).toEqual(['5000 true']);
+    // The sealers of this test that were not closed.
+    expect(inPlaceKeys.alive - before).toBe(1);
+  });
 });

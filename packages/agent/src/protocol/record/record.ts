@@ -1,28 +1,33 @@
 /** The bytes of a connection as sealed records, both halves. What a record is stands in format.ts. */
-import { CipherState, type Opening, type Sealing } from '../noise/cipher.ts';
+import { CipherState, type OneUse, type Sealing, startSeal } from '../noise/cipher.ts';
 import { CipherError } from '../noise/errors.ts';
 import type { DirectionKeys } from '../noise/session.ts';
 import { SMALL_LIMIT, type SmallKey } from '../noise/small-cipher.ts';
 import { RecordError } from './errors.ts';
 import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, MINIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
+import { FreshOpening } from './fresh-opening.ts';
+import { type InPlace, InPlaceOpening, InPlaceSealing } from './in-place.ts';
 
 /** Up to here a record leaves as one buffer: copying it costs less than three small writes. */
 const ONE_BUFFER_LIMIT = 4096;
-/** Ciphertext that arrives in smaller bits is gathered first, so that a record torn into bytes is not 262,144 buffers. */
-const SMALL_PART = 1024;
-const STAGE_LENGTH = 4096;
+
+/** `owned`: the piece may be kept; else it lies in memory that is used again as soon as the call returns. */
+type Emit = (piece: Buffer, owned: boolean) => void;
 
 /** The sending half of a connection: plaintext in, records out. Every throw is a RecordError and final. */
 export class RecordSealer {
   readonly #state: CipherState;
+  readonly #inPlace: InPlaceSealing | undefined;
   #small: SmallKey | undefined;
   #closed: boolean = false;
+  #over: boolean = false;
   #records = 0;
   #bytes = 0;
 
-  /** `counter` is that of the first record: 0 for a session's start. */
-  constructor(keys: DirectionKeys, counter = 0) {
+  /** `counter` is that of the first record: 0 for a session's start. `inPlace`: undefined where node:crypto is to seal. */
+  constructor(keys: DirectionKeys, counter = 0, inPlace?: InPlace) {
     this.#state = new CipherState(keys.cipher, keys.key, counter);
+    this.#inPlace = inPlace && new InPlaceSealing(inPlace);
     this.#small = keys.small;
   }
 
@@ -38,11 +43,11 @@ export class RecordSealer {
 
   /**
    * Seals the pieces, 1 to 262,144 bytes in all, as one record and emits it, in order. The pieces are used before it
-   * returns, so they may lie in a shared read buffer. What is emitted is fresh memory. A record of up to 4 KiB is one
-   * emit; a larger one is sealed piece by piece without being gathered.
+   * returns, so they may lie in a shared read buffer. Sealed in place a record is one emit, in memory that the next one is sealed
+   * in; else fresh memory, of up to 4 KiB one emit, and of more a piece for each, without being gathered.
    */
-  seal(pieces: readonly Buffer[], emit: (piece: Buffer) => void): void {
-    if (this.#closed) throw new RecordError('closed', 'the sealer has failed before');
+  seal(pieces: readonly Buffer[], emit: Emit): void {
+    if (this.#closed || this.#over) throw new RecordError('closed', 'the sealer has failed or was closed before');
     let length = 0;
     for (const piece of pieces) length += piece.length;
     if (length < MINIMUM_PLAINTEXT) throw new RecordError('undersized', 'a record without plaintext');
@@ -51,6 +56,8 @@ export class RecordSealer {
     this.#closed = true;
     const small = length <= SMALL_LIMIT ? this.#small : undefined;
     if (small !== undefined) this.#sealSmall(small, pieces, length, emit);
+    else if (this.#inPlace !== undefined && length > this.#inPlace.above)
+      this.#inPlace.seal(next(this.#state, 'sealed'), pieces, length, (record) => emit(record, false));
     else if (length <= ONE_BUFFER_LIMIT) this.#sealGathered(pieces, length, emit);
     else this.#sealPieces(pieces, length, emit);
     this.#closed = false;
@@ -61,6 +68,7 @@ export class RecordSealer {
   /** REKEY() for the records from the next one on. The counter goes on. */
   rekey(): void {
     this.#state.rekey();
+    this.#inPlace?.forgetKey();
     this.#small = this.#small?.rekeyed();
     this.#records = 0;
     this.#bytes = 0;
@@ -69,20 +77,27 @@ export class RecordSealer {
   /** The keys of a new handshake, of the same cipher, for the records from the next one on. The counter starts at 0. */
   setKeys(keys: DirectionKeys): void {
     this.#state.initializeKey(keys.key);
+    this.#inPlace?.forgetKey();
     this.#small?.forget();
     this.#small = keys.small;
     this.#records = 0;
     this.#bytes = 0;
   }
 
-  #sealSmall(small: SmallKey, pieces: readonly Buffer[], length: number, emit: (piece: Buffer) => void): void {
-    const record = Buffer.allocUnsafe(HEADER_LENGTH + length + TAG_LENGTH);
-    record.writeUInt32BE(length + TAG_LENGTH, 0);
-    small.seal(next(this.#state, 'sealed'), record.subarray(0, HEADER_LENGTH), pieces, record, HEADER_LENGTH);
-    emit(record);
+  /** Seals nothing more. To be called once at the end: keys that seal in place are nobody's to collect. */
+  close(): void {
+    this.#over = true;
+    this.#inPlace?.forgetKey();
   }
 
-  #sealGathered(pieces: readonly Buffer[], length: number, emit: (piece: Buffer) => void): void {
+  #sealSmall(small: SmallKey, pieces: readonly Buffer[], length: number, emit: Emit): void {
+    const record = Buffer.allocUnsafe(HEADER_LENGTH + length + TAG_LENGTH);
+    record.writeUInt32BE(length + TAG_LENGTH, 0);
+    small.seal(next(this.#state, 'sealed').counter, record.subarray(0, HEADER_LENGTH), pieces, record, HEADER_LENGTH);
+    emit(record, true);
+  }
+
+  #sealGathered(pieces: readonly Buffer[], length: number, emit: Emit): void {
     const record = Buffer.allocUnsafe(HEADER_LENGTH + length + TAG_LENGTH);
     record.writeUInt32BE(length + TAG_LENGTH, 0);
     const end = HEADER_LENGTH + length;
@@ -93,43 +108,36 @@ export class RecordSealer {
     record.set(sealing.update(plaintext), HEADER_LENGTH);
     sealing.final();
     record.set(sealing.getAuthTag(), end);
-    emit(record);
+    emit(record, true);
   }
 
-  #sealPieces(pieces: readonly Buffer[], length: number, emit: (piece: Buffer) => void): void {
+  #sealPieces(pieces: readonly Buffer[], length: number, emit: Emit): void {
     const header = Buffer.allocUnsafe(HEADER_LENGTH);
     header.writeUInt32BE(length + TAG_LENGTH, 0);
     const sealing = this.#start(header, length);
-    emit(header);
+    emit(header, true);
     for (const piece of pieces) {
-      if (piece.length > 0) emit(sealing.update(piece));
+      if (piece.length > 0) emit(sealing.update(piece), true);
     }
     sealing.final();
-    emit(sealing.getAuthTag());
+    emit(sealing.getAuthTag(), true);
   }
 
   #start(header: Buffer, length: number): Sealing {
-    try {
-      return this.#state.startSeal(header, length);
-    } catch (cause) {
-      throw exhausted(cause, 'sealed');
-    }
+    const { cipher, key, counter } = next(this.#state, 'sealed');
+    return startSeal(cipher, key, counter, header, length);
   }
 }
 
 /** The counter of the next record, whichever key is for its length: the records of a direction have one order. */
-function next(state: CipherState, done: 'sealed' | 'opened'): number {
+function next(state: CipherState, done: 'sealed' | 'opened'): OneUse {
   try {
-    return state.takeCounter();
+    return state.takeNext();
   } catch (cause) {
-    throw exhausted(cause, done);
+    // What the cipher says when its key may do no more, in the words of records.
+    if (!(cause instanceof CipherError)) throw cause;
+    throw new RecordError('exhausted', `this key has ${done} all it may`, { cause });
   }
-}
-
-/** What the cipher says when its key may do no more, in the words of records; anything else as it is. */
-function exhausted(cause: unknown, done: 'sealed' | 'opened'): unknown {
-  if (!(cause instanceof CipherError)) return cause;
-  return new RecordError('exhausted', `this key has ${done} all it may`, { cause });
 }
 
 /** Copies the pieces one behind the other, so that the AEAD is called once: a call costs more than copying a small piece. */
@@ -148,29 +156,37 @@ export class RecordOpener {
   limit: number = MAXIMUM_PLAINTEXT;
   readonly #state: CipherState;
   #small: SmallKey | undefined;
-  readonly #onRecord: (pieces: Buffer[]) => void;
+  readonly #onRecord: (pieces: Buffer[], owned: boolean) => void;
   #closed: boolean = false;
 
   readonly #header = Buffer.alloc(HEADER_LENGTH);
   #headerHeld = 0;
-  /** Set from a record's header to its tag. */
-  #opening: Opening | undefined;
+  readonly #fresh = new FreshOpening();
+  readonly #inPlace: InPlaceOpening | undefined;
+  /** From a record's header to its tag. */
+  #opening: FreshOpening | InPlaceOpening | undefined;
   /** Ciphertext of this record still to arrive. */
   #missing = 0;
-  #pieces: Buffer[] = [];
-  #stage: Buffer | undefined;
-  #staged = 0;
   /** Ciphertext and tag of a small record, from its header until it is whole. */
   #smallLength = 0;
+  #stage: Buffer | undefined;
+  #staged = 0;
   readonly #tag = Buffer.alloc(TAG_LENGTH);
   #tagHeld = 0;
 
   /**
-   * `onRecord` gets each record's plaintext in pieces of fresh memory, its own to keep. It may call rekey, setKeys or close,
-   * which hold from the next record on even when that one is in the same chunk; it must not call push.
+   * `onRecord` gets each record's plaintext in pieces: where `owned` its own to keep, else in memory that is used again when it
+   * returns. It may call rekey, setKeys or close, which hold from the next record on even when that one is in the same chunk;
+   * it must not call push. `inPlace`: undefined where node:crypto is to open.
    */
-  constructor(keys: DirectionKeys, onRecord: (pieces: Buffer[]) => void, counter = 0) {
+  constructor(
+    keys: DirectionKeys,
+    onRecord: (pieces: Buffer[], owned: boolean) => void,
+    counter = 0,
+    inPlace?: InPlace,
+  ) {
     this.#state = new CipherState(keys.cipher, keys.key, counter);
+    this.#inPlace = inPlace && new InPlaceOpening(inPlace);
     this.#small = keys.small;
     this.#onRecord = onRecord;
   }
@@ -190,12 +206,14 @@ export class RecordOpener {
   /** REKEY() for the records from the next one on. The counter goes on. */
   rekey(): void {
     this.#state.rekey();
+    this.#inPlace?.forgetKey();
     this.#small = this.#small?.rekeyed();
   }
 
   /** The keys of a new handshake, of the same cipher, for the records from the next one on. The counter starts at 0. */
   setKeys(keys: DirectionKeys): void {
     this.#state.initializeKey(keys.key);
+    this.#inPlace?.forgetKey();
     this.#small?.forget();
     this.#small = keys.small;
   }
@@ -203,8 +221,10 @@ export class RecordOpener {
   /** Opens nothing more, and lets go of a half-open record. What is left of the chunk in hand is dropped. */
   close(): void {
     this.#closed = true;
+    // One that is being handed on is let go of behind that.
+    this.#opening?.done();
     this.#opening = undefined;
-    this.#pieces = [];
+    this.#inPlace?.forgetKey();
     this.#stage = undefined;
   }
 
@@ -227,7 +247,10 @@ export class RecordOpener {
     if (length <= SMALL_LIMIT && this.#small !== undefined) {
       this.#smallLength = length + TAG_LENGTH;
     } else {
-      this.#opening = this.#start(length);
+      const inPlace = this.#inPlace;
+      const opening = inPlace !== undefined && length > inPlace.above ? inPlace : this.#fresh;
+      opening.begin(next(this.#state, 'opened'), this.#header, length);
+      this.#opening = opening;
       this.#missing = length;
     }
     return at + taken;
@@ -239,63 +262,39 @@ export class RecordOpener {
     const end = Math.min(chunk.length, at + length - this.#staged);
     let sealed = chunk.subarray(at, end);
     if (sealed.length < length) {
-      this.#stage ??= Buffer.allocUnsafe(STAGE_LENGTH);
+      this.#stage ??= Buffer.allocUnsafe(SMALL_LIMIT + TAG_LENGTH);
       this.#staged += sealed.copy(this.#stage, this.#staged);
       if (this.#staged < length) return end;
       sealed = this.#stage.subarray(0, length);
       this.#staged = 0;
     }
     this.#smallLength = 0;
-    const plaintext = small.open(next(this.#state, 'opened'), this.#header, sealed);
+    const plaintext = small.open(next(this.#state, 'opened').counter, this.#header, sealed);
     if (plaintext === undefined) throw new RecordError('forged', 'a record does not prove itself');
-    this.#onRecord([plaintext]);
+    this.#onRecord([plaintext], true);
     return end;
   }
 
-  #takeCiphertext(opening: Opening, chunk: Buffer, at: number): number {
+  #takeCiphertext(opening: FreshOpening | InPlaceOpening, chunk: Buffer, at: number): number {
     const end = Math.min(chunk.length, at + this.#missing);
-    const part = chunk.subarray(at, end);
-    this.#missing -= part.length;
-    if (part.length < SMALL_PART && (this.#staged > 0 || this.#missing > 0)) {
-      this.#stage ??= Buffer.allocUnsafe(STAGE_LENGTH);
-      this.#staged += part.copy(this.#stage, this.#staged);
-      if (this.#missing === 0 || this.#staged > STAGE_LENGTH - SMALL_PART) this.#openStaged(opening);
-    } else {
-      this.#openStaged(opening);
-      this.#pieces.push(opening.update(part));
-    }
+    this.#missing -= end - at;
+    opening.take(chunk.subarray(at, end));
     return end;
   }
 
-  #openStaged(opening: Opening): void {
-    if (this.#stage === undefined || this.#staged === 0) return;
-    this.#pieces.push(opening.update(this.#stage.subarray(0, this.#staged)));
-    this.#staged = 0;
-  }
-
-  #takeTag(opening: Opening, chunk: Buffer, at: number): number {
+  #takeTag(opening: FreshOpening | InPlaceOpening, chunk: Buffer, at: number): number {
     const taken = chunk.copy(this.#tag, this.#tagHeld, at);
     this.#tagHeld += taken;
     if (this.#tagHeld < TAG_LENGTH) return at + taken;
-    try {
-      opening.setAuthTag(this.#tag);
-      opening.final();
-    } catch (cause) {
-      throw new RecordError('forged', 'a record does not prove itself', { cause });
-    }
-    const pieces = this.#pieces;
+    const pieces = opening.prove(this.#tag);
+    if (pieces === undefined) throw new RecordError('forged', 'a record does not prove itself');
     this.#opening = undefined;
-    this.#pieces = [];
     this.#tagHeld = 0;
-    this.#onRecord(pieces);
-    return at + taken;
-  }
-
-  #start(length: number): Opening {
     try {
-      return this.#state.startOpen(this.#header, length);
-    } catch (cause) {
-      throw exhausted(cause, 'opened');
+      this.#onRecord(pieces, opening.owned);
+    } finally {
+      opening.done();
     }
+    return at + taken;
   }
 }

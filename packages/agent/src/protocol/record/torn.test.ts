@@ -1,9 +1,10 @@
 /** A network may tear a stream of records anywhere: what comes out is the same, and none of it before its tag. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { directionKeys, SEALINGS } from '../noise/pair.fixture.ts';
+import { directionKeys, inPlaceKeys, SEALINGS } from '../noise/pair.fixture.ts';
 import { RecordError } from './errors.ts';
 import { MAXIMUM_PLAINTEXT } from './format.ts';
+import { InPlace } from './in-place.ts';
 import { RecordOpener, RecordSealer } from './record.ts';
 
 /** A record of pieces of these lengths, and how the key changes behind it. */
@@ -24,7 +25,15 @@ const MIXED: readonly Step[] = [
   [[2]],
 ];
 
-type Sealing = (typeof SEALINGS)[number];
+/** Each is opened in place and otherwise; they are sealed the other way. */
+const WAYS = SEALINGS.flatMap((sealing) => [
+  [...sealing, 'in fresh memory'] as const,
+  [...sealing, 'in place'] as const,
+]);
+
+type Sealing = (typeof WAYS)[number];
+
+const memory = new InPlace(inPlaceKeys.newKey, 0);
 
 const keys = ([cipher, small]: Sealing, words: string) => directionKeys(cipher, words, small);
 
@@ -43,7 +52,7 @@ interface Sent {
 
 /** Seals the plan. Neighbours differ, so a byte at a wrong place shows. */
 function seal(sealing: Sealing, plan: readonly Step[]): Sent {
-  const sealer = new RecordSealer(keys(sealing, 'the first key'));
+  const sealer = new RecordSealer(keys(sealing, 'the first key'), 0, sealing[2] === 'in place' ? undefined : memory);
   const out: Buffer[] = [];
   const plaintexts: Buffer[] = [];
   const ends: number[] = [];
@@ -54,7 +63,7 @@ function seal(sealing: Sealing, plan: readonly Step[]): Sent {
       Buffer.from(Array.from({ length }, (_, at) => at * 7 + piece + salt)),
     );
     sealer.seal(pieces, (piece) => {
-      out.push(piece);
+      out.push(Buffer.from(piece));
       end += piece.length;
     });
     plaintexts.push(Buffer.concat(pieces));
@@ -73,11 +82,13 @@ class Taker {
 
   constructor(sealing: Sealing, sent: Sent) {
     this.#sent = sent;
-    this.#opener = new RecordOpener(keys(sealing, 'the first key'), (pieces) => {
+    const opened = (pieces: readonly Buffer[]): void => {
       const how = sent.plan[this.opened.length]?.[1];
       this.opened.push(Buffer.concat(pieces));
       change(sealing, this.#opener, how);
-    });
+    };
+    const place = sealing[2] === 'in place' ? memory : undefined;
+    this.#opener = new RecordOpener(keys(sealing, 'the first key'), opened, 0, place);
   }
 
   /** Pushes the next bytes, from memory that others use after. Throws when a record was handed out early or late. */
@@ -101,7 +112,7 @@ class Taker {
   }
 }
 
-describe.each(SEALINGS)('a torn stream of records, %s, %s', (...sealing) => {
+describe.each(WAYS)('a torn stream of records, %s, %s, opened %s', (...sealing) => {
   const sent = seal(sealing, MIXED);
 
   test('in two at every split', () => {
