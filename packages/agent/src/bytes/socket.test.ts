@@ -9,6 +9,9 @@ import { trustInside } from './inside/known.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
 import { type ConduitListener, listenConduits, type Remote } from './socket-listen.ts';
 
+/** Over which a writer is asked to stop. */
+const WRITE_LIMIT = 256 * 1024;
+
 const cleanup: (() => void)[] = [];
 afterEach(() => {
   for (const action of cleanup.splice(0)) action();
@@ -198,6 +201,30 @@ describe('a socket conduit', () => {
       far.reset();
       expect(await other.closed).toMatchObject({ how: 'reset' });
     }
+  });
+
+  it('drops what is unsent when it is reset right behind a half-close', async () => {
+    const { near, far } = await pair();
+    const user = new User(near);
+    const other = new User(far);
+    far.pause();
+    let written = 0;
+    for (; near.writes === 0; written += 64 * 1024) near.write(Buffer.alloc(64 * 1024), true);
+    // Read until the kernel has taken all, and not further: what it has not sent is there still.
+    const drained = new Promise<void>((resolve) => {
+      user.onDrain = resolve;
+    });
+    near.write(Buffer.alloc(WRITE_LIMIT), true);
+    written += WRITE_LIMIT;
+    far.resume();
+    await drained;
+    far.pause();
+    near.end();
+    near.reset();
+    expect(await user.closed).toMatchObject({ how: 'reset' });
+    far.resume();
+    expect(await other.closed).toMatchObject({ how: 'reset', cause: { code: 'ECONNRESET' } });
+    expect(other.bytes.length).toBeLessThan(written);
   });
 
   it('tells nothing more once it was reset', async () => {
