@@ -227,7 +227,7 @@ async function runMember(
       logger.info({ event: 'ready' }, sentence);
       waits = undefined;
       ready(sentence);
-      keepHouse(life.signal, threads === 1);
+      keepHouse(life.signal, () => threads === 1 && (path.second()?.state ?? 'off') === 'off');
     }
     await over;
     waits = 'it stops';

@@ -8,6 +8,8 @@ class FakeHouse {
   readonly collections: number[] = [];
   /** Of each, whether what only the start needed went. */
   readonly starts: boolean[] = [];
+  /** When memory outside of the heap was given back. */
+  readonly returns: number[] = [];
   readonly #housekeeping: Housekeeping;
   #now = 0;
   load = 0;
@@ -15,8 +17,11 @@ class FakeHouse {
   /** What a collection leaves. */
   liveMib = 20;
   pauseMs = 80;
+  residentMib = 120;
+  /** What giving back leaves. */
+  leastMib = 70;
 
-  constructor() {
+  constructor(returning: boolean = true) {
     this.#housekeeping = new Housekeeping({
       now: () => this.#now,
       busy: () => this.load,
@@ -27,6 +32,13 @@ class FakeHouse {
         this.#now += this.pauseMs;
         this.heldMib = this.liveMib;
       },
+      resident: () => this.residentMib * MIB,
+      giveBack: returning
+        ? () => {
+            this.returns.push(this.#now);
+            this.residentMib = this.leastMib;
+          }
+        : undefined,
     });
   }
 
@@ -102,5 +114,48 @@ describe('housekeeping', () => {
     }
     expect(house.collections.length).toBeGreaterThan(10);
     expect(house.collections.length * house.pauseMs * 50).toBeLessThanOrEqual(600_000 + 50 * house.pauseMs);
+  });
+
+  test('gives back with what the start took, and again after each long rest before which the process grew', () => {
+    const house = new FakeHouse();
+    house.pass(10);
+    expect(house.returns).toEqual([3_080]);
+    // Of an idle agent, which goes on.
+    house.residentMib += 15;
+    house.pass(3_600);
+    expect(house.returns).toHaveLength(1);
+    for (const load of [0.9, 0.06]) {
+      house.load = load;
+      house.residentMib = 230;
+      house.pass(600);
+      const before = house.returns.length;
+      house.load = 0;
+      house.pass(9);
+      expect(house.returns).toHaveLength(before);
+      house.pass(1);
+      expect(house.returns).toHaveLength(before + 1);
+      expect(house.residentMib).toBe(70);
+    }
+  });
+
+  test('gives back once where that leaves all as it is, and after a long rest where it was busy from its start on', () => {
+    const house = new FakeHouse();
+    house.leastMib = 120;
+    house.load = 0.9;
+    house.pass(600);
+    house.load = 0;
+    house.pass(9);
+    expect(house.returns).toEqual([]);
+    house.pass(3_600);
+    expect(house.returns).toHaveLength(1);
+  });
+
+  test('collects all the same where nothing else can be given back', () => {
+    const house = new FakeHouse(false);
+    house.pass(3_600);
+    expect(house.collections).toHaveLength(1);
+    house.residentMib = 500;
+    house.pass(3_600);
+    expect([house.collections.length, house.returns.length]).toEqual([1, 0]);
   });
 });

@@ -2,7 +2,8 @@
  * Gives memory back that is held for nothing. V8 collects when a program allocates, so an agent that has started, or that
  * has just let go of thousands of connections, would keep its garbage until the next busy hour: a third of its memory.
  * Collecting all of it stops the thread, 60 to 120 ms for an agent of 1,000 services: so it is done when nothing happens,
- * when there is something to give back, and for a bounded share of the time.
+ * when there is something to give back, and for a bounded share of the time. What is held outside of the heap, by malloc and as pages
+ * of Node's own file, goes with the first collection, and then after each long rest before which it grew.
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
@@ -16,8 +17,12 @@ export interface House {
   busy(): number;
   /** Bytes that this thread's heap holds, garbage and free pages too. */
   held(): number;
+  /** Bytes of memory that the process has, by the kernel's word. */
+  resident(): number;
   /** Collects everything, and returns free pages to the system; with `start`, what only the start needed too. */
   collect(start: boolean): void;
+  /** Returns what is kept free outside of the heap, and what may be read again; undefined where that is not to be had. */
+  readonly giveBack: (() => void) | undefined;
 }
 
 const LOOK_MS = 1_000;
@@ -27,6 +32,10 @@ const QUIET = 0.05;
 const QUIET_LOOKS = 3;
 /** Less growth than this is not worth a pause; what an idle agent throws away between two collections stays under it. */
 const WORTH_BYTES = 8 * 1024 * 1024;
+/** Quiet this many times in a row: a long rest. */
+const RESTING_LOOKS = 10;
+/** Of the process. What an idle agent's young garbage and the pages of Node's file that it goes on with come to stays under it. */
+const WORTH_RESIDENT_BYTES = 16 * 1024 * 1024;
 /** Who is quiet for the first time later than that has run what is hot since its start, and keeps it. */
 const START_MS = 60_000;
 /** A pause is followed by at least this many times its length without one. */
@@ -37,6 +46,8 @@ export class Housekeeping {
   #quiet = 0;
   /** Held after the last collection. The start counts as growth: what loading left behind goes with the first one. */
   #kept = 0;
+  /** What the process had after memory was given back last. */
+  #residentKept = 0;
   #restUntil = Number.NEGATIVE_INFINITY;
   readonly #startedMs: number;
 
@@ -49,34 +60,50 @@ export class Housekeeping {
 
   /** To be called about once a second. */
   look(): void {
-    const busy = this.#house.busy();
+    const house = this.#house;
+    const busy = house.busy();
     this.#quiet = busy < QUIET ? this.#quiet + 1 : 0;
-    if (this.#quiet >= QUIET_LOOKS) this.#tidy();
+    if (this.#quiet >= QUIET_LOOKS && house.now() >= this.#restUntil) this.#tidy();
   }
 
   #tidy(): void {
     const house = this.#house;
     const began = house.now();
-    if (began < this.#restUntil || house.held() - this.#kept < WORTH_BYTES) return;
+    const collects = house.held() - this.#kept >= WORTH_BYTES;
     // What the start ran does not run again.
-    house.collect(this.#kept === 0 && began - this.#startedMs <= START_MS);
-    // Measured after it: what does not go away is no reason to try again.
-    this.#kept = house.held();
+    const start = collects && this.#kept === 0 && began - this.#startedMs <= START_MS;
+    if (collects) {
+      house.collect(start);
+      // Measured after it: what does not go away is no reason to try again.
+      this.#kept = house.held();
+    }
+    const returns = start || this.#leftBehind(house);
+    if (returns) {
+      house.giveBack?.();
+      this.#residentKept = house.resident();
+    }
+    if (!collects && !returns) return;
     const ended = house.now();
     this.#restUntil = ended + REST * (ended - began);
     // The pause itself is no work.
     house.busy();
   }
+
+  /** Whether it has rested for long, and what it did before has left something behind. */
+  #leftBehind(house: House): boolean {
+    if (house.giveBack === undefined || this.#quiet < RESTING_LOOKS) return false;
+    return house.resident() - this.#residentKept >= WORTH_RESIDENT_BYTES;
+  }
 }
 
 /**
- * Keeps this thread's memory small until the signal is aborted. `alone`: the process has no other thread that works. Compiled code, what
- * malloc keeps free and pages of files are the process', and letting go of them would slow whoever is at work.
+ * Keeps this thread's memory small until the signal is aborted. `alone`: the process has no other thread that works, now. Compiled code,
+ * what malloc keeps free and pages of files are the process', and letting go of them would slow whoever is at work.
  */
-export function keepHouse(signal: AbortSignal, alone: boolean): void {
+export function keepHouse(signal: AbortSignal, alone: () => boolean): void {
   // Where V8 cannot be asked to collect, it does so when it likes.
   const collectAll = fullCollector();
-  const giveBack = alone ? memoryReturner() : undefined;
+  const giveBack = alone() ? memoryReturner() : undefined;
   let utilization = performance.eventLoopUtilization();
   const housekeeping = new Housekeeping({
     now: () => performance.now(),
@@ -89,9 +116,10 @@ export function keepHouse(signal: AbortSignal, alone: boolean): void {
       const { total_heap_size: heap, external_memory: outside } = getHeapStatistics();
       return heap + outside;
     },
-    collect: (start) => {
-      collectAll?.(start && alone);
-      if (start) giveBack?.();
+    resident: () => process.memoryUsage.rss(),
+    collect: (start) => collectAll?.(start && alone()),
+    get giveBack() {
+      return alone() ? giveBack : undefined;
     },
   });
   const timer = setInterval(() => housekeeping.look(), LOOK_MS).unref();

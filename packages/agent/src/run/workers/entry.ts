@@ -79,7 +79,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         void stop(message.reason);
     }
   });
-  keepHouse(life.signal, false);
+  keepHouse(life.signal, () => false);
   tell({ type: 'ready' });
 }
 
