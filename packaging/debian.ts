@@ -98,7 +98,7 @@ Version: ${debianVersion(options)}
 Architecture: ${DEBIAN_NAMES[options.architecture]}
 Maintainer: Weft <weft@localhost>
 Installed-Size: ${size}
-Depends: libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 8)
+Depends: libatomic1, libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 8)
 Recommends: iproute2, systemd
 Section: net
 Priority: optional

@@ -13,7 +13,7 @@ export interface Costs {
   /** From its start until an agent that has joined before says that it is ready, milliseconds. */
   readonly agentReadyMs: number;
   readonly controlReadyMs: number;
-  /** Resident memory half a minute after the start, mebibytes. */
+  /** Resident memory twelve seconds after the start, mebibytes: an agent has given back by then, where it was left in peace. */
   readonly agentMebibytes: number;
   readonly controlMebibytes: number;
 }

@@ -16,7 +16,7 @@ function run(command) {
 
 if (!existsSync('node_modules/.modules.yaml')) {
   console.log(
-    'Downloading from npm, once, into node_modules and its cache: Node.js 24, TypeScript, a Postgres (PGlite) and the\n' +
+    'Downloading from npm, once, into node_modules and its cache: Node.js, TypeScript, a Postgres (PGlite) and the\n' +
       'packages that Weft is built and tested with. About 200 MB, 700 MB unpacked; nothing is compiled, no script of theirs runs.',
   );
 }

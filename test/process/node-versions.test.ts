@@ -13,15 +13,17 @@ import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
+const OWN = join(checkout, 'node_modules/.bin/node');
 /**
- * The oldest of each line that package.json promises, the checkout's own, and the newest line. Those that are not the
- * checkout's are for this test alone, and made for Linux on x64. The number divides addresses among them.
+ * The oldest of each line that package.json promises, the newest of the last line without node:ffi, the first that is known to bring it, and
+ * the checkout's own. Those that are not the checkout's are for this test alone, and made for Linux on x64.
  */
 const NODES = [
-  ['22.21.0', 0, join(checkout, 'test/runtimes/node_modules/node-22/bin/node')],
-  ['24.9.0', 1, join(checkout, 'test/runtimes/node_modules/node-24/bin/node')],
-  ['24.21.0', 2, join(checkout, 'node_modules/.bin/node')],
-  ['26.10.0', 3, join(checkout, 'test/runtimes/node_modules/node-26/bin/node')],
+  ['22.21.0', join(checkout, 'test/runtimes/node_modules/node-22/bin/node')],
+  ['24.9.0', join(checkout, 'test/runtimes/node_modules/node-24/bin/node')],
+  ['24.21.0', join(checkout, 'test/runtimes/node_modules/node-24-newest/bin/node')],
+  ['26.10.0', join(checkout, 'test/runtimes/node_modules/node-26/bin/node')],
+  ['26.12.1', OWN],
 ] as const;
 
 test('the floor that is promised is among those that are tested', () => {
@@ -62,7 +64,7 @@ interface BatchesFound {
   readonly passed: readonly string[];
 }
 
-describe.each(NODES)('Node %s', (version, part, node) => {
+describe.each(NODES)('Node %s', (version, node) => {
   const major = Number(version.split('.')[0]);
   describe.skipIf(missing(node) !== undefined)(titled('sockets', missing(node)), () => {
     const check = async (...options: readonly string[]) => {
@@ -76,8 +78,8 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         sentAtOnce: number;
         inside: { returned?: number };
       };
-      // The checkout's own may be newer where there is none for the platform.
-      if (part !== 2) expect(found.node).toBe(`v${version}`);
+      // The checkout's own may be another where there is none for the platform.
+      if (node !== OWN) expect(found.node).toBe(`v${version}`);
       expect(found.passed).toHaveLength(11);
       return found;
     };

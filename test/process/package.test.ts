@@ -28,9 +28,10 @@ const noInstall = (await run(['dpkg-deb', '--version'])).code === 0 ? noNamespac
 /** What runs a program of arm64 here, with its libraries. */
 const ARM = process.arch === 'arm64' ? [] : ['qemu-aarch64-static', '-L', '/usr/aarch64-linux-gnu'];
 const noArm =
-  ARM.length === 0 || (existsSync('/usr/bin/qemu-aarch64-static') && existsSync('/usr/aarch64-linux-gnu/lib'))
+  ARM.length === 0 ||
+  (existsSync('/usr/bin/qemu-aarch64-static') && existsSync('/usr/aarch64-linux-gnu/lib/libatomic.so.1'))
     ? undefined
-    : 'no qemu-user-static, or no libstdc++6-arm64-cross';
+    : 'no qemu-user-static, or no libatomic1-arm64-cross';
 const noMandoc = (await run(['which', 'mandoc'])).code === 0 ? undefined : 'no mandoc';
 
 let dir: string;
