@@ -12,6 +12,18 @@ describe('the young generation', () => {
     expect(collections).toBe(4);
   });
 
+  it('is not collected for bytes that left no buffer, which are told of likewise', () => {
+    const told: string[] = [];
+    const young = new YoungGeneration(
+      () => told.push('collected'),
+      () => told.push('moved'),
+    );
+    for (let piece = 0; piece < 32; piece++) young.passed(256 * 1024);
+    expect(told).toEqual(['moved', 'moved']);
+    for (let piece = 0; piece < 16; piece++) young.allocated(256 * 1024);
+    expect(told).toEqual(['moved', 'moved', 'moved', 'collected']);
+  });
+
   it('is left to V8 where it cannot be collected from here', () => {
     const young = new YoungGeneration(undefined);
     expect(() => young.allocated(2 ** 30)).not.toThrow();
