@@ -90,7 +90,7 @@ describe.each(NODES)('Node %s', (version, node) => {
       expect(found).toMatchObject({
         memories: 1,
         streamWrites: 0,
-        inside: { sends: true, youngCollector: true, fullCollector: true },
+        inside: { sends: true, passes: true, youngCollector: true, fullCollector: true },
       });
       // It lives on without most of the pages that it was started from, where Node can be told to let go of them.
       if (version.startsWith('26.')) expect(found.inside.returned).toBeGreaterThan(0.5);

@@ -70,7 +70,7 @@ export interface BoundTunnels extends Tunnels {
   /** A peer calls by another way than the bound port. */
   accept(conduit: WireConduit, remote: Remote): void;
   /** See AgentTunnels. */
-  leave(): void;
+  leave(forGood: boolean): void;
   /** Bound port, TCP and UDP. */
   readonly port: number;
   /** False when the UDP port could not be had and datagrams go inside tunnels. */

@@ -135,6 +135,31 @@ it('puts UDP where it passes beside the tunnel, though one without carries less'
   bulk.stop();
 });
 
+it('leaves its tunnels of now, or of later too, and what they carry goes on', async () => {
+  const first = await openStream(alice, 'bob');
+  bob.tunnels.leave(false);
+  await until(async () => {
+    (await openStream(alice, 'bob')).reset();
+    return alice.tunnels.counters.open === 2;
+  });
+  const heard = new Promise<string>((resolve) =>
+    first.attach({
+      data: (piece) => resolve(String(piece)),
+      end: () => undefined,
+      drain: () => undefined,
+      closed: (how) => resolve(how),
+    }),
+  );
+  first.write(Buffer.from('still here'), true);
+  expect(await heard).toBe('still here');
+  bob.tunnels.leave(true);
+  first.reset();
+  await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
+  // The next is left as soon as it is there.
+  await openStream(alice, 'bob').then((stream) => stream.reset());
+  await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
+});
+
 it('tells what passes to each peer, over tunnels that ended too', async () => {
   expect(alice.tunnels.peerTraffic()).toEqual([]);
   const stream = await openStream(alice, 'bob');

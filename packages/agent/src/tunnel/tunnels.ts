@@ -127,9 +127,9 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     }
   }
 
-  /** Puts no more flows into the tunnels of now, and takes none: each ends with its last flow, once the peer has heard of it. */
-  leave(): void {
-    this.#leaving = true;
+  /** Puts no more flows into the tunnels of now, and takes none: each ends with its last flow, once the peer has heard of it. `forGood`: of later ones, too. */
+  leave(forGood: boolean): void {
+    this.#leaving ||= forGood;
     for (const { links } of this.#peers.values()) for (const link of links) link.mux.leave();
   }
 

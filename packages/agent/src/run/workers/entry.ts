@@ -72,8 +72,8 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
       case 'owner':
         owners.found(message.serial, message.owner);
         return;
-      case 'retire':
-        path.tunnels.leave();
+      case 'leave-tunnels':
+        path.tunnels.leave(message.forGood);
         return;
       case 'stop':
         void stop(message.reason);

@@ -86,8 +86,8 @@ export type ToWorker =
   | { readonly type: 'leave'; readonly leaving: boolean }
   /** Who made the call that was asked about. */
   | { readonly type: 'owner'; readonly serial: number; readonly owner: Owner }
-  /** Take no more flows from peers, and let tunnels end with their last. */
-  | { readonly type: 'retire' }
+  /** Take no more flows from peers by the tunnels of now, or of later, and let those end with their last. */
+  | { readonly type: 'leave-tunnels'; readonly forGood: boolean }
   /** Take no more, cut what lives, hand over the records. */
   | { readonly type: 'stop'; readonly reason: string };
 

@@ -57,6 +57,8 @@ export class SecondThread {
   #againAt = Number.NEGATIVE_INFINITY;
   /** When it had something to carry last, or was told to leave. */
   #usedAt = 0;
+  /** Whether bulk moved on the first when it was looked at last. */
+  #beside: boolean = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SecondThreadOptions) {
@@ -123,6 +125,7 @@ export class SecondThread {
       signal.throwIfAborted();
       this.#running = { handle, sender };
       this.#state = 'on';
+      this.#beside = true;
       this.#gate.open = true;
       this.#cause = '';
       this.#usedAt = performance.now();
@@ -146,12 +149,16 @@ export class SecondThread {
   #lookAtRunning(): void {
     const { sandboxes } = this.#options;
     const now = performance.now();
-    if (this.#flows > 0 || this.#bulk > 0) this.#usedAt = now;
+    const beside = this.#bulk > 0;
+    // What peers begin when bulk is over goes to their first threads' tunnels with the first again: one thread has more in each turn.
+    if (this.#beside && !beside) this.#running?.handle.leaveTunnels(false);
+    this.#beside = beside;
+    if (this.#flows > 0 || beside) this.#usedAt = now;
     if (!sandboxes() && now - this.#usedAt < this.#times.rest) return;
     this.#state = 'leaving';
     this.#gate.open = false;
     this.#usedAt = now;
-    this.#running?.handle.retire();
+    this.#running?.handle.leaveTunnels(true);
   }
 
   #lookAtLeaving(): void {

@@ -93,8 +93,8 @@ export class WorkerHandle {
     if (!this.#ending) this.#post({ type: 'owner', serial, owner });
   }
 
-  retire(): void {
-    this.#post({ type: 'retire' });
+  leaveTunnels(forGood: boolean): void {
+    this.#post({ type: 'leave-tunnels', forGood });
   }
 
   leave(leaving: boolean): void {
