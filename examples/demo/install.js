@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { chooseNode } from '../../test/runtimes/choose.mjs';
 
 /** What it says matters when it fails only: of packages that want a newer Node than the machine's, which come with their own. */
 function run(command) {
@@ -21,6 +22,8 @@ if (!existsSync('node_modules/.modules.yaml')) {
   );
 }
 // Other lines of Node.js, which only tests want, are as large again.
-run("npx --yes pnpm@12.21.0 install --frozen-lockfile --loglevel error --filter '!@weft/test-runtimes'");
+const install = 'npx --yes pnpm@12.21.0 install --frozen-lockfile --loglevel error';
+run(`${install} --filter '!@weft/test-runtimes'`);
+chooseNode(() => run(install));
 console.log('Building');
 run('npm run --silent build');
