@@ -15,10 +15,12 @@ ${rules}
 `;
 const LIMITS = { second: { rest: 1_500, settle: 500 } };
 const MANY = 200;
+const FEW = 20;
 
 let mesh: Mesh;
 let near: Agent;
 let data: Agent;
+let third: Agent;
 let program: Program;
 const sink = net.createServer((socket) => void socket.on('error', () => {}).resume());
 
@@ -33,6 +35,7 @@ beforeAll(async () => {
     limits: LIMITS,
   });
   near = await mesh.agent('near', { limits: LIMITS });
+  third = await mesh.agent('third', {});
 });
 afterAll(async () => {
   sink.close();
@@ -80,13 +83,30 @@ test('a new connection beside bulk is carried by the second thread at both ends,
     );
   await says(alone, 'and after');
 
-  const gone = [alone, ...calls].map(ending);
-  await mesh.apply(services('policies: [{ name: shut, action: deny, from: ["host:near"], to: [redis] }]'));
+  // A host that carries no bulk itself.
+  const others = await Promise.all(Array.from({ length: FEW }, () => third.connect('redis', 6379)));
+  await Promise.all(others.map((call, at) => says(call, `other ${at}`)));
+  await until(
+    'flows of third at data',
+    () => open(data),
+    (told) => told[0] === 2 && told[1] === MANY + FEW,
+  );
+  // UDP between them passes beside the tunnel as beside any.
+  await until(
+    'packets beside the tunnel',
+    async () => (await third.status()).tunnel.peers,
+    (peers) => peers.length === 1 && peers.every(({ tunnels, pathSize }) => tunnels === 1 && pathSize > 0),
+  );
+
+  const gone = [alone, ...calls, ...others].map(ending);
+  await mesh.apply(
+    services('policies: [{ name: shut, action: deny, from: ["host:near", "host:third"], to: [redis] }]'),
+  );
   expect(new Set(await Promise.all(gone))).toEqual(new Set(['reset']));
-  const records = await mesh.recorded('redis', MANY + 1);
+  const records = await mesh.recorded('redis', MANY + FEW + 1);
   expect(
     new Set(records.map(({ outcome, rule, source, instance }) => [outcome, rule, source, instance].join(' '))),
-  ).toEqual(new Set(['cut shut host:near redis/0']));
+  ).toEqual(new Set(['cut shut host:near redis/0', 'cut shut host:third redis/0']));
 
   stop();
   await Promise.all([state(near, 'off'), state(data, 'off')]);

@@ -20,6 +20,7 @@ import { createOutbound, type Outbound, type OutboundOptions } from '../outbound
 import { OwnCallers } from '../outbound/own-callers.ts';
 import { Owners } from '../owner/owners.ts';
 import { type BoundTunnels, type CreateTunnelsOptions, createTunnels } from '../tunnel/create.ts';
+import type { PacketSteering } from '../tunnel/datagram-port.ts';
 import { dialBounds } from '../tunnel/dial-bounds.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
@@ -59,11 +60,15 @@ export interface Beside {
   /** Where the first may have its connections taken instead. */
   readonly calls?: OutboundOptions['elsewhere'];
   readonly tunnels?: CreateTunnelsOptions['elsewhere'];
+  /** Between the first's port for datagrams, which is the only one, and the second. */
+  readonly steering?: DataPathSteering;
   /** Told when another number of flows is bulk. */
   readonly bulkChanged?: () => void;
   /** Who finds callers, in place of a thread of its own. */
   readonly owners?: OutboundOptions['owners'] & OpenPath['owners'];
 }
+
+type DataPathSteering = PacketSteering & Pick<ThreadSteering, 'waiting' | 'close'>;
 
 export type InboundParts = Omit<InboundOptions, 'services' | 'signal'>;
 
@@ -110,7 +115,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
   const files = new OpenFiles(fileLimit(), problems);
   const common = { netmap, registry, problems, log, files, ...defined({ idleMs: limits.idleMs }) };
   const inbound = options.createInbound(common);
-  const steering = packets && new ThreadSteering(thread, packets);
+  const steering = beside?.steering ?? (packets && new ThreadSteering(thread, packets));
   life.addEventListener('abort', () => steering?.close(), { once: true });
   // Strangers may hold those, for as long as a handshake takes.
   const handshakes = Math.min(DEFAULT_SETTINGS.handshakes, Math.floor(files.usable / 4 / threads));
@@ -162,11 +167,12 @@ async function openTunnels(
   },
   inbound: InboundHandler,
   settings: Partial<TunnelSettings>,
-  steering: ThreadSteering | undefined,
+  steering: DataPathSteering | undefined,
 ): Promise<BoundTunnels> {
   const { netmap, network, files, datagrams, beside, bulk } = options;
   const listen = options.tunnel;
-  const share = options.thread === 0 ? ('first' as const) : ('join' as const);
+  const turn = options.thread === 0 ? ('first' as const) : ('join' as const);
+  const share = beside === undefined ? turn : undefined;
   try {
     const tunnels = await createTunnels({
       listen,
@@ -179,7 +185,7 @@ async function openTunnels(
       settings,
       files,
       signal: options.life,
-      ...defined({ datagrams, shared: steering && { share, steering } }),
+      ...defined({ datagrams, shared: steering && { steering, ...defined({ share }) } }),
       ...defined({ listens: beside?.listens, elsewhere: beside?.tunnels, moved: bulk && (() => bulk.look()) }),
     });
     netmap.subscribe('tunnels', () => tunnels.recheckPeers());

@@ -51,8 +51,8 @@ export interface CreateTunnelsOptions {
   readonly elsewhere?: ListenOptions['elsewhere'];
   /** Told each few MiB that were sealed or opened. */
   readonly moved?: () => void;
-  /** When several threads listen on the same ports: whose turn this is, and how packets get to their thread. */
-  readonly shared?: { readonly share: PortSharing; readonly steering: PacketSteering };
+  /** Of several threads: whose turn this is, where each listens on the same ports, and how packets get to their thread. */
+  readonly shared?: { readonly share?: PortSharing; readonly steering: PacketSteering };
   /** What may be dialled; everything when not given. */
   readonly bounds?: DialBounds;
   /** In place of a TCP connection, such as a stream of another tunnel. */
@@ -146,13 +146,19 @@ async function bind(
   acceptor: () => Acceptor | undefined,
 ): Promise<{ listener: ConduitListener; datagrams: DatagramPort | undefined }> {
   const { listen, logger, shared, elsewhere } = options;
-  if (options.listens === false)
-    return { listener: { address: listen.host, port: listen.port, close: () => {} }, datagrams: undefined };
-  const sharing = shared === undefined ? {} : { share: shared.share };
-  const onError = (err: Error): void => logger.warn({ event: 'tunnel-accept-failed', err }, 'accepting failed');
   const dropped = (): void => {
     counters.datagramsDropped += 1;
   };
+  if (options.listens === false) {
+    const listener = { address: listen.host, port: listen.port, close: () => {} };
+    const without = options.datagrams === false || shared === undefined;
+    return {
+      listener,
+      datagrams: without ? undefined : DatagramPort.ofFirst(listen.host, shared.steering, random, dropped),
+    };
+  }
+  const sharing = defined({ share: shared?.share });
+  const onError = (err: Error): void => logger.warn({ event: 'tunnel-accept-failed', err }, 'accepting failed');
   for (let attempt = 1; ; attempt++) {
     const listener = await listenFor(acceptor, { ...listen, ...sharing, elsewhere }, onError);
     if (options.datagrams === false) return { listener, datagrams: undefined };

@@ -24,6 +24,8 @@ export interface PacketSteering {
   hand(owner: number, packet: Buffer, from: DatagramAddress): boolean;
   /** Names who takes what other threads hand over. */
   receive(receiver: PacketReceiver): void;
+  /** Whether those have no port themselves, so that what they hand over is to be sent, to the address with it. */
+  readonly sends?: boolean;
 }
 
 export interface DatagramPortOptions {
@@ -38,8 +40,9 @@ const SEND_QUEUE_LIMIT = 2 * 1024 * 1024;
 const SOCKET_BUFFER = 4 * 1024 * 1024;
 
 export class DatagramPort {
-  readonly #socket: dgram.Socket;
-  readonly #output: DatagramOutput;
+  /** Undefined where another thread has the port. */
+  readonly #socket: dgram.Socket | undefined;
+  readonly #output: Pick<DatagramOutput, 'send'>;
   readonly #ipv6: boolean;
   readonly #receivers = new Map<number, PacketReceiver>();
   readonly #random: (size: number) => Buffer;
@@ -48,18 +51,24 @@ export class DatagramPort {
   #closed: boolean = false;
 
   private constructor(
-    socket: dgram.Socket,
+    socket: dgram.Socket | undefined,
     ipv6: boolean,
     random: (size: number) => Buffer,
     dropped: () => void,
     steering: PacketSteering | undefined,
   ) {
     this.#socket = socket;
-    this.#output = datagramOutput(socket, SEND_QUEUE_LIMIT, dropped);
+    this.#output =
+      socket === undefined ? byOwner(steering, dropped) : datagramOutput(socket, SEND_QUEUE_LIMIT, dropped);
     this.#ipv6 = ipv6;
     this.#random = random;
     this.#dropped = dropped;
     this.#steering = steering;
+    steering?.receive((packet, place) => {
+      if (steering.sends === true) this.send(packet, place);
+      else this.#deliver(receiverIndexOf(packet) ?? 0, packet, place);
+    });
+    if (socket === undefined) return;
     receiveDatagrams(socket, 'keeps nothing', (packet, from) => {
       const index = receiverIndexOf(packet) ?? 0;
       // Port 0 is none (RFC 768), and an answer to it would throw; anyone on the path can write it into a good packet.
@@ -68,9 +77,18 @@ export class DatagramPort {
         this.#deliver(index, packet, from);
       } else if (!steering.hand(index % steering.threads, Buffer.from(packet), from)) dropped();
     });
-    steering?.receive((packet, from) => this.#deliver(receiverIndexOf(packet) ?? 0, packet, from));
     // Errors of single packets (no route, refused) show as probes that stay unanswered.
     socket.on('error', () => dropped());
+  }
+
+  /** The port of the first thread, for another: it sends what this one hands over, and hands over what comes for this one's sessions. `host`: where it is bound. */
+  static ofFirst(
+    host: string,
+    steering: PacketSteering,
+    random: (size: number) => Buffer,
+    dropped: () => void,
+  ): DatagramPort {
+    return new DatagramPort(undefined, host.includes(':'), random, dropped, steering);
   }
 
   /** Binds. Rejects with the system's error when the port cannot be had. `dropped` counts packets lost here. */
@@ -146,8 +164,16 @@ export class DatagramPort {
     if (this.#closed) return;
     this.#closed = true;
     this.#receivers.clear();
-    this.#socket.close();
+    this.#socket?.close();
   }
+}
+
+function byOwner(steering: PacketSteering | undefined, dropped: () => void): Pick<DatagramOutput, 'send'> {
+  return {
+    send: (packet, port, address) => {
+      if (steering?.hand(0, packet, { address, port }) !== true) dropped();
+    },
+  };
 }
 
 /** More room for bursts; systems that refuse it keep their own. */

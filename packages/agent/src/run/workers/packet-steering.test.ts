@@ -3,7 +3,7 @@ import dgram from 'node:dgram';
 import { afterEach, describe, expect, it } from 'vitest';
 import { INDEX_AT, PACKET_TYPE } from '../../protocol/datagram/format.ts';
 import { DatagramPort } from '../../tunnel/datagram-port.ts';
-import { createPacketWays, ThreadSteering } from './packet-steering.ts';
+import { createPacketWays, SecondSteering, ThreadSteering } from './packet-steering.ts';
 
 const THREADS = 3;
 const cleanup: (() => void)[] = [];
@@ -119,6 +119,44 @@ describe('packets of tunnels on several threads', () => {
     });
     await expect.poll(() => taken).toBe(1_024);
     expect(first?.hand(1, packetFor(1), from)).toBe(true);
+  });
+
+  it('go by the port of the first thread where the second has none, as often as that begins', async () => {
+    const dropped = { count: 0 };
+    const drop = () => {
+      dropped.count += 1;
+    };
+    const steering = new SecondSteering();
+    const first = await DatagramPort.bind({ host: '127.0.0.1', port: 0, steering }, randomBytes, drop);
+    const peer = dgram.createSocket('udp4');
+    await new Promise<void>((resolve) => peer.bind(0, '127.0.0.1', resolve));
+    cleanup.push(() => {
+      first.close();
+      peer.close();
+      steering.close();
+    });
+    const heard: string[] = [];
+    peer.on('message', (packet, from) => {
+      heard.push('peer');
+      peer.send(packetFor(packet.readUInt32BE(60)), from.port, from.address);
+    });
+    for (const turn of [1, 2]) {
+      const own = new ThreadSteering(1, steering.begin());
+      const second = DatagramPort.ofFirst('127.0.0.1', own, randomBytes, drop);
+      const index = second.newIndex();
+      expect([index % 2, first.newIndex() % 2]).toEqual([1, 0]);
+      second.register(index, () => heard.push(`second ${turn}`));
+      const packet = packetFor(4);
+      packet.writeUInt32BE(index, 60);
+      second.send(packet, { address: '127.0.0.1', port: peer.address().port });
+      await expect.poll(() => heard).toEqual(['peer', `second ${turn}`]);
+      heard.length = 0;
+      second.close();
+      own.close();
+      steering.end();
+    }
+    expect(dropped.count).toBe(0);
+    expect(steering.hand(1, packetFor(1), { address: '127.0.0.1', port: 9 })).toBe(false);
   });
 
   it('are not handed to a thread that is none', () => {

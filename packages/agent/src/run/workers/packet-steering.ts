@@ -36,6 +36,45 @@ export function createPacketWays(threads: number): readonly PacketWays[] {
   return ports.map((own) => ({ ports: own, outstanding }));
 }
 
+/** Of a first thread that has the only port, to a second that begins and ends. */
+export class SecondSteering implements PacketSteering {
+  readonly thread = 0;
+  readonly threads = 2;
+  readonly sends = true;
+  #receiver: PacketReceiver = () => {};
+  #ways: ThreadSteering | undefined;
+
+  /** Ways of a second thread that begins; the one before has ended. */
+  begin(): PacketWays {
+    this.end();
+    const [own, other] = createPacketWays(this.threads) as [PacketWays, PacketWays];
+    this.#ways = new ThreadSteering(this.thread, own);
+    this.#ways.receive((packet, to) => this.#receiver(packet, to));
+    return other;
+  }
+
+  end(): void {
+    this.#ways?.close();
+    this.#ways = undefined;
+  }
+
+  hand(owner: number, packet: Buffer, from: DatagramAddress): boolean {
+    return this.#ways?.hand(owner, packet, from) ?? false;
+  }
+
+  receive(receiver: PacketReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  get waiting(): number {
+    return this.#ways?.waiting ?? 0;
+  }
+
+  close(): void {
+    this.end();
+  }
+}
+
 export class ThreadSteering implements PacketSteering {
   readonly thread: number;
   readonly threads: number;

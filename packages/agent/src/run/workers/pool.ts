@@ -65,12 +65,12 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   /**
-   * Begins the second thread, which comes to its connections by `passed`. Resolves when it enforces what is in force, and whoever waits for
+   * Begins the second thread, which comes to its connections by `passed`, and to its tunnels' datagrams by `packets`. Resolves when it enforces what is in force, and whoever waits for
    * an acknowledgement waits for it. Rejects where it could not begin; nothing came of it then.
    */
-  async add(passed: PassWay): Promise<WorkerHandle> {
+  async add(passed: PassWay, packets?: PacketWays): Promise<WorkerHandle> {
     if (this.#stopped !== undefined || this.#late !== undefined) throw new Error('the agent stops, or another begins');
-    const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets: undefined, passed });
+    const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets, passed });
     const late = { handle, missed: undefined as unknown };
     this.#late = late;
     try {

@@ -12,6 +12,7 @@ import type { BulkWatch } from '../../flows/bulk.ts';
 import type { SecondThreadState } from '../../observe/agent-status.ts';
 import type { Beside } from '../data-path.ts';
 import type { SecondThreadTimes } from '../options.ts';
+import { SecondSteering } from './packet-steering.ts';
 import { TO_TUNNELS, textOf } from './passed-specs.ts';
 import type { WorkerPool } from './pool.ts';
 import type { WorkerHandle } from './worker-handle.ts';
@@ -48,6 +49,7 @@ export class SecondThread {
   readonly #times: SecondThreadTimes;
   /** Open while it takes connections. */
   readonly #gate: Gate = { open: false };
+  readonly #steering = new SecondSteering();
   #first: First | undefined;
   #state: SecondThreadState = 'off';
   #sender: SocketSender | undefined;
@@ -74,7 +76,13 @@ export class SecondThread {
       take: (handle, back) => this.#pass(handle, text, back),
     });
     const bulkChanged = () => this.look();
-    return { listens: true, calls: (spec) => take(textOf(spec)), tunnels: take(TO_TUNNELS), bulkChanged };
+    return {
+      listens: true,
+      steering: this.#steering,
+      calls: (spec) => take(textOf(spec)),
+      tunnels: take(TO_TUNNELS),
+      bulkChanged,
+    };
   }
 
   /** Before that no other is begun. */
@@ -120,7 +128,7 @@ export class SecondThread {
       const sender = await sendSockets(directory);
       this.#sender = sender;
       signal.throwIfAborted();
-      const handle = await pool.add(sender.way);
+      const handle = await pool.add(sender.way, this.#steering.begin());
       await sender.joined;
       signal.throwIfAborted();
       this.#running = { handle, sender };
@@ -198,6 +206,7 @@ export class SecondThread {
     this.#sender?.close();
     this.#sender = undefined;
     this.#running = undefined;
+    this.#steering.end();
     if (this.#state === 'on') this.#state = 'leaving';
   }
 }
