@@ -10,7 +10,7 @@ import {
   PACKET_HEADER,
   PACKET_TYPE,
 } from '../protocol/datagram/format.ts';
-import { sealedWith, sessions } from '../protocol/noise/pair.fixture.ts';
+import { inPlaceKeys, sealedWith, sessions } from '../protocol/noise/pair.fixture.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import { DatagramPath } from './datagram-path.ts';
 import type { DatagramAddress, PacketReceiver } from './datagram-port.ts';
@@ -46,6 +46,7 @@ class End {
           send: (packet, to) => this.sent.push({ packet, to }),
         },
         now: () => clock.now,
+        newKey: inPlaceKeys.newKey,
         takes: () => true,
         datagram: (_id, payload) => this.heard.push(payload.toString()) > 0,
         heard: () => {
@@ -117,6 +118,29 @@ function sealed(session: Session, counter: number, items: Buffer): Buffer {
 }
 
 describe('the UDP path', () => {
+  it('keeps the keys of a session that was renewed while its packets may come, and none when it ends', () => {
+    const { a, b, pass } = proven();
+    const before = inPlaceKeys.alive;
+    const limit = { packetLimit: GREATEST_PACKET_LIMIT };
+    const renewed = sessions('AESGCM');
+    a.path.add(renewed.responder, { index: 101, ...limit }, { index: 201, ...limit }).send();
+    b.path.add(renewed.initiator, { index: 201, ...limit }, { index: 101, ...limit }).send();
+    for (const end of [a, b]) expect(end.path.send(flow(), Buffer.alloc(1_200))).toBe(true);
+    a.path.flush();
+    b.path.flush();
+    pass(1);
+    // One to seal and one to open, at each end, beside those of before.
+    expect(inPlaceKeys.alive - before).toBe(4);
+    pass(11);
+    expect(inPlaceKeys.alive).toBe(before);
+    a.path.close();
+    b.path.close();
+    expect(inPlaceKeys.alive).toBe(before - 4);
+    expect(a.path.send(flow(), Buffer.alloc(1_200))).toBe(true);
+    a.path.flush();
+    expect(inPlaceKeys.alive).toBe(before - 4);
+  });
+
   it('keeps to the packet limit of a renewed session, though larger packets were proven before', () => {
     const { a } = proven();
     const renewed = sessions('ChaChaPoly').responder;

@@ -10,6 +10,7 @@ import { DatagramOpener, type ItemHandler } from '../protocol/datagram/opener.ts
 import { Reassembly } from '../protocol/datagram/reassembly.ts';
 import { DatagramSealer } from '../protocol/datagram/sealer.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
+import type { NewInPlaceKey } from '../protocol/noise/in-place.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import type { DatagramAddress, DatagramPort } from './datagram-port.ts';
 import { PathSize, type ShownSize } from './path-size.ts';
@@ -44,6 +45,8 @@ const GENERATIONS = 4;
 export interface DatagramPathHost {
   readonly port: Pick<DatagramPort, 'newIndex' | 'newProbeId' | 'placeOf' | 'register' | 'unregister' | 'send'>;
   readonly now: () => number;
+  /** Undefined where packets are sealed and opened by node:crypto. */
+  readonly newKey?: NewInPlaceKey | undefined;
   /** A datagram of a flow; false when there is no such flow. */
   datagram(flowId: number, payload: Buffer): boolean;
   /** Whether there is such a flow. */
@@ -63,6 +66,7 @@ export type InsideFlow = Pick<DatagramFlow, 'id' | 'sendFrame'>;
 /** One session's keys and indexes. */
 interface Generation {
   readonly index: number;
+  readonly opener: DatagramOpener;
   readonly sealer: DatagramSealer | undefined;
   /** When to stop opening its packets; undefined while it is in use. */
   endsAt: number | undefined;
@@ -124,7 +128,7 @@ export class DatagramPath implements ItemHandler {
 
   /** Opens the session's packets from now on; sends with it after `send`. */
   add(session: Session, own: DatagramOffer, peer: DatagramOffer): { send(): void } {
-    const opener = new DatagramOpener(session.datagramReceive);
+    const opener = new DatagramOpener(session.datagramReceive, this.#host.newKey);
     const sealer =
       peer.index === 0
         ? undefined
@@ -132,8 +136,9 @@ export class DatagramPath implements ItemHandler {
             keys: session.datagramSend,
             receiverIndex: peer.index,
             packetLimit: Math.min(this.#packetLimit, peer.packetLimit),
+            newKey: this.#host.newKey,
           });
-    const generation: Generation = { index: own.index, sealer, endsAt: undefined };
+    const generation: Generation = { index: own.index, opener, sealer, endsAt: undefined };
     this.#generations.push(generation);
     this.#host.port.register(own.index, (packet, from) => this.#receive(opener, packet, from));
     this.#boundGenerations();
@@ -224,7 +229,7 @@ export class DatagramPath implements ItemHandler {
   }
 
   close(): void {
-    for (const { index } of this.#generations) this.#host.port.unregister(index);
+    for (const generation of this.#generations) this.#end(generation);
     this.#generations = [];
     this.#sending = undefined;
     this.#path.lose();
@@ -406,16 +411,22 @@ export class DatagramPath implements ItemHandler {
   #boundGenerations(): void {
     if (this.#generations.length <= GENERATIONS) return;
     const oldest = this.#generations.findIndex((generation) => generation !== this.#sending);
-    for (const { index } of this.#generations.splice(oldest, 1)) this.#host.port.unregister(index);
+    for (const generation of this.#generations.splice(oldest, 1)) this.#end(generation);
   }
 
   #endGenerations(now: number): void {
     if (this.#generations.length < 2) return;
     this.#generations = this.#generations.filter((generation) => {
       if (generation.endsAt === undefined || generation.endsAt > now) return true;
-      this.#host.port.unregister(generation.index);
+      this.#end(generation);
       return false;
     });
+  }
+
+  #end({ index, opener, sealer }: Generation): void {
+    this.#host.port.unregister(index);
+    opener.end();
+    sealer?.end();
   }
 }
 

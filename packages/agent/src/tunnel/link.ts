@@ -130,6 +130,7 @@ export class Link implements RecordOutput, MuxEvents {
             {
               port,
               now: context.now,
+              newKey: context.inPlace?.newKey,
               datagram: (id, payload) => target.link?.mux.receivePacketData(id, payload) ?? false,
               takes: (id) => target.link?.mux.hasFlow(id) ?? false,
               dropped: () => {

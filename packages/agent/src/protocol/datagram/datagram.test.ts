@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { COUNTER_LIMIT } from '../noise/cipher.ts';
-import { SEALINGS, sealedWith, sessions } from '../noise/pair.fixture.ts';
+import { inPlaceKeys, SEALINGS, sealedWith, sessions } from '../noise/pair.fixture.ts';
 import { type Session, withoutSmallKeys } from '../noise/session.ts';
 import { DatagramError } from './errors.ts';
 import { PACKET_HEADER, PACKET_OVERHEAD, receiverIndexOf } from './format.ts';
@@ -10,9 +10,12 @@ import { DatagramOpener, type ItemHandler, type OpenOutcome } from './opener.ts'
 import { DatagramSealer } from './sealer.ts';
 
 const INDEX = 0xdeadbeef;
-type Sealing = (typeof SEALINGS)[number];
+const PLACES = ['none in place', 'sealed in place', 'opened in place'] as const;
+type Sealing = readonly [...(typeof SEALINGS)[number], (typeof PLACES)[number]];
 
-const PLAIN: Sealing = ['AESGCM', 'all alike'];
+/** Both ways of each end are the same on the wire: one seals what the other opens. */
+const WAYS: readonly Sealing[] = SEALINGS.flatMap((sealing) => PLACES.map((place): Sealing => [...sealing, place]));
+const PLAIN: Sealing = ['AESGCM', 'all alike', 'none in place'];
 
 function sessionOf([cipher, small]: Sealing): { initiator: Session; responder: Session } {
   const { initiator, responder } = sessions(cipher);
@@ -22,11 +25,13 @@ function sessionOf([cipher, small]: Sealing): { initiator: Session; responder: S
 
 function sealerOf(sealing: Sealing, packetLimit = 1252, counter = 0): DatagramSealer {
   const keys = sessionOf(sealing).initiator.datagramSend;
-  return new DatagramSealer({ keys, receiverIndex: INDEX, packetLimit, counter });
+  const newKey = sealing[2] === 'sealed in place' ? inPlaceKeys.newKey : undefined;
+  return new DatagramSealer({ keys, receiverIndex: INDEX, packetLimit, counter, newKey });
 }
 
 function openerOf(sealing: Sealing): DatagramOpener {
-  return new DatagramOpener(sessionOf(sealing).responder.datagramReceive);
+  const newKey = sealing[2] === 'opened in place' ? inPlaceKeys.newKey : undefined;
+  return new DatagramOpener(sessionOf(sealing).responder.datagramReceive, newKey);
 }
 
 /** Writes each item down as words. */
@@ -71,7 +76,7 @@ function codeOf(act: () => unknown): string {
   return 'no error';
 }
 
-describe.each(SEALINGS)('datagrams with %s, %s', (...sealing) => {
+describe.each(WAYS)('datagrams with %s, %s, %s', (...sealing) => {
   test('several items in one packet, in order', () => {
     const sealer = sealerOf(sealing);
     expect(sealer.seal(Buffer.alloc(0))).toBe(0);

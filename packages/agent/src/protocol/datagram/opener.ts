@@ -1,4 +1,5 @@
 import { startOpen, TAG_LENGTH } from '../noise/cipher.ts';
+import { LateKey, type NewInPlaceKey } from '../noise/in-place.ts';
 import type { DirectionKeys } from '../noise/session.ts';
 import { SMALL_LIMIT } from '../noise/small-cipher.ts';
 import {
@@ -79,10 +80,19 @@ export type OpenOutcome = 'opened' | 'not-ours' | 'replayed' | 'forged' | 'malfo
 export class DatagramOpener {
   readonly #keys: DirectionKeys;
   readonly #window = new ReplayWindow();
+  readonly #inPlace: LateKey | undefined;
+  #ended: boolean = false;
 
-  /** `keys` are the session's datagramReceive. */
-  constructor(keys: DirectionKeys) {
+  /** `keys` are the session's datagramReceive. `newKey`: undefined where node:crypto is to open what is not small. */
+  constructor(keys: DirectionKeys, newKey?: NewInPlaceKey) {
     this.#keys = keys;
+    this.#inPlace = newKey && new LateKey(newKey, 'open');
+  }
+
+  /** Nothing is opened any more: what comes is not ours. To be called once. */
+  end(): void {
+    this.#ended = true;
+    this.#inPlace?.forget();
   }
 
   /**
@@ -90,7 +100,7 @@ export class DatagramOpener {
    * must stay cheap: the counter is looked up before the AEAD is asked, and is marked only after the tag has proved.
    */
   open(packet: Buffer, items: ItemHandler): OpenOutcome {
-    if (receiverIndexOf(packet) === undefined) return 'not-ours';
+    if (this.#ended || receiverIndexOf(packet) === undefined) return 'not-ours';
     const counter = counterOf(packet);
     if (counter === undefined) return 'not-ours';
     if (!this.#window.isFresh(counter)) return 'replayed';
@@ -109,6 +119,13 @@ export class DatagramOpener {
     const { cipher, key, small } = this.#keys;
     if (small !== undefined && length <= SMALL_LIMIT) {
       return small.open(counter, header, packet.subarray(PACKET_HEADER));
+    }
+    if (this.#inPlace !== undefined) {
+      const aead = this.#inPlace.of(cipher, key);
+      const opened = Buffer.allocUnsafe(length);
+      aead.start(counter, header);
+      aead.update(packet.subarray(PACKET_HEADER, tagAt), opened, 0);
+      return aead.proves(packet.subarray(tagAt)) ? opened : undefined;
     }
     const opening = startOpen(cipher, key, counter, header, length);
     const plaintext = opening.update(packet.subarray(PACKET_HEADER, tagAt));

@@ -1,4 +1,5 @@
 import { COUNTER_LIMIT, startSeal } from '../noise/cipher.ts';
+import { LateKey, type NewInPlaceKey } from '../noise/in-place.ts';
 import type { DirectionKeys } from '../noise/session.ts';
 import { SMALL_LIMIT } from '../noise/small-cipher.ts';
 import { DatagramError } from './errors.ts';
@@ -27,16 +28,19 @@ export interface DatagramSealerOptions {
   readonly packetLimit: number;
   /** Counter of the first packet: 0 for a session's start. */
   readonly counter?: number;
+  /** Undefined where node:crypto is to seal what is not small. */
+  readonly newKey?: NewInPlaceKey | undefined;
 }
 
 /**
  * Gathers items into one packet and seals it. `add...` copies, and answers false when the packet has no room left: seal,
- * then add again. A seal costs about 5 µs whatever the size, so small datagrams of one turn share one packet.
+ * then add again. A seal has a price whatever the size, so small datagrams of one turn share one packet.
  */
 export class DatagramSealer {
   readonly #keys: DirectionKeys;
   readonly #room: number;
   readonly #items: Buffer;
+  readonly #inPlace: LateKey | undefined;
   readonly #header = Buffer.alloc(PACKET_HEADER);
   #pending = 0;
   #counter: number;
@@ -47,6 +51,7 @@ export class DatagramSealer {
     this.#keys = options.keys;
     this.#room = options.packetLimit - PACKET_OVERHEAD;
     this.#items = Buffer.alloc(this.#room);
+    this.#inPlace = options.newKey && new LateKey(options.newKey, 'seal');
     this.#counter = options.counter ?? 0;
     this.#header[0] = PACKET_TYPE;
     this.#header.writeUInt32BE(options.receiverIndex, INDEX_AT);
@@ -131,11 +136,25 @@ export class DatagramSealer {
       small.seal(counter, this.#header, [items], target, PACKET_HEADER);
       return length + PACKET_OVERHEAD;
     }
+    if (this.#inPlace !== undefined) {
+      const aead = this.#inPlace.of(cipher, key);
+      aead.start(counter, this.#header);
+      aead.update(items, target, PACKET_HEADER);
+      aead.writeTag(target, PACKET_HEADER + length);
+      return length + PACKET_OVERHEAD;
+    }
     const sealing = startSeal(cipher, key, counter, this.#header, length);
     target.set(sealing.update(items), PACKET_HEADER);
     sealing.final();
     target.set(sealing.getAuthTag(), PACKET_HEADER + length);
     return length + PACKET_OVERHEAD;
+  }
+
+  /** Nothing is sealed any more: to be called once. */
+  end(): void {
+    this.#pending = 0;
+    this.#counter = COUNTER_LIMIT;
+    this.#inPlace?.forget();
   }
 
   /** Writes an item's header and returns where its payload goes, or undefined when this packet has no room for it. */

@@ -18,3 +18,26 @@ export interface InPlaceKey {
 
 /** Makes one for `seal` or for `open`. */
 export type NewInPlaceKey = (cipher: CipherName, key: KeyObject, use: 'seal' | 'open') => InPlaceKey;
+
+/** A key that is made when it is first wanted: a tunnel without bulk has none. */
+export class LateKey {
+  readonly #newKey: NewInPlaceKey;
+  readonly #use: 'seal' | 'open';
+  #key: InPlaceKey | undefined;
+
+  constructor(newKey: NewInPlaceKey, use: 'seal' | 'open') {
+    this.#newKey = newKey;
+    this.#use = use;
+  }
+
+  of(cipher: CipherName, key: KeyObject): InPlaceKey {
+    this.#key ??= this.#newKey(cipher, key, this.#use);
+    return this.#key;
+  }
+
+  /** To be called before another key is used, and at the end. */
+  forget(): void {
+    this.#key?.forget();
+    this.#key = undefined;
+  }
+}

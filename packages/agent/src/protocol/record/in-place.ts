@@ -2,9 +2,8 @@
  * Records sealed and opened in memory that is used again and again: no record leaves a dead buffer behind, nor meets memory that
  * the system has to clear first. Whoever is handed bytes from here uses them before it returns.
  */
-import type { KeyObject } from 'node:crypto';
-import type { CipherName, OneUse } from '../noise/cipher.ts';
-import type { InPlaceKey, NewInPlaceKey } from '../noise/in-place.ts';
+import type { OneUse } from '../noise/cipher.ts';
+import { type InPlaceKey, LateKey, type NewInPlaceKey } from '../noise/in-place.ts';
 import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
 
 /**
@@ -39,28 +38,6 @@ export class InPlace {
   }
 }
 
-/** A key that is made when the first record wants it: a tunnel without bulk has none. */
-class LateKey {
-  readonly #inPlace: InPlace;
-  readonly #use: 'seal' | 'open';
-  #key: InPlaceKey | undefined;
-
-  constructor(inPlace: InPlace, use: 'seal' | 'open') {
-    this.#inPlace = inPlace;
-    this.#use = use;
-  }
-
-  of(cipher: CipherName, key: KeyObject): InPlaceKey {
-    this.#key ??= this.#inPlace.newKey(cipher, key, this.#use);
-    return this.#key;
-  }
-
-  forget(): void {
-    this.#key?.forget();
-    this.#key = undefined;
-  }
-}
-
 export class InPlaceSealing {
   readonly above: number;
   readonly #inPlace: InPlace;
@@ -69,7 +46,7 @@ export class InPlaceSealing {
   constructor(inPlace: InPlace) {
     this.#inPlace = inPlace;
     this.above = inPlace.above;
-    this.#key = new LateKey(inPlace, 'seal');
+    this.#key = new LateKey(inPlace.newKey, 'seal');
   }
 
   /** Emits the record of the pieces, `length` bytes in all and MAXIMUM_PLAINTEXT at most. */
@@ -135,7 +112,7 @@ export class InPlaceOpening {
   constructor(inPlace: InPlace) {
     this.#inPlace = inPlace;
     this.above = inPlace.above;
-    this.#key = new LateKey(inPlace, 'open');
+    this.#key = new LateKey(inPlace.newKey, 'open');
   }
 
   begin({ cipher, key, counter }: OneUse, header: Buffer, length: number): void {
