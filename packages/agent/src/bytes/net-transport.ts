@@ -67,8 +67,9 @@ export class NetTransport implements Transport {
   }
 
   end(): void {
+    if (this.#failed) return;
     this.#ending = true;
-    if (!this.#failed) this.#socket.end();
+    this.#socket.end();
   }
 
   startReading(): void {
@@ -96,13 +97,13 @@ export class NetTransport implements Transport {
   }
 
   get local(): SocketPlace | undefined {
-    const { localAddress: address, localPort: port } = this.#socket;
-    return address === undefined || port === undefined ? undefined : { address, port };
+    const { localAddress: address, localPort: port, destroyed } = this.#socket;
+    return destroyed || address === undefined || port === undefined ? undefined : { address, port };
   }
 
   get remote(): SocketPlace | undefined {
-    const { remoteAddress: address, remotePort: port } = this.#socket;
-    return address === undefined || port === undefined ? undefined : { address, port };
+    const { remoteAddress: address, remotePort: port, destroyed } = this.#socket;
+    return destroyed || address === undefined || port === undefined ? undefined : { address, port };
   }
 
   #lookDrained(): void {

@@ -9,6 +9,7 @@ import { messageOf } from '@weft/proto';
 import { datagramOutput } from './datagrams.ts';
 import { Deadline } from './deadline.ts';
 import { trustInside } from './inside/known.ts';
+import { missing } from './inside/tcp-inside.ts';
 import { connectSocket, type SocketConduit } from './socket.ts';
 import { listenConduits } from './socket-listen.ts';
 
@@ -21,16 +22,19 @@ const PIECE_BYTES = 65_537;
 const PATTERN = randomBytes(PIECE_BYTES);
 const DATAGRAMS = [0, 1, 1_400, 20_000].map((length) => PATTERN.subarray(0, length));
 
-/** Answers what went wrong, and that the inside is left alone from now on; undefined where all came through, or could not be asked. */
+/**
+ * Answers what went wrong, and that the inside is left alone from now on, or why connections do without it already; undefined
+ * where all came through, or could not be asked.
+ */
 export async function checkInside(longestMs: number = LONGEST_MS): Promise<string | undefined> {
   const deadline = new Deadline(longestMs);
   const stop = new AbortController();
   try {
     await deadline.race(Promise.all([checkStreams(deadline, stop.signal), checkDatagrams(stop.signal)]));
-    return undefined;
+    return missing;
   } catch (error) {
     // No socket to be had says nothing of how one works.
-    if (!deadline.late && (error as NodeJS.ErrnoException).syscall !== undefined) return undefined;
+    if (!deadline.late && (error as NodeJS.ErrnoException).syscall !== undefined) return missing;
     trustInside(false);
     return messageOf(error);
   } finally {

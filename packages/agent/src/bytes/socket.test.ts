@@ -7,7 +7,7 @@ import type { Conduit } from '../words/conduit.ts';
 import { Deadline } from './deadline.ts';
 import { trustInside } from './inside/known.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
-import { type ConduitListener, listenConduits, type Remote } from './socket-listen.ts';
+import { type ConduitListener, listenConduits, listenHandle, type Remote } from './socket-listen.ts';
 
 /** Over which a writer is asked to stop. */
 const WRITE_LIMIT = 256 * 1024;
@@ -305,8 +305,22 @@ describe('a socket conduit', () => {
     const { conduit } = await connectSocket({ ...where, deadline: new Deadline(5000) });
     cleanup.push(() => conduit.reset());
     const [, { descriptor }] = await accepted;
+    // Called before anybody accepted there.
+    const bound = net.createServer().listen(0);
+    cleanup.push(() => bound.close());
+    const { port } = bound.address() as net.AddressInfo;
+    const early = connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(5000) });
+    const handed = await new Promise<number | undefined>((told, failed) => {
+      const { _handle: handle } = bound as unknown as { readonly _handle: object };
+      listenHandle(handle, {}, (taken, remote) => {
+        cleanup.push(() => taken.reset());
+        told(remote.descriptor);
+      }).catch(failed);
+    });
+    const { conduit: caller } = await early;
+    cleanup.push(() => caller.reset());
     const script = 'open(my $socket, "+<&=3"); print unpack("i", getsockopt($socket, 6, 1))';
-    for (const each of [descriptor, ...descriptors]) {
+    for (const each of [descriptor, handed, ...descriptors]) {
       const { stdout } = spawnSync('perl', ['-e', script], { stdio: ['ignore', 'pipe', 'inherit', each] });
       expect(String(stdout)).toBe('1');
     }
@@ -348,14 +362,12 @@ describe('connectSocket', () => {
       { host: '192.0.2.7', port: 1, localAddress: '127.0.0.1' },
       { host: '::1', port: 1, localAddress: '127.0.0.1' },
       { host: '::1', port: 1 },
+      { ...at, localPort: 40_321 },
+      { host: '::1', port: 1, localPort: 40_321 },
     ];
     const said = ({ message, ...rest }: Error) => {
-      const { code, errno, syscall, address, port } = rest as NodeJS.ErrnoException & {
-        address?: string;
-        port?: number;
-      };
       // A port that the system chose is another each time.
-      return { message: message.replace(/(?<=Local .*:)\d+/, 'N'), code, errno, syscall, address, port };
+      return { ...rest, message: message.replace(/(?<=Local .*:)\d+/, 'N') };
     };
     for (const options of failing) {
       const byNode = new Promise<Error>((failed) => net.connect(options).once('error', failed));
@@ -374,6 +386,14 @@ describe('connectSocket', () => {
       await expect(attempt).rejects.toMatchObject({ code: 'ERR_SOCKET_BAD_PORT' });
     },
   );
+
+  it('tells the far end as the system spells it', async () => {
+    const { listener: made } = await listener();
+    const where = { host: '0.0.0.0', port: made.port, deadline: new Deadline(5000) };
+    const { conduit, remote } = await connectSocket(where);
+    expect(remote).toMatchObject({ address: '127.0.0.1', port: made.port });
+    conduit.reset();
+  });
 
   it('comes from the local address asked for', async () => {
     const { listener: made, accepted } = await listener();

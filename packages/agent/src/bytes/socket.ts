@@ -257,7 +257,11 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
       else if (files?.spares(result.descriptor) === false) {
         result.transport.destroy();
         reject(outOfFiles('connect'));
-      } else resolve({ conduit: new SocketConduit(result.transport), remote: { address: result.address, port } });
+      } else {
+        // As the system spells it, with the zone that it found. Unknown once it was reset.
+        const remote = result.transport.remote ?? { address: host, port };
+        resolve({ conduit: new SocketConduit(result.transport), remote });
+      }
     };
     deadline.onEnd(onEnd);
     abandon = (net.isIP(host) > 0 ? connectHandle(options, connected) : undefined) ?? connectByNode(options, connected);
@@ -275,14 +279,18 @@ function connectByNode(options: ConnectOptions, connected: (result: Connection |
   const onConnect = (): void => {
     socket.off('error', onError);
     socket.pause();
-    const { remoteAddress: address = host } = socket;
     const descriptor = descriptorOf(socket);
-    connected({ transport: transportOf(socket), descriptor, address });
+    connected({ transport: transportOf(socket), descriptor });
   };
   socket.once('error', onError);
   socket.once('connect', onConnect);
   socket.setNoDelay(true);
-  socket.connect({ host, port, ...defined({ localAddress, localPort, lookup }) });
+  try {
+    socket.connect({ host, port, ...defined({ localAddress, localPort, lookup }) });
+  } catch (error) {
+    // Over a port that is none, when it has its handle already.
+    onError(error as Error);
+  }
   return () => {
     socket.off('connect', onConnect);
     socket.off('error', onError);

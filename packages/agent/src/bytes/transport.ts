@@ -56,6 +56,4 @@ export interface Connection {
   readonly transport: Transport;
   /** In this process; undefined where it is not known. */
   readonly descriptor: number | undefined;
-  /** Of the far end. */
-  readonly address: string;
 }

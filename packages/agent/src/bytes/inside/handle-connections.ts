@@ -34,15 +34,14 @@ export function acceptHandles(
   if (tcpInside() === undefined || listening === undefined || !isTcpHandle(listening)) return;
   const byNode = onconnectionOf(listening);
   if (byNode === undefined) return;
-  // Linux hands it on to what is accepted.
-  const handedOn = process.platform === 'linux' && listening.setNoDelay(true) === 0;
   (listening as { onconnection?: OnConnection }).onconnection = function (status, handle) {
     const inside = tcpInside();
     if (status !== 0 || inside === undefined || !isTcpHandle(handle)) {
       byNode.call(this, status, handle);
       return;
     }
-    if (!handedOn) handle.setNoDelay(true);
+    // The listener's own would come too late to whoever called before it was set.
+    handle.setNoDelay(true);
     if (elsewhere?.gate.open === true) {
       if (elsewhere.take(handle, () => accepted(new HandleTransport(handle, inside), handle.fd))) return;
     }
@@ -128,13 +127,14 @@ class Connecting {
     if (status === 0) {
       this.#over = true;
       const handle = this.#handle;
-      this.#connected({ transport: new HandleTransport(handle, this.#inside), descriptor: handle.fd, address: host });
+      this.#connected({ transport: new HandleTransport(handle, this.#inside), descriptor: handle.fd });
       // Libuv keeps to itself that a port is taken until here.
     } else if (status === ADDRESS_IN_USE && localPort !== 0) {
       this.#fail(placeError(status, 'bind', localAddress ?? anyOf(host), localPort));
     } else {
-      const local = localAddress !== undefined && localPort !== 0 ? `${localAddress}:${localPort}` : undefined;
-      this.#fail(placeError(status, 'connect', host, port, local));
+      const from = localPort === 0 ? undefined : { localAddress: localAddress ?? anyOf(host), localPort };
+      const error = placeError(status, 'connect', host, port, from && `${from.localAddress}:${localPort}`);
+      this.#fail(Object.assign(error, from));
     }
   }
 

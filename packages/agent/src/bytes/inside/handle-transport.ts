@@ -128,7 +128,11 @@ export class HandleTransport implements Transport {
     if (this.#shutting) this.#resetsWhenShut = true;
     else {
       this.#over = true;
-      if (this.#handle.reset(onClosed) !== 0) this.#handle.close(onClosed);
+      const status = this.#handle.reset(onClosed);
+      if (status === 0) return;
+      // Nothing closes it from then on, and it calls nobody back.
+      this.#cause = systemError(status, 'reset');
+      setImmediate(onClosed.bind(this.#handle));
     }
   }
 
@@ -167,9 +171,10 @@ export class HandleTransport implements Transport {
     this.#waiting -= 1;
     if (this.#over || this.#failed) return;
     if (status < 0) this.#fail(status);
-    else if (this.#waiting > 0) return;
-    else if (this.#ending) this.#shutdown();
-    else this.#user?.drained();
+    else if (this.#waiting === 0) {
+      if (this.#ending) this.#shutdown();
+      this.#user?.drained();
+    }
   }
 
   shut(): void {
@@ -204,7 +209,8 @@ export class HandleTransport implements Transport {
         return;
       }
       // Asked of the call and not of the queue, which may be empty again while the request is under way.
-      if (!spare || this.#inside.state[this.#inside.waitsAt] === 0) return;
+      const { state, waitsAt } = this.#inside;
+      if (!spare || waitsAt === undefined || state[waitsAt] === 0) return;
       request = spare;
       spare = undefined;
     } else {

@@ -107,6 +107,22 @@ describe('a socket that Node made', () => {
   });
 });
 
+test('a connection that the system does not let be reset is over all the same', async () => {
+  const { near, accepted } = await accept();
+  const handle = handleOf(accepted) as { reset: (closed: () => void) => number };
+  const { reset } = handle;
+  const conduit = socketConduit(accepted);
+  const over = new Promise<unknown>((closed) => {
+    const ignored = (): void => undefined;
+    conduit.attach({ data: ignored, end: ignored, drain: ignored, closed: (...said) => closed(said) });
+  });
+  put(handle, 'reset', { value: () => -22, writable: true });
+  conduit.reset();
+  expect(await over).toMatchObject(['reset', { code: 'EINVAL', syscall: 'reset' }]);
+  reset.call(handle, () => undefined);
+  near.destroy();
+});
+
 describe('a listening server', () => {
   async function listening(): Promise<net.Server> {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
@@ -188,15 +204,18 @@ describe('what connections are made of', () => {
   });
 
   const classes = ['TCP', 'TCPConnectWrap', 'ShutdownWrap', 'WriteWrap'] as const;
-  const places = ['constants', 'streamBaseState', 'kReadBytesOrError', 'kLastWriteWasAsync'] as const;
+  const places = ['constants', 'streamBaseState', 'kReadBytesOrError'] as const;
+  /** As `binding`, with one part changed. */
+  const showing = (part: string, change: PropertyDescriptor) => ({
+    value: (name: string): object => {
+      const copy = { ...binding.call(process, name) };
+      return part in copy ? Object.defineProperty(copy, part, { ...change, enumerable: true }) : copy;
+    },
+  });
   test.each([...classes, ...places].flatMap((part) => oddities.map(([how, change]) => [part, how, change] as const)))(
     'is not used where %s is %s',
     async (part, _how, change) => {
-      const shown = (name: string): object => {
-        const copy = { ...binding.call(process, name) };
-        return part in copy ? Object.defineProperty(copy, part, { ...change, enumerable: true }) : copy;
-      };
-      put(process, 'binding', { value: shown });
+      put(process, 'binding', showing(part, change));
       expect(await foundThere()).toBeUndefined();
     },
   );
@@ -231,6 +250,26 @@ describe('what connections are made of', () => {
   ])('is not used where %s', async (_how, write) => {
     put(net.Socket.prototype, 'write', { value: write, writable: true });
     expect(await foundThere()).toBeUndefined();
+  });
+
+  describe.each([
+    ['make them themselves', 'kLastWriteErr', 'kLastWriteWasAsync', () => null],
+    ['want ours', 'kLastWriteWasAsync', 'kLastWriteErr', (Wrap: new () => object) => new Wrap()],
+  ] as const)('where handles %s', (_how, asked, ignored, request) => {
+    beforeEach(() => {
+      const { WriteWrap } = binding.call(process, 'stream_wrap') as { readonly WriteWrap: new () => object };
+      put(net.Socket.prototype, 'write', { value: shown(request(WriteWrap)), writable: true });
+    });
+
+    test.each(oddities)(`is not used where ${asked} is %s`, async (_which, change) => {
+      put(process, 'binding', showing(asked, change));
+      expect(await foundThere()).toBeUndefined();
+    });
+
+    test.each(oddities.slice(0, 2))(`is used where ${ignored} is %s`, async (_which, change) => {
+      put(process, 'binding', showing(ignored, change));
+      expect(await foundThere()).toBeDefined();
+    });
   });
 
   test('has no request of ours where handles make them themselves', async () => {
@@ -378,6 +417,13 @@ describe('the look at the start', () => {
     for (const step of undo.splice(0)) step();
     expect(tcpInside()).toBeUndefined();
     await echo(await accept());
+  });
+
+  test('says why connections do without, where what they are made of is not found', async () => {
+    put(process, 'binding', { value: throws });
+    vi.resetModules();
+    const there = await import('../self-check.ts');
+    expect(await there.checkInside()).toBe('not here');
   });
 
   test('says nothing where no socket can be had', async () => {

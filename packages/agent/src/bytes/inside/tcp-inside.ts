@@ -1,5 +1,6 @@
 /** What node:net makes connections of, looked for once a thread: by shape, and not by version. */
 import net from 'node:net';
+import { messageOf } from '@weft/proto';
 
 /** A TCPWrap, a connection. Calls that answer a number answer zero or a negated errno. */
 export interface TcpHandle {
@@ -18,7 +19,7 @@ export interface TcpHandle {
   writev(request: WriteRequest | null, pieces: readonly Buffer[], allBuffers: true): number | WriteRequest;
   /** Half-close. Answers one where it is done. */
   shutdown(request: ShutdownRequest): number;
-  /** Both call back in a later turn, when it is closed; a reset that is refused closes nothing. */
+  /** Both call back in a later turn, when it is closed; a reset that is refused closes nothing, and no later close does either. */
   close(closed: (this: TcpHandle) => void): void;
   reset(closed: (this: TcpHandle) => void): number;
   setNoDelay(on: boolean): number;
@@ -71,29 +72,39 @@ export interface TcpInside {
   readonly state: Int32Array;
   /** The length of a read, or a negated errno. */
   readonly readAt: number;
-  /** Whether a write waits. */
-  readonly waitsAt: number;
-  /** Node 26: the negated errno of a write that answered a request all the same. */
+  /** Whether a write waits. Undefined where handles make requests themselves. */
+  readonly waitsAt: number | undefined;
+  /** Where handles make requests themselves, and there alone: the negated errno of a write that answered one all the same. */
   readonly failedAt: number | undefined;
 }
 
-function find(): TcpInside | undefined {
-  try {
-    const { binding } = process as unknown as { binding(name: string): Record<string, unknown> };
-    const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap');
-    const { ShutdownWrap, WriteWrap, streamBaseState: state, ...at } = binding('stream_wrap');
-    const { kReadBytesOrError: readAt, kLastWriteWasAsync: waitsAt, kLastWriteErr: failedAt } = at;
-    if (![TCP, TCPConnectWrap, ShutdownWrap, WriteWrap].every((each) => typeof each === 'function')) return undefined;
-    if (!(state instanceof Int32Array) || !isIndex(readAt, state) || !isIndex(waitsAt, state)) return undefined;
-    if (failedAt !== undefined && !isIndex(failedAt, state)) return undefined;
-    if ((constants as { SOCKET?: unknown }).SOCKET !== 0) return undefined;
-    const classes = { TCP, TCPConnectWrap, ShutdownWrap } as Pick<TcpInside, 'TCP' | 'TCPConnectWrap' | 'ShutdownWrap'>;
-    const writeRequest = writeRequestOf(WriteWrap as new () => WriteRequest);
-    if (writeRequest === undefined || !hasShape(classes.TCP)) return undefined;
-    return { ...classes, WriteWrap: writeRequest, state, readAt, waitsAt, failedAt };
-  } catch {
-    return undefined;
+/** Throws where this Node has it otherwise. */
+function find(): TcpInside {
+  const { binding } = process as unknown as { binding(name: string): Record<string, unknown> };
+  if (typeof binding !== 'function') throw new Error('there is no process.binding');
+  const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap');
+  const { ShutdownWrap, WriteWrap, streamBaseState: state, ...at } = binding('stream_wrap');
+  const { kReadBytesOrError: readAt, kLastWriteWasAsync: waitsAt, kLastWriteErr: failedAt } = at;
+  for (const [name, value] of Object.entries({ TCP, TCPConnectWrap, ShutdownWrap, WriteWrap })) {
+    if (typeof value !== 'function') throw otherwise(name);
   }
+  if (!(state instanceof Int32Array)) throw otherwise('streamBaseState');
+  if (!isIndex(readAt, state)) throw otherwise('kReadBytesOrError');
+  if ((constants as { SOCKET?: unknown }).SOCKET !== 0) throw otherwise('SOCKET');
+  const classes = { TCP, TCPConnectWrap, ShutdownWrap } as Pick<TcpInside, 'TCP' | 'TCPConnectWrap' | 'ShutdownWrap'>;
+  if (!hasShape(classes.TCP)) throw otherwise('TCP');
+  const writeRequest = writeRequestOf(WriteWrap as new () => WriteRequest);
+  if (writeRequest === undefined) throw otherwise('a write request');
+  if (writeRequest !== null) {
+    if (!isIndex(waitsAt, state)) throw otherwise('kLastWriteWasAsync');
+    return { ...classes, WriteWrap: writeRequest, state, readAt, waitsAt, failedAt: undefined };
+  }
+  if (!isIndex(failedAt, state)) throw otherwise('kLastWriteErr');
+  return { ...classes, WriteWrap: null, state, readAt, waitsAt: undefined, failedAt };
+}
+
+function otherwise(name: string): Error {
+  return new Error(`${name} of its connections is not as known`);
 }
 
 function isIndex(index: unknown, state: Int32Array): index is number {
@@ -128,5 +139,16 @@ function writeRequestOf(WriteWrap: new () => WriteRequest): TcpInside['WriteWrap
   return given;
 }
 
+function look(): TcpInside | string {
+  try {
+    return find();
+  } catch (cause) {
+    return messageOf(cause);
+  }
+}
+
+const looked = look();
 /** Undefined where this Node has it otherwise. */
-export const found = find();
+export const found = typeof looked === 'string' ? undefined : looked;
+/** Why it is not found; undefined where it is. */
+export const missing = typeof looked === 'string' ? looked : undefined;
