@@ -52,6 +52,11 @@ export class OpenFiles {
     return this.#below(descriptor, this.limit - this.#reserve / 2);
   }
 
+  /** Whether the next file would leave enough of them free. Of what nobody asked for: nothing is refused when not. */
+  get spare(): boolean {
+    return this.usable === Number.POSITIVE_INFINITY || nextDescriptor() < this.usable;
+  }
+
   #below(descriptor: number | undefined, most: number): boolean {
     if (most === Number.POSITIVE_INFINITY || (descriptor ?? nextDescriptor()) < most) return true;
     this.ranOut();

@@ -64,18 +64,18 @@ export interface AgentStatus {
     /** The last ended, oldest first. */
     readonly recent: readonly FlowRecord[];
   };
-  /** Threads that carry flows, the main one first; their sums are the numbers above. */
+  /** Threads that carry flows, the main one first; what those that ended have carried is in the numbers above alone. */
   readonly workers: readonly WorkerStatus[];
   /** Programs that are shut in here (`weft run`). An agent of before does not tell. */
   readonly sandboxes?: readonly SandboxStatus[];
   /** What it can know of who calls. An agent of before does not tell. */
   readonly callers?: Outlook;
-  /** Whether many datagrams go and come by one call of the system, and why not; empty where they do. An agent of before does not tell. */
   /**
-   * Of the thread beside the first that takes new connections while bulk moves; left out where the number of threads is fixed. Why the last could
-   * not begin: empty where nothing kept it.
+   * Of the thread beside the first that takes new connections while bulk moves; left out where the number of threads is fixed. The cause
+   * is what stands against it: why the last could not begin, or, while bulk moves, that a program in a sandbox is called; empty where nothing does.
    */
   readonly second?: { readonly state: SecondThreadState; readonly cause: string };
+  /** Whether many datagrams go and come by one call of the system, and why not; empty where they do. An agent of before does not tell. */
   readonly native?: { readonly used: boolean; readonly cause: string };
   readonly problems: readonly Problem[];
   /** What others reach of services' programs here past Weft, closed by the guard or not. An agent of before does not tell. */

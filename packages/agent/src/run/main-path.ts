@@ -149,7 +149,7 @@ export async function openMainPath(
   const common = { network, range, controls, tunnelSecret, limits, metrics, native };
   const bound: Bound = {};
   const inside = new InsidePrograms();
-  const sandboxes = () => inside.reported.length > 0;
+  const sandboxes = () => inside.called;
   const second =
     workers === undefined
       ? new SecondThread({ directory, sandboxes, log: logger, signal: taking, times: limits.second })
@@ -205,7 +205,7 @@ export async function openMainPath(
           problems: sources,
           find: (caller) => owners.find(caller),
         });
-  if (pool !== undefined) second?.follow({ pool, files: path.files, bulk: path.bulk });
+  if (pool !== undefined) second?.follow({ pool, tunnels, files: path.files, bulk: path.bulk });
   const stop = async (reason: string) => {
     registry.stop(reason);
     // At once, so that no peer opens another flow behind the cut.

@@ -55,6 +55,11 @@ export class InsidePrograms implements Inside {
     return [...this.#serving.values()].flatMap((all) => all.map(({ reported }) => reported));
   }
 
+  /** Whether one of them may be called. */
+  get called(): boolean {
+    return this.reported.some(({ ports }) => ports.length > 0);
+  }
+
   /** One of them listens on something else than before. */
   changed(): void {
     for (const listener of this.#listeners) listener();

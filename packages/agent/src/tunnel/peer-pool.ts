@@ -12,6 +12,8 @@ import { Link, type LinkOwner } from './link.ts';
 import type { ShownSize } from './path-size.ts';
 import type { UnreachedPeer } from './types.ts';
 
+/** Tunnels that were left and go on with what they carry; with so many nothing more is left, for each holds a place at both ends. */
+const MOST_LEFT = 3;
 /** What is known of a peer that nobody tries any more grows old. */
 const UNREACHED_MS = 600_000;
 
@@ -167,6 +169,13 @@ export class PeerPool {
       this.#failure = undefined;
     }
     this.#closeIdle(now);
+  }
+
+  /** Puts no more flows into the tunnels of now, where few were left before and the peer has places for others. */
+  leave(): void {
+    const left = [...this.#links].filter(({ mux }) => mux.leaving).length;
+    if (left >= MOST_LEFT || this.accepted > this.#context.settings.acceptedPerPeer / 2) return;
+    for (const link of this.#links) link.mux.leave();
   }
 
   closeAll(cause: TunnelEndedError): void {

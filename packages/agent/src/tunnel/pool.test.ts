@@ -160,6 +160,17 @@ it('leaves its tunnels of now, or of later too, and what they carry goes on', as
   await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
 });
 
+it('leaves so many tunnels of a peer that others find room, however often and by whichever end', async () => {
+  for (let turn = 0; turn < 40; turn++) {
+    await openStream(alice, 'bob');
+    (turn % 3 === 2 ? alice : bob).tunnels.leave(false);
+    // Heard of by the other end.
+    await alice.tunnels.ping('bob', new Deadline(5_000));
+  }
+  expect(alice.tunnels.counters.open).toBeGreaterThan(2);
+  expect(alice.tunnels.counters.open).toBeLessThanOrEqual(6);
+});
+
 it('tells what passes to each peer, over tunnels that ended too', async () => {
   expect(alice.tunnels.peerTraffic()).toEqual([]);
   const stream = await openStream(alice, 'bob');

@@ -127,10 +127,16 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     }
   }
 
-  /** Puts no more flows into the tunnels of now, and takes none: each ends with its last flow, once the peer has heard of it. `forGood`: of later ones, too. */
+  /**
+   * Puts no more flows into the tunnels of now, and takes none: each ends with its last flow, once the peer has heard of it. Of a peer with
+   * several that still do so it keeps the others. `forGood`: all, and later ones too, until it is called otherwise.
+   */
   leave(forGood: boolean): void {
-    this.#leaving ||= forGood;
-    for (const { links } of this.#peers.values()) for (const link of links) link.mux.leave();
+    this.#leaving = forGood;
+    for (const tunnels of this.#peers.values()) {
+      if (forGood) leaveAll(tunnels);
+      else tunnels.leave();
+    }
   }
 
   close(): Promise<void> {
@@ -176,7 +182,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     this.#acceptor?.settled(link);
     tunnels.add(link);
     tunnels.reached();
-    if (this.#leaving) link.mux.leave();
+    // One that was dialled here is for a flow that goes into it first.
+    if (this.#leaving && !link.initiator) link.mux.leave();
     this.#context.counters.open += 1;
     this.#context.logger.info(
       { event: 'tunnel-up', peer: link.peer.host, dialled: link.initiator },
@@ -315,9 +322,14 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   #tick(): void {
     for (const tunnels of [...this.#peers.values()]) {
       tunnels.tick();
+      if (this.#leaving) leaveAll(tunnels);
       this.#forgetIfEmpty(tunnels);
     }
   }
+}
+
+function leaveAll({ links }: PeerPool): void {
+  for (const link of links) link.mux.leave();
 }
 
 /** What the peer is asked for is what was permitted, and nothing else. */

@@ -100,6 +100,11 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     return !this.stopped && !this.#leaving && this.size < this.#limits.streams && this.#nextId <= MAXIMUM_STREAM_ID;
   }
 
+  /** Whether either end has said go away. */
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
   now(): number {
     return this.#now();
   }

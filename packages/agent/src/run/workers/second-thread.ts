@@ -10,6 +10,7 @@ import { type SocketSender, sendSockets } from '../../bytes/inside/pass-sockets.
 import type { OpenFiles } from '../../bytes/open-files.ts';
 import type { BulkWatch } from '../../flows/bulk.ts';
 import type { SecondThreadState } from '../../observe/agent-status.ts';
+import type { BoundTunnels } from '../../tunnel/create.ts';
 import type { Beside } from '../data-path.ts';
 import type { SecondThreadTimes } from '../options.ts';
 import { SecondSteering } from './packet-steering.ts';
@@ -19,6 +20,7 @@ import type { WorkerHandle } from './worker-handle.ts';
 
 const TIMES: SecondThreadTimes = { rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 };
 const LOOK_MS = 1_000;
+const CALLED = 'a program in a sandbox is called, and the first thread alone has its sockets';
 
 export interface SecondThreadOptions {
   /** For its user alone. */
@@ -34,9 +36,10 @@ export interface SecondThreadOptions {
 /** The first thread, once it is there. */
 interface First {
   readonly pool: Pick<WorkerPool, 'add' | 'remove'>;
-  readonly files: Pick<OpenFiles, 'spares'>;
+  readonly tunnels: Pick<BoundTunnels, 'leave'>;
+  readonly files: Pick<OpenFiles, 'spares' | 'spare'>;
   /** Its flows that are bulk. */
-  readonly bulk: BulkWatch | undefined;
+  readonly bulk: Pick<BulkWatch, 'flows'> | undefined;
 }
 
 interface Running {
@@ -61,6 +64,8 @@ export class SecondThread {
   #usedAt = 0;
   /** Whether bulk moved on the first when it was looked at last. */
   #beside: boolean = false;
+  /** When the first leaves its tunnels again. */
+  #leaveAt = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SecondThreadOptions) {
@@ -91,7 +96,8 @@ export class SecondThread {
   }
 
   get status(): { readonly state: SecondThreadState; readonly cause: string } {
-    return { state: this.#state, cause: this.#cause };
+    const shut = this.#bulk > 0 && this.#options.sandboxes();
+    return { state: this.#state, cause: shut ? CALLED : this.#cause };
   }
 
   /** To be called when another number of flows of the first thread is bulk, or a program in a sandbox came or went. */
@@ -101,7 +107,9 @@ export class SecondThread {
     if (signal.aborted || first === undefined) return;
     if (this.#state === 'off') {
       const wanted = this.#bulk > 0 && !sandboxes() && performance.now() >= this.#againAt;
-      if (wanted && first.files.spares(undefined)) void this.#begin(first);
+      if (!wanted) return;
+      if (first.files.spare) void this.#begin(first);
+      else this.#again();
     } else if (this.#state === 'on') this.#lookAtRunning();
     else if (this.#state === 'leaving') this.#lookAtLeaving();
   }
@@ -133,10 +141,10 @@ export class SecondThread {
       signal.throwIfAborted();
       this.#running = { handle, sender };
       this.#state = 'on';
-      this.#beside = true;
-      this.#gate.open = true;
+      this.#open();
       this.#cause = '';
       this.#usedAt = performance.now();
+      clearInterval(this.#timer);
       this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
       log.info({ event: 'second-thread-on' }, 'bulk moves: new connections are taken by a second thread');
       this.look();
@@ -145,13 +153,34 @@ export class SecondThread {
       this.#state = 'off';
       if (signal.aborted) return;
       this.#cause = messageOf(error);
-      this.#againAt = performance.now() + this.#times.again;
-      this.#timer = setTimeout(() => this.look(), this.#times.again).unref();
+      this.#again();
       log.warn(
         { event: 'second-thread-failed', err: error },
         'a second thread could not begin: small flows wait behind bulk',
       );
     }
+  }
+
+  /** No other begins before. */
+  #again(): void {
+    this.#againAt = performance.now() + this.#times.again;
+    clearInterval(this.#timer);
+    // Timers may come a little early.
+    this.#timer = setInterval(() => this.look(), this.#times.again + 1).unref();
+  }
+
+  /** From here on it takes what is new. */
+  #open(): void {
+    this.#state = 'on';
+    this.#gate.open = true;
+    this.#beside = true;
+    this.#leaveFirst();
+    this.#leaveAt = performance.now() + this.#times.settle;
+  }
+
+  /** So that peers with a tunnel dial anew, which is passed: those without bulk of their own would never. */
+  #leaveFirst(): void {
+    this.#first?.tunnels.leave(false);
   }
 
   #lookAtRunning(): void {
@@ -160,7 +189,13 @@ export class SecondThread {
     const beside = this.#bulk > 0;
     // What peers begin when bulk is over goes to their first threads' tunnels with the first again: one thread has more in each turn.
     if (this.#beside && !beside) this.#running?.handle.leaveTunnels(false);
+    if (!this.#beside && beside) this.#leaveFirst();
     this.#beside = beside;
+    if (now >= this.#leaveAt) {
+      // What greeted when the gate was opened is a tunnel by now.
+      this.#leaveAt = Number.POSITIVE_INFINITY;
+      if (beside) this.#leaveFirst();
+    }
     if (this.#flows > 0 || beside) this.#usedAt = now;
     if (!sandboxes() && now - this.#usedAt < this.#times.rest) return;
     this.#state = 'leaving';
@@ -171,6 +206,12 @@ export class SecondThread {
 
   #lookAtLeaving(): void {
     const now = performance.now();
+    if (this.#running !== undefined && this.#bulk > 0 && !this.#options.sandboxes()) {
+      this.#running.handle.leaveTunnels(false);
+      this.#usedAt = now;
+      this.#open();
+      return;
+    }
     const waited = now - this.#usedAt;
     if (this.#flows > 0) {
       this.#usedAt = now;

@@ -19,15 +19,17 @@ export interface ThreadShare {
 export function shareOf(thread: number, threads: number): ThreadShare {
   const flows = part(FLOW_BOUNDS.limit, thread, threads);
   const { poolSize, dialledPerPeer } = DEFAULT_SETTINGS;
+  const dialled = Math.max(2, Math.ceil(poolSize / threads));
   return {
     flows,
     flowsOfPeer: Math.min(FLOW_BOUNDS.peerLimit, Math.floor((flows * 2) / 3)),
     datagramClients: part(MOST_CLIENTS, thread, threads),
     // Each thread has tunnels of its own: fewer each, so that a peer need not take many times as many, and two at least, so
     // that a bulk copy does not hold up the rest.
+    // Beside those that two threads of a peer have left, each two and as many as are dialled, there is room for others (see PeerPool.leave).
     tunnel: {
-      poolSize: Math.max(2, Math.ceil(poolSize / threads)),
-      dialledPerPeer: Math.max(2, Math.ceil(dialledPerPeer / threads)),
+      poolSize: dialled,
+      dialledPerPeer: Math.max(2 * (dialled + 2) + dialled, Math.ceil(dialledPerPeer / threads)),
     },
   };
 }

@@ -1,0 +1,85 @@
+/** A second thread beside bulk, and what stands against it for a while: programs in sandboxes that are called, and files that are wanted. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { CONTROL_RANGE, type PortRange } from '@weft/proto';
+import pino from 'pino';
+import { expect, onTestFinished, test } from 'vitest';
+import { FlowRecorder } from '../../flows/recorder.ts';
+import { FlowTraffic } from '../../flows/traffic.ts';
+import { NetmapStore } from '../../netmap/store.ts';
+import { ProblemBoard, ProblemSources } from '../../observe/problems.ts';
+import { InsidePrograms, type Serving } from '../../sandbox/inside.ts';
+import { ENFORCEMENT } from '../enforce.ts';
+import { WorkerPool } from './pool.ts';
+import { SecondThread } from './second-thread.ts';
+
+const POLL = { timeout: 30_000 };
+
+function shutIn(ports: readonly PortRange[]): Serving {
+  const reported = { service: 'web', user: 'web', pid: 1, unit: '', sinceMs: 0, ports, egress: false };
+  const sockets = { ask: () => Promise.reject(new Error('nobody asks')) };
+  return { service: 'web', sockets, calls: new Set(), opened: [], reported, placeOf: () => undefined };
+}
+
+function open() {
+  const directory = mkdtempSync(`${tmpdir()}/weft-second-`);
+  const position = { timeline: 't', index: 1, revision: 1 };
+  const store = new NetmapStore(CONTROL_RANGE, { position, items: [] }, 0, ENFORCEMENT);
+  const pool = new WorkerPool({
+    packetWays: undefined,
+    store,
+    common: {
+      ...{ range: CONTROL_RANGE, network: 'prod', controls: ['127.0.0.1:7400'], limits: {}, logLevel: 'silent' },
+      ...{ services: new Map(), tunnelSecret: new Uint8Array(32).fill(1), tunnel: { host: '127.0.0.1', port: 1 } },
+      ...{ datagrams: true, metrics: false, native: true },
+    },
+    recorder: new FlowRecorder(),
+    traffic: new FlowTraffic(),
+    problems: new ProblemSources(new ProblemBoard({ warn: () => {}, info: () => {} })),
+  });
+  const life = new AbortController();
+  const inside = new InsidePrograms();
+  const second = new SecondThread({
+    directory,
+    sandboxes: () => inside.called,
+    log: pino({ level: 'silent' }),
+    signal: life.signal,
+    times: { again: 50 },
+  });
+  inside.onChange(() => second.look());
+  const seen = { left: 0 };
+  const leave = () => {
+    seen.left += 1;
+  };
+  const bulk = { flows: 1 };
+  const files = { spares: () => true, spare: true };
+  second.follow({ pool, tunnels: { leave }, files, bulk });
+  onTestFinished(async () => {
+    life.abort();
+    await pool.stop('the test is over');
+    rmSync(directory, { recursive: true });
+  });
+  return { second, inside, bulk, files, seen };
+}
+
+test('begins when files are spared and no program in a sandbox is called, whose end brings it back; the first leaves its tunnels each time', async () => {
+  const { second, inside, files, seen } = open();
+  const [caller, called] = [shutIn([]), shutIn([{ protocol: 'tcp', first: 3000, last: 3000 }])];
+  const shut = { cause: expect.stringContaining('a program in a sandbox is called') };
+  files.spare = false;
+  inside.enter(called);
+  expect(second.status).toEqual({ state: 'off', ...shut });
+  inside.leave(called);
+  expect(second.status).toEqual({ state: 'off', cause: '' });
+  // One that calls and is not called is no reason.
+  inside.enter(caller);
+  // Nobody tells that there are files again, while bulk goes on.
+  files.spare = true;
+  await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
+  expect(seen.left).toBe(1);
+  inside.enter(called);
+  expect(second.status).toEqual({ state: 'leaving', ...shut });
+  inside.leave(called);
+  await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
+  expect(seen.left).toBe(2);
+});
