@@ -13,6 +13,8 @@ const READ_BUFFER_BYTES = 224 * 1024;
 const UV_EOF = -4_095;
 /** Up to here a copy and Node's own write cost less than a call past it. */
 const COPIED = 4096;
+/** Up to 1.51 libuv tells a hang-up behind a read that was not full as an orderly end, without a look at what it is. */
+const HIDES_RESETS = /^1\.([0-9]|[1-4]\d|5[01])\./.test(process.versions.uv);
 const NOT_CONNECTED = -constants.errno.ENOTCONN;
 
 /** Shared by all of the thread: valid only inside the read callback. Handles keep no reference to it. */
@@ -56,6 +58,8 @@ export class HandleTransport implements Transport {
   #reading: boolean = false;
   /** The far end has said all. */
   #ended: boolean = false;
+  /** It was asked again whether that is an end. */
+  #endLooked: boolean = false;
   /** Writes that wait. */
   #waiting = 0;
   #failed: boolean = false;
@@ -160,6 +164,11 @@ export class HandleTransport implements Transport {
       const more = this.#user?.read(readBuffer.subarray(0, length), length === READ_BUFFER_BYTES);
       if (more !== true) this.stopReading();
     } else if (length === UV_EOF) {
+      // Told once more, or what it hid: the error of a reset that is pending still.
+      if (HIDES_RESETS && !this.#endLooked) {
+        this.#endLooked = true;
+        if (this.#handle.readStart() === 0) return;
+      }
       this.#reading = false;
       this.#ended = true;
       this.#user?.ended();

@@ -123,6 +123,28 @@ test('a connection that the system does not let be reset is over all the same', 
   near.destroy();
 });
 
+test.skipIf(tcpInside()?.failedAt === undefined)(
+  'a request that failed when it was answered ends writing',
+  async () => {
+    const { near, accepted } = await accept();
+    const { state, failedAt = 0 } = tcpInside() as TcpInside;
+    const answered = (): object => {
+      state[failedAt] = -32;
+      return {};
+    };
+    put(handleOf(accepted), 'writeBuffer', { value: answered, writable: true });
+    const conduit = socketConduit(accepted);
+    conduit.write(Buffer.from('lost'), true);
+    expect(conduit.writes).toBe(0);
+    const ignored = (): void => undefined;
+    const over = new Promise<unknown>((closed) => {
+      conduit.attach({ data: ignored, end: ignored, drain: ignored, closed: (...said) => closed(said) });
+    });
+    near.destroy();
+    expect(await over).toMatchObject(['reset', { code: 'EPIPE', syscall: 'write' }]);
+  },
+);
+
 describe('a listening server', () => {
   async function listening(): Promise<net.Server> {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
