@@ -1,8 +1,8 @@
 /** The agent for programs of the same host: a unix socket that answers the one question of each connection with one JSON object, and closes. */
-import { once } from 'node:events';
-import { chmod, lstat, unlink } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { lstat, unlink } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
 import { messageOf } from '@weft/proto';
+import { listenPrivately } from '../bytes/private-socket.ts';
 import { StatusSocketError } from './errors.ts';
 import { type ReadQuestion, readQuestion, toFailure } from './local-question.ts';
 
@@ -33,6 +33,7 @@ export async function serveStatus(path: string, answerer: Answerer, signal: Abor
   });
   server.maxConnections = READERS;
   try {
+    await removeStale(path);
     await listenPrivately(server, path);
   } catch (cause) {
     server.close();
@@ -81,20 +82,4 @@ async function converse(socket: Socket, answerer: Answerer): Promise<void> {
 async function removeStale(path: string): Promise<void> {
   const there = await lstat(path).catch(() => undefined);
   if (there?.isSocket() === true) await unlink(path);
-}
-
-async function listenPrivately(server: Server, path: string): Promise<void> {
-  await removeStale(path);
-  const listening = once(server, 'listening');
-  // bind() gives the file the mode that the umask leaves. The directory is 0700, and the mask closes the moment
-  // between bind and chmod for one that is not; bind happens inside listen(), so the mask is this call's alone.
-  const mask = process.umask(0o177);
-  try {
-    server.listen(path);
-  } finally {
-    process.umask(mask);
-  }
-  await listening;
-  server.on('error', () => {});
-  await chmod(path, 0o600);
 }

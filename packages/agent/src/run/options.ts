@@ -9,6 +9,8 @@ import type { AgentFileSource } from './reload.ts';
 
 /** Of the second thread that is begun when it is needed, milliseconds. */
 export interface SecondThreadTimes {
+  /** One that has not come to its connections by then could not begin. */
+  readonly start: number;
   /** It ends after so long without a flow, while no bulk moves. */
   readonly rest: number;
   /** What was passed is a flow by then, or none: who called is looked up, a tunnel greets. */

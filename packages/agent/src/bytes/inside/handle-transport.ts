@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
-import { found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
+import { failureOf, found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
 
 /** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */
 const READ_BUFFER_BYTES = 224 * 1024;
@@ -211,26 +211,19 @@ export class HandleTransport implements Transport {
   }
 
   #settle(answer: number | WriteRequest, memory: readonly Buffer[] | Buffer): void {
+    const failure = failureOf(answer, this.#inside);
+    if (failure !== 0) {
+      this.#fail(failure);
+      return;
+    }
     let request: WriteRequest;
     if (typeof answer === 'number') {
-      if (answer !== 0) {
-        this.#fail(answer);
-        return;
-      }
       // Asked of the call and not of the queue, which may be empty again while the request is under way.
       const { state, waitsAt } = this.#inside;
       if (!spare || waitsAt === undefined || state[waitsAt] === 0) return;
       request = spare;
       spare = undefined;
-    } else {
-      request = answer;
-      const { state, failedAt } = this.#inside;
-      const status = failedAt === undefined ? 0 : (state[failedAt] ?? 0);
-      if (status !== 0) {
-        this.#fail(status);
-        return;
-      }
-    }
+    } else request = answer;
     this.#waiting += 1;
     const waiting = request as WaitingWrite;
     waiting.memory = memory;

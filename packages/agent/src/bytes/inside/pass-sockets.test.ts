@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,10 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Transport } from '../transport.ts';
 import { acceptHandles, type Elsewhere } from './handle-connections.ts';
-import { MOST_PASSED, type SocketSender, sendSockets } from './pass-sockets.ts';
+import { HELD, OVER } from './pass-sockets.fixture.ts';
+import { MOST_PASSED, receiveSockets, type SocketSender, sendSockets } from './pass-sockets.ts';
+
+const WITHIN_MS = 60_000;
 
 let directory: string;
 let server: net.Server;
@@ -29,7 +32,7 @@ beforeEach(async () => {
     gate: { open: true },
     take: (...passed) => elsewhere(...passed),
   });
-  sender = await sendSockets(directory);
+  sender = await sendSockets(directory, WITHIN_MS);
   thread = new Worker(new URL('./pass-sockets.fixture.ts', import.meta.url), { workerData: sender.way });
 });
 afterEach(async () => {
@@ -66,28 +69,74 @@ test('a connection is served by the other thread, as often as there are some, an
   await expect.poll(files).toBeLessThanOrEqual(before);
 });
 
-test('what the other thread does not take is bounded, and stays with its first; so does what the system was not given', async () => {
-  // It does not take any: it joins, and its loop is held up.
+/** What it is told by. */
+const shared = () => new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+test('what the other thread does not take is bounded, and the rest stays with its first', async () => {
   thread.postMessage('begin');
   await sender.joined;
-  await thread.terminate();
+  const hold = shared();
+  thread.postMessage({ hold });
+  await expect.poll(() => Atomics.load(hold, 0)).toBe(HELD);
   let passed = 0;
-  let back = 0;
-  elsewhere = (handle, again) => {
-    const goes = sender.pass(handle, 'never', () => {
-      back += 1;
-      again();
-    });
+  elsewhere = (handle, back) => {
+    const goes = sender.pass(handle, 'late', back);
     if (goes) passed += 1;
     return goes;
   };
   const calls = Array.from({ length: 2 * MOST_PASSED }, () =>
     net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').on('error', () => {}),
   );
-  await expect.poll(() => passed + here.length - back).toBeGreaterThanOrEqual(calls.length);
-  expect(passed).toBeLessThanOrEqual(calls.length);
+  await expect.poll(() => passed + here.length, { timeout: 30_000 }).toBe(calls.length);
+  expect([passed, here.length, sender.outstanding]).toEqual([MOST_PASSED, MOST_PASSED, MOST_PASSED]);
+  Atomics.store(hold, 0, OVER);
+  Atomics.notify(hold, 0);
+  await expect.poll(() => sender.outstanding, { timeout: 30_000 }).toBe(0);
   for (const socket of calls) socket.destroy();
-  expect(sender.outstanding).toBeLessThanOrEqual(MOST_PASSED);
+});
+
+test('what the system does not take is here again', async () => {
+  thread.postMessage('begin');
+  await sender.joined;
+  await thread.terminate();
+  elsewhere = (handle, back) => sender.pass(handle, 'never', back);
+  const calls = Array.from({ length: 8 }, () =>
+    net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').on('error', () => {}),
+  );
+  await expect.poll(() => here.length).toBe(calls.length);
+  expect(sender.outstanding).toBe(0);
+  for (const socket of calls) socket.destroy();
+});
+
+test('nobody else can connect, and who does not say the word is given nothing', async () => {
+  chmodSync(directory, 0o755);
+  const mask = process.umask(0);
+  sender.close();
+  sender = await sendSockets(directory, WITHIN_MS).finally(() => process.umask(mask));
+  expect(statSync(`${directory}/thread.sock`).mode & 0o777).toBe(0o600);
+
+  const silent = net.connect(sender.way.path);
+  const wrong = net.connect(sender.way.path, () => wrong.write('x'.repeat(sender.way.word.length)));
+  await once(wrong.resume(), 'close');
+  await expect(receiveSockets({ ...sender.way, word: `${sender.way.word}0` }, refuse, refuse)).rejects.toThrow(
+    'did not take it in',
+  );
+  expect(sender.pass({}, 'text', () => {})).toBe(false);
+  const close = await receiveSockets(sender.way, refuse, refuse);
+  await sender.joined;
+  await once(silent.resume(), 'close');
+  close();
+});
+
+function refuse(): never {
+  throw new Error('nothing was passed');
+}
+
+test('a thread that does not come in time is waited for no longer', async () => {
+  const late = await sendSockets(directory, 1);
+  await expect(late.joined).rejects.toThrow('did not come within 0.001 s');
+  late.close();
+  await expect(receiveSockets(late.way, refuse, refuse)).rejects.toThrow('connect');
 });
 
 test('nothing is passed before the other side is there, nor after the end', async () => {
@@ -98,12 +147,34 @@ test('nothing is passed before the other side is there, nor after the end', asyn
   expect(sender.pass(handle, 'text', () => {})).toBe(false);
 });
 
-test('a way that was closed leaves its number to the next', async () => {
-  thread.postMessage('begin');
-  await sender.joined;
+test('a way that is closed leaves no file, and none of those that others open meanwhile', async () => {
+  await once(thread, 'online');
+  const again = async () => {
+    const next = await sendSockets(directory, WITHIN_MS);
+    const close = await receiveSockets(next.way, refuse, refuse);
+    await next.joined;
+    next.close();
+    close();
+  };
+  await again();
   const before = files();
-  sender.close();
-  const opened = await sendSockets(directory);
-  opened.close();
-  await expect.poll(files).toBeLessThan(before);
+  await again();
+  await expect.poll(files).toBe(before);
+  // Its number is far above the lowest that is free.
+  const held = Array.from({ length: 200 }, () => openSync('/dev/null', 'r'));
+  const next = await sendSockets(directory, WITHIN_MS);
+  const close = await receiveSockets(next.way, refuse, refuse);
+  await next.joined;
+  for (const file of held) closeSync(file);
+  next.close();
+  close();
+  await expect.poll(files).toBe(before);
+
+  const state = shared();
+  const lost = once(thread, 'message');
+  thread.postMessage({ disturb: state });
+  await expect.poll(() => Atomics.load(state, 0)).toBe(HELD);
+  for (let times = 0; times < 300; times++) await again();
+  Atomics.store(state, 0, OVER);
+  expect(await lost).toEqual([0]);
 });

@@ -1,14 +1,18 @@
 /**
  * Passes connections that were accepted to another thread of this process. Node has no call for it, but does it between processes, over a
- * Unix socket (SCM_RIGHTS, unix(7)); threads are joined by one here in the same way, in a directory that is for their user alone.
+ * Unix socket (SCM_RIGHTS, unix(7)); threads are joined by one here in the same way, which is for their user alone, and for whoever says
+ * a word that only the other thread was given.
  */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
+import { messageOf } from '@weft/proto';
 import { closeHandle } from '../handle.ts';
+import { listenPrivately } from '../private-socket.ts';
 import { tcpInside } from './handle-transport.ts';
 import { handleOf, shownDescriptor, systemError } from './known.ts';
-import type { WriteRequest } from './tcp-inside.ts';
+import { failureOf, type TcpInside, type WriteRequest } from './tcp-inside.ts';
 
 /** What node:net has of a Unix socket, a PipeWrap, and node:child_process passes sockets by. */
 interface Pipe {
@@ -16,34 +20,41 @@ interface Pipe {
   open(descriptor: number): number;
   connect(request: object, path: string): number;
   readStart(): number;
+  readStop(): number;
   close(): void;
   unref(): void;
   /** Answers zero or a negated errno; from Node 26 on the request. */
-  writeUtf8String(request: WriteRequest | null, text: string, passed: object): number | WriteRequest;
+  writeUtf8String(request: WriteRequest | null, text: string, passed?: object): number | WriteRequest;
   onread: (this: Pipe, bytes: ArrayBuffer | undefined) => void;
   /** What came with the bytes that are told next. */
   pendingHandle: object | null;
 }
 
-interface PipeInside {
+interface PipeInside extends Pick<TcpInside, 'WriteWrap' | 'state' | 'failedAt'> {
   readonly Pipe: new (type: number) => Pipe;
   readonly PipeConnectWrap: new () => { oncomplete: (status: number) => void };
   /** The type of one that passes sockets. */
   readonly passes: number;
-  /** Null where handles make requests themselves. */
-  readonly WriteWrap: (new () => WriteRequest) | null;
 }
 
 /** On their way at once: a thread that does not take them is given no more. */
 export const MOST_PASSED = 256;
 /** Bytes of what is said with one: a write is whole, or is not made. */
 const MOST_TEXT = 1_024;
-/** Numbers tried for a seat. */
-const MOST_SEATS = 4_096;
+/** Numbers tried for a seat, in the loop that carries flows: some microseconds each. */
+const MOST_SEATS = 64;
+/** Bytes of the word, which is said in hexadecimal digits. */
+const WORD_BYTES = 32;
+/** Who came and has not said the word; the first of more goes. */
+const MOST_CALLERS = 8;
+/** What is said to whoever said the word, before all that is passed. */
+const WELCOME = '\n';
 
 /** How both sides are joined. Goes to the other thread as it is. */
 export interface PassWay {
   readonly path: string;
+  /** What is to be said first, by whoever is to be given connections. */
+  readonly word: string;
   /** Int32: sockets on their way. */
   readonly outstanding: SharedArrayBuffer;
 }
@@ -51,7 +62,7 @@ export interface PassWay {
 /** The side that has the connections. */
 export interface SocketSender {
   readonly way: PassWay;
-  /** Resolves when the other side is there. Rejects where it does not come: see `close`. */
+  /** Resolves when the other side is there. Rejects where it does not come in time, or before `close`. */
   readonly joined: Promise<void>;
   /** Sockets that were passed and not taken yet. */
   readonly outstanding: number;
@@ -63,10 +74,19 @@ export interface SocketSender {
   close(): void;
 }
 
-/** Begins to wait for the other side. Rejects where this Node, or the system, cannot pass sockets. */
-export async function sendSockets(directory: string): Promise<SocketSender> {
-  if (process.platform !== 'linux') throw new Error(`not known on ${process.platform}`);
-  const sender = new Sender(directory, pipeInside());
+/** Why this Node, or this system, cannot pass sockets; empty where it can. */
+export function passingCause(): string {
+  try {
+    pipeInside();
+    return '';
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Begins to wait for the other side, for so long. Rejects where this Node, or the system, cannot pass sockets. */
+export async function sendSockets(directory: string, withinMs: number): Promise<SocketSender> {
+  const sender = new Sender(directory, pipeInside(), withinMs);
   try {
     await sender.listen();
     return sender;
@@ -84,6 +104,8 @@ class Sender implements SocketSender {
   readonly #outstanding: Int32Array;
   readonly #server = net.createServer({ pauseOnConnect: true });
   readonly #directory: number;
+  readonly #late: NodeJS.Timeout;
+  readonly #callers = new Set<Pipe>();
   /** What the kernel has not taken yet. */
   readonly #waiting = new Set<object>();
   /** As it was accepted: Node makes it of a kind that passes nothing. */
@@ -92,30 +114,30 @@ class Sender implements SocketSender {
   #pipe: Pipe | undefined;
   #closed: boolean = false;
 
-  constructor(directory: string, inside: PipeInside) {
+  constructor(directory: string, inside: PipeInside, withinMs: number) {
     this.#inside = inside;
     // A path of a directory may be longer than a socket's may be.
     this.#directory = openSync(directory, 'r');
+    this.#late = setTimeout(() => {
+      this.#joined.reject(new Error(`the other thread did not come within ${withinMs / 1_000} s`));
+      this.close();
+    }, withinMs).unref();
     const path = `/proc/self/fd/${this.#directory}/thread.sock`;
-    this.way = { path, outstanding: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) };
+    const word = randomBytes(WORD_BYTES).toString('hex');
+    this.way = { path, word, outstanding: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) };
     this.#outstanding = new Int32Array(this.way.outstanding);
     this.#joined.promise.catch(() => undefined);
     removeOld(join(directory, 'thread.sock'));
   }
 
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.way.path, () => {
-        const listening = handleOf(this.#server) as { onconnection?: unknown } | undefined;
-        if (typeof listening?.onconnection !== 'function') {
-          reject(new Error('this Node accepts otherwise than is known'));
-          return;
-        }
-        listening.onconnection = (status: number, accepted: Pipe | undefined) => this.#join(status, accepted);
-        resolve();
-      });
-    });
+  async listen(): Promise<void> {
+    const listens = listenPrivately(this.#server, this.way.path);
+    const listening = handleOf(this.#server) as { onconnection?: unknown } | undefined;
+    const known = typeof listening?.onconnection === 'function';
+    // Before anybody can come.
+    if (known) listening.onconnection = (status: number, caller: Pipe | undefined) => this.#called(status, caller);
+    await listens;
+    if (!known) throw new Error('this Node accepts otherwise than is known');
   }
 
   get outstanding(): number {
@@ -124,7 +146,7 @@ class Sender implements SocketSender {
 
   pass(handle: object, text: string, back: () => void): boolean {
     const pipe = this.#pipe;
-    if (pipe === undefined || text.length > MOST_TEXT || this.outstanding >= MOST_PASSED) return false;
+    if (pipe === undefined || Buffer.byteLength(text) > MOST_TEXT || this.outstanding >= MOST_PASSED) return false;
     const { WriteWrap } = this.#inside;
     const request = WriteWrap === null ? null : new WriteWrap();
     Atomics.add(this.#outstanding, 0, 1);
@@ -141,12 +163,12 @@ class Sender implements SocketSender {
     };
     if (request !== null) request.oncomplete = completed;
     const answer = pipe.writeUtf8String(request, text, handle);
-    if (typeof answer === 'number') {
-      if (answer === 0) return true;
+    if (failureOf(answer, this.#inside) !== 0) {
       Atomics.sub(this.#outstanding, 0, 1);
       this.#waiting.delete(handle);
       return false;
     }
+    if (typeof answer === 'number') return true;
     answer.oncomplete = completed;
     if (typeof answer.writeStatus === 'number') completed(answer.writeStatus);
     return true;
@@ -156,7 +178,7 @@ class Sender implements SocketSender {
     if (this.#closed) return;
     this.#closed = true;
     this.#joined.reject(new Error('it was closed'));
-    this.#server.close();
+    this.#endCalls();
     closeSync(this.#directory);
     const [pipe, accepted] = [this.#pipe, this.#accepted];
     this.#pipe = undefined;
@@ -168,14 +190,36 @@ class Sender implements SocketSender {
     if (seat !== undefined && takeSeat(seat)) accepted.close();
   }
 
-  #join(status: number, accepted: Pipe | undefined): void {
-    if (this.#closed || this.#pipe !== undefined || accepted === undefined) {
-      closeHandle(accepted);
+  #called(status: number, caller: Pipe | undefined): void {
+    if (status !== 0 || this.#closed || this.#pipe !== undefined || caller === undefined) {
+      closeHandle(caller);
       return;
     }
-    this.#server.close();
+    const [first] = this.#callers;
+    if (first !== undefined && this.#callers.size >= MOST_CALLERS) this.#refuse(first);
+    this.#callers.add(caller);
+    caller.unref();
+    const word = Buffer.from(this.way.word);
+    let said = Buffer.alloc(0);
+    caller.onread = (bytes) => {
+      if (bytes !== undefined) said = Buffer.concat([said, Buffer.from(bytes)]);
+      if (bytes !== undefined && said.length < word.length) return;
+      if (said.length === word.length && timingSafeEqual(said, word)) this.#join(caller);
+      else this.#refuse(caller);
+    };
+    if (caller.readStart() !== 0) this.#refuse(caller);
+  }
+
+  #refuse(caller: Pipe): void {
+    this.#callers.delete(caller);
+    caller.close();
+  }
+
+  #join(accepted: Pipe): void {
+    accepted.readStop();
+    this.#callers.delete(accepted);
+    this.#endCalls();
     try {
-      if (status !== 0) throw systemError(status, 'accept');
       const descriptor = shownDescriptor(accepted);
       if (descriptor === undefined) throw new Error('this Node shows no number of a Unix socket');
       const pipe = new this.#inside.Pipe(this.#inside.passes);
@@ -185,15 +229,32 @@ class Sender implements SocketSender {
         throw systemError(opened, 'open');
       }
       pipe.unref();
-      accepted.unref();
       this.#pipe = pipe;
       this.#accepted = accepted;
+      say(pipe, WELCOME, this.#inside);
       this.#joined.resolve();
     } catch (error) {
-      if (this.#accepted === undefined) closeHandle(accepted);
+      if (this.#accepted === undefined) accepted.close();
       this.#joined.reject(error);
     }
   }
+
+  #endCalls(): void {
+    clearTimeout(this.#late);
+    this.#server.close();
+    for (const caller of this.#callers) this.#refuse(caller);
+  }
+}
+
+/** Throws what is known at once; what fails later ends the way. */
+function say(pipe: Pipe, text: string, inside: PipeInside): void {
+  const { WriteWrap } = inside;
+  const request = WriteWrap === null ? null : new WriteWrap();
+  if (request !== null) request.oncomplete = () => undefined;
+  const answer = pipe.writeUtf8String(request, text);
+  const failure = failureOf(answer, inside);
+  if (failure !== 0) throw systemError(failure, 'write');
+  if (typeof answer === 'object') answer.oncomplete = () => undefined;
 }
 
 /** Takes the free number itself, so that it is nobody else's. False where somebody was quicker. */
@@ -225,38 +286,66 @@ function removeOld(path: string): void {
   }
 }
 
-/** The side that takes them: each with its text. `lost`: one was said, and this thread had no file for it. */
+/**
+ * The side that takes them: each with its text. `lost`: one was said, and this thread had no file for it. Resolves once what is passed
+ * comes here. Rejects where the other side does not take it in.
+ */
 export async function receiveSockets(
-  { path, outstanding }: PassWay,
+  { path, word, outstanding }: PassWay,
   received: (handle: object, text: string) => void,
   lost: () => void,
 ): Promise<() => void> {
-  const { Pipe, PipeConnectWrap, passes } = pipeInside();
+  const inside = pipeInside();
   const count = new Int32Array(outstanding);
-  const pipe = new Pipe(passes);
-  await new Promise<void>((resolve, reject) => {
+  const pipe = new inside.Pipe(inside.passes);
+  try {
+    await connected(pipe, path, inside);
+    await new Promise<void>((resolve, reject) => {
+      let welcome: boolean = false;
+      pipe.pendingHandle = null;
+      // The kernel ends a read with each that has a socket, so bytes and socket are of one.
+      pipe.onread = (bytes) => {
+        const handle = pipe.pendingHandle;
+        pipe.pendingHandle = null;
+        if (bytes === undefined) {
+          // Once in, it is the other side's to end the way.
+          reject(new Error('the first thread did not take it in'));
+          return;
+        }
+        // The first that is passed may come in one with it.
+        const text = Buffer.from(bytes).toString('utf8', welcome ? 0 : WELCOME.length);
+        if (!welcome) {
+          welcome = true;
+          resolve();
+        }
+        if (text === '') return;
+        Atomics.sub(count, 0, 1);
+        if (handle === null) lost();
+        else received(handle, text);
+      };
+      const status = pipe.readStart();
+      if (status !== 0) throw systemError(status, 'read');
+      say(pipe, word, inside);
+    });
+  } catch (error) {
+    pipe.close();
+    throw error;
+  }
+  return () => pipe.close();
+}
+
+function connected(pipe: Pipe, path: string, { PipeConnectWrap }: PipeInside): Promise<void> {
+  return new Promise((resolve, reject) => {
     const request = new PipeConnectWrap();
     request.oncomplete = (status) => (status === 0 ? resolve() : reject(systemError(status, 'connect')));
     const status = pipe.connect(request, path);
     if (status !== 0) reject(systemError(status, 'connect'));
   });
-  pipe.pendingHandle = null;
-  // The kernel ends a read with each that has a socket, so bytes and socket are of one.
-  pipe.onread = (bytes) => {
-    const handle = pipe.pendingHandle;
-    pipe.pendingHandle = null;
-    if (bytes === undefined) return;
-    Atomics.sub(count, 0, 1);
-    if (handle === null) lost();
-    else received(handle, Buffer.from(bytes).toString('utf8'));
-  };
-  const status = pipe.readStart();
-  if (status !== 0) throw systemError(status, 'read');
-  return () => pipe.close();
 }
 
 /** Throws where this Node has it otherwise. */
 function pipeInside(): PipeInside {
+  if (process.platform !== 'linux') throw new Error(`not known on ${process.platform}`);
   const inside = tcpInside();
   const { binding } = process as unknown as { binding(name: string): Record<string, unknown> };
   const { Pipe, PipeConnectWrap, constants } = inside === undefined ? {} : binding('pipe_wrap');
@@ -264,5 +353,6 @@ function pipeInside(): PipeInside {
   const known = typeof Pipe === 'function' && typeof PipeConnectWrap === 'function' && typeof passes === 'number';
   if (inside === undefined || !known) throw new Error('this Node is not as it is known');
   const classes = { Pipe, PipeConnectWrap } as Pick<PipeInside, 'Pipe' | 'PipeConnectWrap'>;
-  return { ...classes, passes, WriteWrap: inside.WriteWrap };
+  const { WriteWrap, state, failedAt } = inside;
+  return { ...classes, passes, WriteWrap, state, failedAt };
 }

@@ -44,9 +44,9 @@ const spec = {
   protocol: 'tcp',
 } as const;
 
-async function open(find: () => Owner, entry?: URL) {
+async function open(find: () => Owner, entry?: URL, withinMs = 60_000) {
   const directory = mkdtempSync(`${tmpdir()}/weft-late-`);
-  const sender = await sendSockets(directory);
+  const sender = await sendSockets(directory, withinMs);
   const position = { timeline: 't', index: 1, revision: 1 };
   const store = new NetmapStore(CONTROL_RANGE, { position, items }, 0, ENFORCEMENT);
   const recorder = new FlowRecorder();
@@ -77,14 +77,13 @@ test('what is taken away while it starts is enforced before it carries anything,
   let name = 'mailer';
   const { store, pool, sender, recorder } = await open(() => ({ ...UNKNOWN_OWNER, service: name, user: 'mail' }));
   let begun = false;
-  const added = pool.add(sender.way).finally(() => {
+  const added = pool.add(sender.way, sender.joined).finally(() => {
     begun = true;
   });
   const applied = store.apply(shut, false);
   if (applied.applied) await applied.elsewhere;
   expect(begun).toBe(false);
   const handle = await added;
-  await sender.joined;
 
   const server = net.createServer();
   server.listen(0, '127.0.0.1');
@@ -119,12 +118,18 @@ test('what is taken away while it starts is enforced before it carries anything,
 
 test('one that cannot begin is no failure of the agent; one that ends unasked later is', async () => {
   const failing = await open(() => UNKNOWN_OWNER, new URL('./failing.fixture.ts', import.meta.url));
-  await expect(failing.pool.add(failing.sender.way)).rejects.toThrow('out of luck');
+  await expect(failing.pool.add(failing.sender.way, Promise.resolve())).rejects.toThrow('out of luck');
   const applied = failing.store.apply(shut, false);
   if (applied.applied) await applied.elsewhere;
 
+  // It says that it is ready, and has not come.
+  const aside = await open(() => UNKNOWN_OWNER, new URL('./failing-later.fixture.ts', import.meta.url), 500);
+  await expect(aside.pool.add(aside.sender.way, aside.sender.joined)).rejects.toThrow('did not come within 0.5 s');
+  expect(aside.pool.numbers).toEqual([]);
+  await aside.pool.services(new Map());
+
   const later = await open(() => UNKNOWN_OWNER, new URL('./failing-later.fixture.ts', import.meta.url));
-  await later.pool.add(later.sender.way);
+  await later.pool.add(later.sender.way, Promise.resolve());
   await expect(later.pool.services(new Map())).rejects.toThrow('out of luck');
   await expect(later.pool.failed).rejects.toMatchObject({ code: 'worker-failed' });
   await expect(failing.pool.services(new Map())).resolves.toBeUndefined();

@@ -65,16 +65,17 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   /**
-   * Begins the second thread, which comes to its connections by `passed`, and to its tunnels' datagrams by `packets`. Resolves when it enforces what is in force, and whoever waits for
-   * an acknowledgement waits for it. Rejects where it could not begin; nothing came of it then.
+   * Begins the second thread, which comes to its connections by `passed`, and to its tunnels' datagrams by `packets`. Resolves when it
+   * enforces what is in force, and whoever waits for an acknowledgement waits for it. Rejects where it could not begin, or `joined`
+   * rejects: nothing is left of it then.
    */
-  async add(passed: PassWay, packets?: PacketWays): Promise<WorkerHandle> {
+  async add(passed: PassWay, joined: Promise<void>, packets?: PacketWays): Promise<WorkerHandle> {
     if (this.#stopped !== undefined || this.#late !== undefined) throw new Error('the agent stops, or another begins');
     const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets, passed });
     const late = { handle, missed: undefined as unknown };
     this.#late = late;
     try {
-      await this.#join(late);
+      await this.#join(late, joined);
     } catch (error) {
       this.#workers = this.#workers.filter((each) => each !== handle);
       await handle.stop('it could not begin');
@@ -87,11 +88,11 @@ export class WorkerPool implements ListenerFollowers {
     return handle;
   }
 
-  async #join(late: { readonly handle: WorkerHandle; readonly missed: unknown }): Promise<void> {
+  async #join(late: { readonly handle: WorkerHandle; readonly missed: unknown }, joined: Promise<void>): Promise<void> {
     const { handle } = late;
     if (this.#leaving) handle.leave(true);
     if (this.#answering !== undefined) handle.update({ answering: this.#answering }).catch(() => {});
-    await handle.ready;
+    await Promise.race([Promise.all([handle.ready, joined]), handle.failed]);
     // It answers from here on, so that whoever waits for it waits no longer than for any other.
     this.#late = undefined;
     this.#workers = [...this.#workers, handle];

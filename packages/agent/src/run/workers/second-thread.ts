@@ -18,12 +18,12 @@ import { TO_TUNNELS, textOf } from './passed-specs.ts';
 import type { WorkerPool } from './pool.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
-const TIMES: SecondThreadTimes = { rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 };
+const TIMES: SecondThreadTimes = { start: 30_000, rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 };
 const LOOK_MS = 1_000;
 const CALLED = 'a program in a sandbox is called, and the first thread alone has its sockets';
 
 export interface SecondThreadOptions {
-  /** For its user alone. */
+  /** Where threads are joined. */
   readonly directory: string;
   /** Whether what programs in sandboxes serve is called: the first thread alone has their sockets. */
   readonly sandboxes: () => boolean;
@@ -133,11 +133,10 @@ export class SecondThread {
     const { directory, log, signal } = this.#options;
     this.#state = 'starting';
     try {
-      const sender = await sendSockets(directory);
+      const sender = await sendSockets(directory, this.#times.start);
       this.#sender = sender;
       signal.throwIfAborted();
-      const handle = await pool.add(sender.way, this.#steering.begin());
-      await sender.joined;
+      const handle = await pool.add(sender.way, sender.joined, this.#steering.begin());
       signal.throwIfAborted();
       this.#running = { handle, sender };
       this.#state = 'on';
