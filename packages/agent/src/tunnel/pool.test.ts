@@ -158,6 +158,15 @@ it('leaves its tunnels of now, or of later too, and what they carry goes on', as
   // The next is left as soon as it is there.
   await openStream(alice, 'bob').then((stream) => stream.reset());
   await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
+  // One that it dials itself takes the flow that it is for, and is left then.
+  const own = await openStream(bob, 'alice');
+  own.reset();
+  await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
+  // Until it stays again.
+  bob.tunnels.leave(false);
+  await openStream(alice, 'bob').then((stream) => stream.reset());
+  await alice.tunnels.ping('bob', new Deadline(5_000));
+  expect(alice.tunnels.counters.open).toBe(1);
 });
 
 it('leaves so many tunnels of a peer that others find room, however often and by whichever end', async () => {
