@@ -124,12 +124,13 @@ test('a new connection beside bulk is carried by the second thread at both ends,
 test('a stop cuts what the second thread carries, with its record', async () => {
   await mesh.apply(services());
   const before = (await mesh.records('redis')).length;
-  pour(await near.connect('bulk', 5001));
+  const stop = pour(await near.connect('bulk', 5001));
   await Promise.all([state(near, 'on'), state(data, 'on')]);
   const call = await near.connect('redis', 6379);
   await says(call, 'hello');
   const ended = ending(call);
   await near.stop();
+  stop();
   expect(await ended).toBe('reset');
   const records = await mesh.recorded('redis', before + 1);
   expect(records.at(-1)).toMatchObject({ outcome: 'reset', source: 'host:near', bytesSent: 5, bytesReceived: 5 });

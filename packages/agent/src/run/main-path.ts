@@ -13,6 +13,7 @@ import {
   parseAddress,
   parseHostPort,
 } from '@weft/proto';
+import { passingCause } from '../bytes/inside/pass-sockets.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { isAllowed } from '../config/agent-file.ts';
 import { localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
@@ -77,7 +78,7 @@ export interface MainPath {
   /** What it can know of who calls. */
   readonly outlook: Outlook;
   readonly owners: OpenPath['owners'];
-  /** Of the thread that is begun when it is needed; undefined where their number is fixed. */
+  /** Of the thread that is begun when it is needed; undefined where their number is fixed, or no connection can be passed to one. */
   readonly second: () => AgentStatus['second'];
   /** What programs in sandboxes call by, and what they speak as. */
   readonly side: Outbound['side'];
@@ -151,7 +152,7 @@ export async function openMainPath(
   const inside = new InsidePrograms();
   const sandboxes = () => inside.called;
   const second =
-    workers === undefined
+    workers === undefined && passingCause() === ''
       ? new SecondThread({ directory, sandboxes, log: logger, signal: taking, times: limits.second })
       : undefined;
   inside.onChange(() => second?.look());
@@ -188,7 +189,7 @@ export async function openMainPath(
   bound.tunnels = tunnels;
   if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   const pool =
-    workers === 1
+    packetWays === undefined && second === undefined
       ? undefined
       : new WorkerPool({
           common: {

@@ -129,7 +129,9 @@ const agent = told({
     cause: text.describe('why the last could not begin; empty where nothing kept it'),
   } satisfies Record<keyof NonNullable<AgentStatus['second']>, z.ZodType>)
     .optional()
-    .describe('the thread that takes new connections while bulk moves on the first; left out with --workers'),
+    .describe(
+      'the thread that takes new connections while bulk moves on the first; left out with --workers, and where the system or Node passes no connections',
+    ),
   native: told({
     used: flag.describe('whether many datagrams go and come by one call of the system'),
     cause: text.describe('why not; empty where they do'),

@@ -11,9 +11,11 @@ import { FlowRecorder } from '../../flows/recorder.ts';
 import { FlowTraffic } from '../../flows/traffic.ts';
 import { NetmapStore } from '../../netmap/store.ts';
 import { ProblemBoard, ProblemSources } from '../../observe/problems.ts';
+import { newCounters } from '../../tunnel/context.ts';
 import { type Owner, UNKNOWN_OWNER } from '../../words/owner.ts';
 import { ENFORCEMENT } from '../enforce.ts';
 import { textOf } from './passed-specs.ts';
+import { PastThreads } from './past.ts';
 import { WorkerPool } from './pool.ts';
 
 const PORT = 6379;
@@ -108,12 +110,51 @@ test('what is taken away while it starts is enforced before it carries anything,
   // From now on whoever waits for an acknowledgement waits for it too; what it counted stays when it ends.
   await pool.services(new Map());
   expect(await pool.measures()).toMatchObject([{ thread: 1 }]);
-  await pool.remove(handle);
+  const opened = async () =>
+    (await pool.measures()).flatMap(({ series }) => series.map((each) => each.opened + each.denied));
+  const before = await opened();
+  let removed = false;
+  const removing = pool.remove(handle).finally(() => {
+    removed = true;
+  });
+  // As a scrape meanwhile: what was counted is there at each moment, and once.
+  while (!removed) {
+    expect(await opened()).toEqual(before);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await removing;
+  expect(await opened()).toEqual(before);
   expect(pool.numbers).toEqual([]);
+  await expect(handle.openFlows({ filter: {}, most: 1 })).resolves.toEqual({ flows: [], omitted: 0 });
   expect(await pool.measures()).toMatchObject([
     { thread: 1, flows: 0, series: [expect.objectContaining({ denied: 1 }), expect.anything()] },
   ]);
   await pool.services(new Map());
+});
+
+test('a drain that begins while it starts is its own too', async () => {
+  const { pool } = await open(() => UNKNOWN_OWNER, new URL('./leaving.fixture.ts', import.meta.url));
+  const added = pool.add({} as never, Promise.resolve());
+  pool.leave(true);
+  await added;
+  await pool.count();
+  await expect.poll(() => pool.numbers).toMatchObject([{ flows: 1 }]);
+});
+
+test('what was moved with a host that is no peer any more is in the sums alone', () => {
+  const past = new PastThreads();
+  const peer = { tunnels: 1, roundTripUs: 9, bytesSent: 5, bytesReceived: 5, pathSize: 0 };
+  past.add(
+    { ...newCounters(), bytesSent: 10 },
+    [
+      { ...peer, host: 'here' },
+      { ...peer, host: 'gone' },
+    ],
+    undefined,
+  );
+  past.keep([{ host: 'here' }]);
+  expect(past.peers).toMatchObject([{ host: 'here', tunnels: 0, bytesSent: 5 }]);
+  expect(past.tunnel).toMatchObject({ bytesSent: 10 });
 });
 
 test('one that cannot begin is no failure of the agent; one that ends unasked later is', async () => {

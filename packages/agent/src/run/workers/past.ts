@@ -20,6 +20,15 @@ export class PastThreads {
     this.#measures = this.#measures === undefined ? ended : sumOf(this.#measures, ended);
   }
 
+  /** Those that are peers now: what was moved with others is in the sums alone from here on. */
+  keep(peers: Iterable<{ readonly host: string }>): void {
+    if (this.#peers.length === 0 && this.#measures === undefined) return;
+    const hosts = new Set(Array.from(peers, ({ host }) => host));
+    const known = ({ host }: PeerTunnels) => hosts.has(host);
+    this.#peers = this.#peers.filter(known);
+    if (this.#measures !== undefined) this.#measures = { ...this.#measures, peers: this.#measures.peers.filter(known) };
+  }
+
   get tunnel(): LinkCounters {
     return this.#tunnel;
   }

@@ -1,5 +1,4 @@
 /** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, type NetmapDelta, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { PassWay } from '../../bytes/inside/pass-sockets.ts';
 import type { FlowRecorder } from '../../flows/recorder.ts';
@@ -41,6 +40,8 @@ export class WorkerPool implements ListenerFollowers {
   #workers: readonly WorkerHandle[] = [];
   /** Begun later and not ready: it carries nothing, and is told of what comes meanwhile without being waited for. */
   #late: { readonly handle: WorkerHandle; missed: unknown } | undefined;
+  /** One that is being removed: it has no flows, and its numbers count until they are among those of the past. */
+  #removed: WorkerHandle | undefined;
   #answering: ReadonlySet<string> | undefined;
   #leaving: boolean = false;
   readonly past = new PastThreads();
@@ -61,7 +62,7 @@ export class WorkerPool implements ListenerFollowers {
       this.#needs(at + 1, handle);
       return handle;
     });
-    store.follow((change) => this.#tell({ netmap: plain(change) }));
+    store.follow((change) => this.#changed(change));
   }
 
   /**
@@ -103,12 +104,17 @@ export class WorkerPool implements ListenerFollowers {
 
   /** Ends one that was begun later, and carries nothing any more; what it counted stays counted. */
   async remove(handle: WorkerHandle): Promise<void> {
-    await handle.ask('count');
+    const { common, problems } = this.#options;
+    // Nobody who asks from here on finds less than was told before.
+    const asked = [handle.ask('count'), handle.ask('pulse'), ...(common.metrics ? [handle.ask('measure')] : [])];
+    await Promise.all(asked);
     this.#workers = this.#workers.filter((each) => each !== handle);
+    this.#removed = handle;
     await handle.stop('it carries nothing');
     const { numbers, pulse, measures } = handle.told;
     this.past.add(numbers?.tunnel, pulse?.peers ?? [], measures);
-    this.#options.problems.replace(SECOND, []);
+    this.#removed = undefined;
+    problems.replace(SECOND, []);
   }
 
   #begin(of: Pick<WorkerStart, 'thread' | 'threads' | 'packets' | 'passed'>): WorkerHandle {
@@ -132,8 +138,12 @@ export class WorkerPool implements ListenerFollowers {
     failed.catch((cause: unknown) => this.#failed.reject(workerFailed(thread, cause)));
   }
 
+  get #counted(): readonly WorkerHandle[] {
+    return this.#removed === undefined ? this.#workers : [...this.#workers, this.#removed];
+  }
+
   get numbers(): readonly (WorkerNumbers | undefined)[] {
-    return this.#workers.map(({ told }) => told.numbers);
+    return this.#counted.map(({ told }) => told.numbers);
   }
 
   /** Resolves when the numbers are those of now. */
@@ -144,7 +154,7 @@ export class WorkerPool implements ListenerFollowers {
   /** What moved; the flows of it are in the traffic then. A thread that is late tells with the next. */
   async pulses(): Promise<readonly ThreadPulse[]> {
     await this.#ask('pulse');
-    return [...this.#workers.flatMap(({ told }) => told.pulse ?? []), ...this.past.pulses];
+    return [...this.#counted.flatMap(({ told }) => told.pulse ?? []), ...this.past.pulses];
   }
 
   /**
@@ -155,7 +165,7 @@ export class WorkerPool implements ListenerFollowers {
     await this.#ask('measure');
     const silent = this.#workers.filter(({ told }) => told.measures === undefined);
     await Promise.race([Promise.all(silent.map((worker) => worker.ask('measure'))), this.failed]);
-    return this.past.with(this.#workers.flatMap(({ told }) => told.measures ?? []));
+    return this.past.with(this.#counted.flatMap(({ told }) => told.measures ?? []));
   }
 
   /** Of each worker. Resolves when all have told: who asks for all of them has no use for a part. */
@@ -183,6 +193,7 @@ export class WorkerPool implements ListenerFollowers {
   leave(leaving: boolean): void {
     this.#leaving = leaving;
     for (const worker of this.#workers) worker.leave(leaving);
+    this.#late?.handle.leave(leaving);
   }
 
   /** The targets that answer now. */
@@ -207,15 +218,25 @@ export class WorkerPool implements ListenerFollowers {
 
   /** Cuts all their flows, takes their records and ends them. Bounded in time. */
   stop(reason: string): Promise<void> {
-    const all = [...this.#workers, ...(this.#late === undefined ? [] : [this.#late.handle])];
+    const all = [...this.#counted, ...(this.#late === undefined ? [] : [this.#late.handle])];
     this.#stopped ??= Promise.all(all.map((worker) => worker.stop(reason))).then(() => {});
     return this.#stopped;
   }
 
   /** Resolves when all have answered; or after a moment, for whoever asks wants an answer in any case. */
   async #ask(type: 'count' | 'pulse' | 'measure'): Promise<void> {
+    if (this.#workers.length === 0) return;
     const answers = Promise.all(this.#workers.map((worker) => worker.ask(type)));
-    await Promise.race([answers, sleep(COUNT_MS, undefined, { ref: false })]);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, COUNT_MS).unref();
+    await Promise.race([answers, late]);
+    clearTimeout(timer);
+  }
+
+  async #changed(change: NetmapDelta): Promise<void> {
+    this.past.keep(this.#options.store.current.peers.values());
+    // A copy of it is for whoever there is to be told.
+    if (this.#workers.length > 0 || this.#late !== undefined) await this.#tell({ netmap: plain(change) });
   }
 
   async #tell(update: Update): Promise<void> {

@@ -21,7 +21,7 @@ function shutIn(ports: readonly PortRange[]): Serving {
   return { service: 'web', sockets, calls: new Set(), opened: [], reported, placeOf: () => undefined };
 }
 
-function open() {
+function open(entry?: URL) {
   const directory = mkdtempSync(`${tmpdir()}/weft-second-`);
   const position = { timeline: 't', index: 1, revision: 1 };
   const store = new NetmapStore(CONTROL_RANGE, { position, items: [] }, 0, ENFORCEMENT);
@@ -36,6 +36,7 @@ function open() {
     recorder: new FlowRecorder(),
     traffic: new FlowTraffic(),
     problems: new ProblemSources(new ProblemBoard({ warn: () => {}, info: () => {} })),
+    ...(entry === undefined ? {} : { entry }),
   });
   const life = new AbortController();
   const inside = new InsidePrograms();
@@ -44,7 +45,7 @@ function open() {
     sandboxes: () => inside.called,
     log: pino({ level: 'silent' }),
     signal: life.signal,
-    times: { again: 50 },
+    times: { again: 50, ...(entry === undefined ? {} : { start: 200 }) },
   });
   inside.onChange(() => second.look());
   const seen = { left: 0 };
@@ -82,4 +83,15 @@ test('begins when files are spared and no program in a sandbox is called, whose 
   inside.leave(called);
   await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
   expect(seen.left).toBe(2);
+});
+
+test('a start that goes wrong is over in time and tried again, and is told of no longer than bulk moves', async () => {
+  const { second, bulk } = open(new URL('./failing.fixture.ts', import.meta.url));
+  second.look();
+  const cause = () => second.status.cause;
+  await expect.poll(cause, POLL).toBe('the other thread did not come within 0.2 s');
+  await expect.poll(() => second.status.state, POLL).toBe('starting');
+  await expect.poll(() => second.status.state, POLL).toBe('off');
+  bulk.flows = 0;
+  await expect.poll(() => second.status, POLL).toEqual({ state: 'off', cause: '' });
 });

@@ -106,6 +106,8 @@ export class SecondThread {
     const first = this.#first;
     if (signal.aborted || first === undefined) return;
     if (this.#state === 'off') {
+      // It was of the bulk that is over.
+      if (this.#bulk === 0) this.#cause = '';
       const wanted = this.#bulk > 0 && !sandboxes() && performance.now() >= this.#againAt;
       if (!wanted) return;
       if (first.files.spare) void this.#begin(first);

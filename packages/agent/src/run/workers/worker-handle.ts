@@ -27,6 +27,8 @@ const STUCK_LOOKS = 3;
 /** Longest time for handing over records at a stop, milliseconds. */
 const STOP_MS = 2_000;
 
+const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
+
 /** Beside this file, in the form that this file has: source, or built. */
 const ENTRY = new URL(`./entry${extname(import.meta.url)}`, import.meta.url);
 
@@ -81,8 +83,9 @@ export class WorkerHandle {
     return new Promise((resolve) => this.#counting.set(serial, resolve));
   }
 
-  /** Never resolves once the worker ends. */
+  /** None of a worker that ends. */
   openFlows(asked: OpenFlowsQuestion): Promise<OpenFlows> {
+    if (this.#ended !== undefined) return Promise.resolve(NO_FLOWS);
     const serial = ++this.#counts;
     this.#post({ type: 'open-flows', serial, asked });
     return new Promise((resolve) => this.#openFlows.set(serial, resolve));
@@ -212,6 +215,10 @@ export class WorkerHandle {
     for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
     this.#waiting.clear();
     for (const { resolve } of this.#boundWaiters.splice(0)) resolve();
+    for (const resolve of this.#counting.values()) resolve();
+    this.#counting.clear();
+    for (const resolve of this.#openFlows.values()) resolve(NO_FLOWS);
+    this.#openFlows.clear();
   }
 
   #post(message: ToWorker): void {
