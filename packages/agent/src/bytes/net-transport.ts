@@ -1,5 +1,6 @@
 /** A connection by Node's public API: for a Node whose inside is not what is known here. */
 import type net from 'node:net';
+import { copyOfLent } from '../words/passing-memory.ts';
 import type { SocketPlace, Transport, TransportEvents } from './transport.ts';
 
 type Written = (error?: Error | null) => void;
@@ -57,7 +58,7 @@ export class NetTransport implements Transport {
   }
 
   writeBorrowed(piece: Buffer): void {
-    this.write(Buffer.from(piece));
+    this.write(copyOfLent(piece));
   }
 
   writeTogether(pieces: readonly Buffer[]): void {

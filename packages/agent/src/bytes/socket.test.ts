@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { defined } from '@weft/proto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Conduit } from '../words/conduit.ts';
+import { passing } from '../words/passing-memory.ts';
 import { Deadline } from './deadline.ts';
 import { trustInside } from './inside/known.ts';
+import { startNative } from './native-check.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
 import { type ConduitListener, listenConduits, listenHandle, type Remote } from './socket-listen.ts';
 
@@ -52,6 +55,13 @@ class User {
   get bytes(): Buffer {
     return Buffer.concat(this.received);
   }
+}
+
+/** How much was counted since the last look. */
+function takePassing(): number {
+  const { bytes } = passing;
+  passing.bytes = 0;
+  return bytes;
 }
 
 async function listener(): Promise<{ listener: ConduitListener; accepted: Promise<[SocketConduit, Remote]> }> {
@@ -185,6 +195,42 @@ describe('a socket conduit', () => {
     expect(await b.closed).toMatchObject({ how: 'reset', cause: { code: 'ECONNRESET' } });
     expect(await a.closed).toMatchObject({ how: 'reset' });
     expect(b.log).toEqual(['reset']);
+  });
+
+  it.each([100, 4_097, 100_000])(
+    'says of a reset what the system says, to who writes %i lent bytes behind it',
+    async (size) => {
+      await startNative(true);
+      const { near, far } = await pair();
+      const [user, other] = [new User(near), new User(far)];
+      near.pause();
+      const port = Number(near.remoteAddress?.split(':')[1]);
+      const connected = `0100007F:${port.toString(16).padStart(4, '0').toUpperCase()} 01`;
+      expect(readFileSync('/proc/net/tcp', 'utf8')).toContain(connected);
+      far.reset();
+      await other.closed;
+      await expect.poll(() => readFileSync('/proc/net/tcp', 'utf8')).not.toContain(connected);
+      near.write(Buffer.alloc(size), false);
+      near.resume();
+      expect(await user.closed).toMatchObject({ how: 'reset', cause: { code: 'ECONNRESET', syscall: 'write' } });
+    },
+  );
+
+  it('counts what it copies of lent bytes, and that alone', async () => {
+    await startNative(true);
+    const { near, far } = await pair();
+    const user = new User(near);
+    far.pause();
+    takePassing();
+    const lent = Buffer.alloc(256 * 1024);
+    while (near.write(lent, true));
+    expect(takePassing()).toBe(0);
+    const { backlog } = near;
+    near.write(lent, false);
+    expect(near.backlog - backlog).toBe(lent.length);
+    expect(takePassing()).toBe(lent.length);
+    near.reset();
+    await user.closed;
   });
 
   it('is over when it is reset right behind a half-close, or while one waits for its bytes', async () => {

@@ -91,8 +91,8 @@ export class SocketConduit implements WireConduit, TransportEvents {
       return;
     }
     this.#deaf = setTimeout(() => this.#transport.destroy(), DEAF_MS).unref();
-    // Whoever waits for room may go on: what it writes is dropped.
-    this.#tellDrain();
+    // Whoever waits for room may go on: what it writes is dropped. Not at once, for it may be what fails now, in the midst of a record.
+    queueMicrotask(() => this.#tellDrain());
     if (this.#ended) this.#transport.destroy();
   }
 

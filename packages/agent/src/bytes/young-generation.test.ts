@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ByteQueue } from '../protocol/mux/byte-queue.ts';
 import { youngCollector } from './inside/collector.ts';
 import { YoungGeneration } from './young-generation.ts';
 
@@ -22,6 +23,25 @@ describe('the young generation', () => {
     expect(told).toEqual(['moved', 'moved']);
     for (let piece = 0; piece < 16; piece++) young.allocated(256 * 1024);
     expect(told).toEqual(['moved', 'moved', 'moved', 'collected']);
+  });
+
+  it('is collected for what is copied of such bytes, since it has to wait', () => {
+    let collections = 0;
+    const young = new YoungGeneration(() => {
+      collections += 1;
+    });
+    const lent = Buffer.alloc(256 * 1024);
+    const queue = new ByteQueue();
+    const seen = [true, false].map((owned) => {
+      for (let piece = 0; piece < 64; piece++) {
+        young.passed(lent.length);
+        queue.push(lent, owned);
+        queue.clear();
+      }
+      young.passed(0);
+      return collections;
+    });
+    expect(seen).toEqual([0, 4]);
   });
 
   it('is left to V8 where it cannot be collected from here', () => {

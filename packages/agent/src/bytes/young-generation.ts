@@ -4,6 +4,8 @@
  * processor time. Collecting the young generation in time costs a hundredth of that.
  */
 
+import { passing } from '../words/passing-memory.ts';
+
 /** For a heap as small as an agent's, V8 starts a full collection when some 25 MiB of buffers have come since the last. */
 const ENOUGH = 4 * 1024 * 1024;
 
@@ -21,18 +23,28 @@ export class YoungGeneration {
 
   /** Counts bytes that passed in buffers that were made and will soon be dead. */
   allocated(bytes: number): void {
-    this.passed(bytes);
-    this.#bytes += bytes;
-    if (this.#bytes < ENOUGH) return;
-    this.#bytes = 0;
-    this.#collect?.();
+    this.#count(bytes);
+    this.#died(bytes);
   }
 
-  /** Counts bytes that passed in memory that is used again. */
+  /** Counts bytes that passed in memory that is used again, and what was copied of such since. */
   passed(bytes: number): void {
+    this.#count(bytes);
+    this.#died(0);
+  }
+
+  #count(bytes: number): void {
     this.#passed += bytes;
     if (this.#passed < ENOUGH) return;
     this.#passed = 0;
     this.#moved?.();
+  }
+
+  #died(bytes: number): void {
+    this.#bytes += bytes + passing.bytes;
+    passing.bytes = 0;
+    if (this.#bytes < ENOUGH) return;
+    this.#bytes = 0;
+    this.#collect?.();
   }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import { passing } from '../words/passing-memory.ts';
 import { ConduitDuplex } from './duplex.ts';
 
 /** A conduit whose far end is the test. */
@@ -43,9 +44,17 @@ function create() {
   return { conduit, duplex, events };
 }
 
+/** How much was counted since the last look. */
+function takePassing(): number {
+  const { bytes } = passing;
+  passing.bytes = 0;
+  return bytes;
+}
+
 describe('ConduitDuplex', () => {
   it('copies pieces that it may not keep, and keeps those that it may', async () => {
     const { duplex, events } = create();
+    takePassing();
     const borrowed = Buffer.from('one');
     const given = Buffer.from('two');
     events.data(borrowed, false);
@@ -55,6 +64,7 @@ describe('ConduitDuplex', () => {
     const pieces: Buffer[] = [];
     for await (const piece of duplex) pieces.push(piece as Buffer);
     expect(Buffer.concat(pieces).toString()).toBe('onetwo');
+    expect(takePassing()).toBe('one'.length);
   });
 
   it('pauses the far writer when nobody reads, and resumes it when somebody does', async () => {

@@ -1,6 +1,7 @@
 /** A conduit as a node stream, for code that knows no conduits: node's HTTP client. */
 import { Duplex } from 'node:stream';
 import type { Conduit } from '../words/conduit.ts';
+import { copyOfLent } from '../words/passing-memory.ts';
 import { ConduitResetError } from './errors.ts';
 
 /** Milliseconds that what is on its way has, when both directions have ended, before it is given up. */
@@ -27,7 +28,7 @@ export class ConduitDuplex extends Duplex {
     this.#conduit = conduit;
     this.#failed = failed;
     conduit.attach({
-      data: (piece, owned) => this.#data(owned ? piece : Buffer.from(piece)),
+      data: (piece, owned) => this.#data(owned ? piece : copyOfLent(piece)),
       end: () => this.#end(),
       drain: () => this.#drain(),
       closed: (how, cause) => this.#close(how, cause),

@@ -3,6 +3,7 @@
  * one preallocated buffer, so nothing is allocated for a read; a write that the kernel takes at once, which is nearly each, is one call.
  */
 import { constants } from 'node:os';
+import { copyOfLent } from '../../words/passing-memory.ts';
 import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 import { failureOf, found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
@@ -16,6 +17,8 @@ const COPIED = 4096;
 /** Up to 1.51 libuv tells a hang-up behind a read that was not full as an orderly end, without a look at what it is. */
 const HIDES_RESETS = /^1\.([0-9]|[1-4]\d|5[01])\./.test(process.versions.uv);
 const NOT_CONNECTED = -constants.errno.ENOTCONN;
+/** What send(2) answers where the bytes can only wait. */
+const FULL: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constants.errno.ENOBUFS]);
 
 /** Shared by all of the thread: valid only inside the read callback. Handles keep no reference to it. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
@@ -96,8 +99,14 @@ export class HandleTransport implements Transport {
   }
 
   writeBorrowed(piece: Buffer): void {
-    const sent = piece.length <= COPIED ? 0 : this.#sendNow(piece);
-    if (sent < piece.length) this.write(Buffer.from(sent === 0 ? piece : piece.subarray(sent)));
+    if (piece.length <= COPIED) {
+      this.write(Buffer.from(piece));
+      return;
+    }
+    const sent = this.#sendNow(piece);
+    // The system tells a reset once: the next write would fail with something else.
+    if (sent < 0) this.#fail(sent);
+    else if (sent < piece.length) this.write(copyOfLent(sent === 0 ? piece : piece.subarray(sent)));
   }
 
   writeTogether(pieces: readonly Buffer[]): void {
@@ -197,12 +206,14 @@ export class HandleTransport implements Transport {
     this.#user?.closed(this.#cause);
   }
 
-  /** How much of it the kernel takes at once; none where that cannot be asked, or fails: Node's own write then tells of it. */
+  /** How much of it the kernel takes at once, none where that cannot be asked; or why it takes no more, as a negated errno. */
   #sendNow(piece: Buffer): number {
     const native = nativeCalls();
     if (native === undefined || this.#waiting > 0 || this.#failed || this.#over) return 0;
     const descriptor = shownDescriptor(this.#handle);
-    return descriptor === undefined ? 0 : Math.max(0, native.send(descriptor, piece));
+    if (descriptor === undefined) return 0;
+    const sent = native.send(descriptor, piece);
+    return FULL.has(sent) ? 0 : sent;
   }
 
   #request(): WriteRequest | null {

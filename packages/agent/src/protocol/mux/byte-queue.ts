@@ -2,6 +2,7 @@
  * Bytes that wait, in order. Small pieces are copied into blocks: otherwise a peer could pin a 256 KiB record, or make
  * a Buffer object, for each byte it sends, and a byte bound would bound nothing.
  */
+import { copyOfLent } from '../../words/passing-memory.ts';
 
 const BLOCK = 16 * 1024;
 /** The first block after another piece; each next one doubles. Small and large pieces in turn must not cost a BLOCK a turn. */
@@ -32,7 +33,7 @@ export class ByteQueue {
     }
     // An owned piece that is less than half of its memory would keep more alive than the bound counts.
     const compact = owned && piece.length * 2 >= piece.buffer.byteLength;
-    this.#pieces.push(compact ? piece : Buffer.from(piece));
+    this.#pieces.push(compact ? piece : copyOfLent(piece));
     this.#block = undefined;
   }
 

@@ -2,6 +2,7 @@
  * Frames to bytes, and record plaintext to frames. A record holds whole frames, but lies in as many pieces as the network delivered: headers
  * and small payloads may straddle pieces, and DATA is handed on piece by piece, never joined.
  */
+import { copyOfLent } from '../../words/passing-memory.ts';
 import { MuxError } from './errors.ts';
 import { FRAME, FRAME_HEADER, type FrameHandler, type FrameType, MAXIMUM_DATA, MAXIMUM_DATAGRAM } from './types.ts';
 
@@ -110,7 +111,7 @@ export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler, o
     if (form.last === true && cursor.left > length)
       throw new MuxError('not-last', `frame type ${type} is not the last`);
     const payload = cursor.take(length);
-    form.hand(handler, id, owned || length <= READ_AT_ONCE ? payload : Buffer.from(payload));
+    form.hand(handler, id, owned || length <= READ_AT_ONCE ? payload : copyOfLent(payload));
   }
 }
 

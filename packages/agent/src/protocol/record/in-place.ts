@@ -1,7 +1,9 @@
 /**
- * Records sealed and opened in memory that is used again and again: no record leaves a dead buffer behind, nor meets memory that
- * the system has to clear first. Whoever is handed bytes from here uses them before it returns.
+ * Records sealed and opened in memory that is used again and again: none leaves a dead buffer behind, nor meets memory that the
+ * system has to clear first, while no more than FREE_BLOCKS are under way at once. Whoever is handed bytes from here uses them
+ * before it returns.
  */
+import { countPassing } from '../../words/passing-memory.ts';
 import type { OneUse } from '../noise/cipher.ts';
 import { type InPlaceKey, LateKey, type NewInPlaceKey } from '../noise/in-place.ts';
 import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
@@ -11,8 +13,11 @@ import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
  */
 const GATHERED_LIMIT = 16 * 1024;
 
-/** A record has as much as comes of it, while it comes; of what is free this much is kept. */
-const FREE_BLOCKS = 4;
+/**
+ * Of what is free so many are kept, 4 MiB: as many records that come in parts make nothing anew. A record has
+ * a whole block from its first ciphertext to its end, however slowly it comes: what a peer can hold is bounded by its tunnels.
+ */
+const FREE_BLOCKS = 16;
 /** Up to here a call costs more than copying. */
 const GATHERED = 4096;
 
@@ -35,6 +40,7 @@ export class InPlace {
 
   giveBack(block: Buffer): void {
     if (this.#free.length < FREE_BLOCKS) this.#free.push(block);
+    else countPassing(block.length);
   }
 }
 
@@ -118,7 +124,6 @@ export class InPlaceOpening {
   begin({ cipher, key, counter }: OneUse, header: Buffer, length: number): void {
     this.#aead = this.#key.of(cipher, key);
     this.#aead.start(counter, header);
-    this.#block ??= this.#inPlace.take();
     this.#length = length;
     this.#opened = 0;
     this.#filled = 0;
@@ -126,6 +131,8 @@ export class InPlaceOpening {
 
   /** Ciphertext, `length` bytes of it in all. */
   take(part: Buffer): void {
+    // Not before: a header alone would hold it for nothing.
+    this.#block ??= this.#inPlace.take();
     const { aead, block } = this.#begun();
     if (part.length <= GATHERED) {
       this.#filled += part.copy(block, this.#filled);

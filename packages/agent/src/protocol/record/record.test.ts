@@ -1,6 +1,7 @@
 import { createCipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { passing } from '../../words/passing-memory.ts';
 import { type CipherName, COUNTER_LIMIT } from '../noise/cipher.ts';
 import { bytesOf, directionKeys, inPlaceKeys, SEALINGS } from '../noise/pair.fixture.ts';
 import { SMALL_LIMIT } from '../noise/small-cipher.ts';
@@ -318,6 +319,13 @@ test('what onRecord throws passes through and closes; close() in onRecord drops 
   expect(count).toBe(1);
 });
 
+/** How much was counted since the last look. */
+function takePassing(): number {
+  const { bytes } = passing;
+  passing.bytes = 0;
+  return bytes;
+}
+
 describe('in place', () => {
   const LARGE: Sealing = ['AESGCM', 'small apart', 'in place'];
 
@@ -391,6 +399,51 @@ describe('in place', () => {
     for (const { opener, record } of torn) opener.push(record.subarray(0, 10_000));
     for (const { opener, record } of torn.reverse()) opener.push(record.subarray(10_000));
     for (const [index, { records: whole }] of torn.reverse().entries()) expect(whole).toEqual([many[index]]);
+  });
+
+  test('a record has one block from its first ciphertext to its end, and no more than 16 are kept for others', () => {
+    const made: Buffer[] = [];
+    let held = 0;
+    class CountedPlace extends InPlace {
+      override take(): Buffer {
+        const block = super.take();
+        held += 1;
+        if (!made.includes(block)) made.push(block);
+        return block;
+      }
+      override giveBack(block: Buffer): void {
+        held -= 1;
+        super.giveBack(block);
+      }
+    }
+    const place = new CountedPlace(inPlaceKeys.newKey, 0);
+    const record = sealed(sealerOf(LARGE), Buffer.alloc(20_000));
+    /** So many records that come in parts, at once. */
+    const round = (count: number): number[] => {
+      const openers = Array.from({ length: count }, () => new RecordOpener(keys(LARGE), () => undefined, 0, place));
+      const seen: number[] = [];
+      let from = 0;
+      for (const to of [4, 5, 10_000, record.length]) {
+        for (const opener of openers) opener.push(record.subarray(from, to));
+        from = to;
+        seen.push(held);
+      }
+      for (const opener of openers) opener.close();
+      return seen;
+    };
+    for (let again = 0; again < 3; again++) expect(round(16)).toEqual([0, 16, 16, 0]);
+    expect(made.length).toBe(16);
+    takePassing();
+    expect(round(20)).toEqual([0, 20, 20, 0]);
+    expect(made.length).toBe(20);
+    // Those that are let go of are dead memory.
+    expect(takePassing()).toBe(4 * (4 + 256 * 1024 + 16));
+
+    // Who ends in between holds nothing.
+    const opener = new RecordOpener(keys(LARGE), () => undefined, 0, place);
+    opener.push(record.subarray(0, 9_000));
+    opener.close();
+    expect(held).toBe(0);
   });
 
   test('a key is made with the first record that is not small, and forgotten with its end', () => {
