@@ -59,6 +59,8 @@ export interface CreateTunnelsOptions {
   readonly connect?: Connect;
   /** For connections made here; the other side of a connection follows. */
   readonly cipher?: CipherName;
+  /** In place of what this thread has found of itself. */
+  readonly inPlace?: InPlace;
 }
 
 export interface BoundTunnels extends Tunnels {
@@ -111,7 +113,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     counters,
     limitedLog: new LimitedLog(logger, now),
     young: new YoungGeneration(youngCollector(), options.moved),
-    inPlace: cipher && new InPlace(cipher.newKey),
+    inPlace: options.inPlace ?? (cipher && new InPlace(cipher.newKey)),
     logger,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     now,

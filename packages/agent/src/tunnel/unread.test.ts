@@ -1,10 +1,13 @@
 /** Peers that do not take what they are sent: what it costs them, and nobody else. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCredit } from '../protocol/mux/frames.ts';
 import { FRAME } from '../protocol/mux/types.ts';
+import type { NewInPlaceKey } from '../protocol/noise/in-place.ts';
+import { inPlaceKeys } from '../protocol/noise/pair.fixture.ts';
+import { InPlace } from '../protocol/record/in-place.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { echoStream, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { frame, ping, RawPeer } from './raw-peer.fixture.ts';
@@ -169,6 +172,45 @@ describe.skipIf(process.platform !== 'linux')('a peer whose connection is not re
     expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
     pipe.close();
   });
+});
+
+/** Blocks that are given back hold something else at once. */
+class PoisonedPlace extends InPlace {
+  override giveBack(block: Buffer): void {
+    block.fill(0xee);
+    super.giveBack(block);
+  }
+}
+
+it('what waits is whole, though it was sealed in memory that is used again, and no key outlives its tunnel', async () => {
+  const before = inPlaceKeys.alive;
+  const settings = { tick: 5, renewal: 40, rekey: 10 };
+  let made = 0;
+  const newKey: NewInPlaceKey = (...key) => {
+    made += 1;
+    return inPlaceKeys.newKey(...key);
+  };
+  const options = { inPlace: new PoisonedPlace(newKey, 0), settings };
+  const carol = await network.agent('carol', options);
+  const dave = await network.agent('dave', options);
+  const pipe = await Pipe.before(dave);
+  network.moveTo('dave', [`127.0.0.1:${pipe.port}`]);
+  const conduits = await Promise.all(Array.from({ length: 12 }, () => openStream(carol, 'dave')));
+  const blocks = Array.from({ length: 16 }, () => randomBytes(BLOCK));
+  pipe.jam();
+  const outcomes = conduits.map((conduit) => exchange(conduit, blocks));
+  await standstill(() => carol.tunnels.counters.bytesSent);
+  for (const pair of pipe.connections) for (const socket of pair) socket.resume();
+  const digest = createHash('sha256').update(Buffer.concat(blocks)).digest('hex');
+  for (const outcome of outcomes) expect(await outcome).toMatchObject({ how: 'closed', digest });
+  await until(() => carol.tunnels.counters.renewals > 1);
+  expect(await exchange(await openStream(carol, 'dave'), blocks)).toMatchObject({ how: 'closed', digest });
+  expect(carol.tunnels.counters.violations + dave.tunnels.counters.violations).toBe(0);
+  // Of four halves, each with more than one key.
+  expect(made).toBeGreaterThan(4);
+  network.close();
+  await until(() => inPlaceKeys.alive === before);
+  pipe.close();
 });
 
 describe('a peer that gives no credit', () => {
