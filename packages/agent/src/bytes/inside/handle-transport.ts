@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { copyOfLent } from '../../words/passing-memory.ts';
 import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
-import { failureOf, found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
+import { found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
 
 /** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */
 const READ_BUFFER_BYTES = 224 * 1024;
@@ -45,6 +45,15 @@ export function tcpInside(): TcpInside | undefined {
 /** Whether it is a connection, or what listens for some, as it is known. */
 export function isTcpHandle(handle: object | undefined): handle is TcpHandle {
   return found !== undefined && handle instanceof found.TCP;
+}
+
+/** Of the write just asked for: zero, or a negated errno where it failed at once, and its request is never completed. */
+export function failureOf(
+  answer: number | WriteRequest,
+  { state, failedAt }: Pick<TcpInside, 'state' | 'failedAt'>,
+): number {
+  if (typeof answer === 'number') return answer;
+  return failedAt === undefined ? 0 : (state[failedAt] ?? 0);
 }
 
 /** Of a handle that is connected, and whose from then on it is alone. Undefined where Node's inside is not as known. */

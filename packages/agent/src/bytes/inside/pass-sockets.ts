@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { messageOf } from '@weft/proto';
 import { closeHandle } from '../handle.ts';
 import { listenPrivately } from '../private-socket.ts';
-import { tcpInside } from './handle-transport.ts';
+import { failureOf, tcpInside } from './handle-transport.ts';
 import { handleOf, shownDescriptor, systemError } from './known.ts';
-import { failureOf, type TcpInside, type WriteRequest } from './tcp-inside.ts';
+import type { TcpInside, WriteRequest } from './tcp-inside.ts';
 
 /** What node:net has of a Unix socket, a PipeWrap, and node:child_process passes sockets by. */
 interface Pipe {

@@ -78,15 +78,6 @@ export interface TcpInside {
   readonly failedAt: number | undefined;
 }
 
-/** Of the write just asked for: zero, or a negated errno where it failed at once, and its request is never completed. */
-export function failureOf(
-  answer: number | WriteRequest,
-  { state, failedAt }: Pick<TcpInside, 'state' | 'failedAt'>,
-): number {
-  if (typeof answer === 'number') return answer;
-  return failedAt === undefined ? 0 : (state[failedAt] ?? 0);
-}
-
 /** Throws where this Node has it otherwise. */
 function find(): TcpInside {
   const { binding } = process as unknown as { binding(name: string): Record<string, unknown> };
