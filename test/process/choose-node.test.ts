@@ -1,5 +1,5 @@
 /** A checkout whose Node does not start, as where libatomic is missing, runs on the other that it has. */
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -41,6 +41,20 @@ test('one that does not is replaced, where packages take theirs from too, and wh
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('no libatomic.so.1') });
   expect(await runsNow()).toBe('v24.21.0\n');
   expect(existsSync(join(dir, `node_modules/node-linux-${process.arch}/bin/node`))).toBe(true);
+});
+
+test('a checkout that is reached by a link is as any', async () => {
+  put('node_modules/.bin/node', BROKEN);
+  put('test/runtimes/node_modules/node-24-newest/bin/node', STARTS);
+  const link = `${dir}-link`;
+  symlinkSync(dir, link);
+  try {
+    const script = join(link, 'test/runtimes/choose.mjs');
+    expect(await run([process.execPath, script], { timeoutMs: 30_000 })).toMatchObject({ code: 0 });
+    expect(await runsNow()).toBe('v24.21.0\n');
+  } finally {
+    rmSync(link);
+  }
 });
 
 test('where there is none that starts, it ends and says what to install', async () => {

@@ -4,9 +4,13 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const modules = join(import.meta.dirname, '../../node_modules');
+// `import.meta` says neither file nor folder before 20.11.
+const here = fileURLToPath(import.meta.url);
+const runtimes = dirname(here);
+const modules = join(runtimes, '../../node_modules');
 const OTHER = 'node-24-newest';
 
 /** Why this one does not start, in the loader's words; undefined where it does. */
@@ -24,7 +28,7 @@ export function chooseNode(install = () => undefined) {
   // Whatever is started from here on finds the machine's own again.
   rmSync(node);
   install();
-  const instead = join(import.meta.dirname, 'node_modules', OTHER);
+  const instead = join(runtimes, 'node_modules', OTHER);
   const other = existsSync(instead) ? fault(join(instead, 'bin/node')) : 'there is no other for this machine';
   if (other !== undefined) {
     process.stderr.write(
@@ -45,4 +49,5 @@ export function chooseNode(install = () => undefined) {
   );
 }
 
-if (process.argv[1] === import.meta.filename) chooseNode();
+// The checkout may be reached by a link.
+if (realpathSync(process.argv[1]) === here) chooseNode();
