@@ -147,8 +147,6 @@ class Sender implements SocketSender {
   pass(handle: object, text: string, back: () => void): boolean {
     const pipe = this.#pipe;
     if (pipe === undefined || Buffer.byteLength(text) > MOST_TEXT || this.outstanding >= MOST_PASSED) return false;
-    const { WriteWrap } = this.#inside;
-    const request = WriteWrap === null ? null : new WriteWrap();
     Atomics.add(this.#outstanding, 0, 1);
     this.#waiting.add(handle);
     const completed = (status: number): void => {
@@ -161,17 +159,10 @@ class Sender implements SocketSender {
       Atomics.sub(this.#outstanding, 0, 1);
       back();
     };
-    if (request !== null) request.oncomplete = completed;
-    const answer = pipe.writeUtf8String(request, text, handle);
-    if (failureOf(answer, this.#inside) !== 0) {
-      Atomics.sub(this.#outstanding, 0, 1);
-      this.#waiting.delete(handle);
-      return false;
-    }
-    if (typeof answer === 'number') return true;
-    answer.oncomplete = completed;
-    if (typeof answer.writeStatus === 'number') completed(answer.writeStatus);
-    return true;
+    if (write(pipe, text, this.#inside, completed, handle) === 0) return true;
+    Atomics.sub(this.#outstanding, 0, 1);
+    this.#waiting.delete(handle);
+    return false;
   }
 
   close(): void {
@@ -248,13 +239,27 @@ class Sender implements SocketSender {
 
 /** Throws what is known at once; what fails later ends the way. */
 function say(pipe: Pipe, text: string, inside: PipeInside): void {
-  const { WriteWrap } = inside;
-  const request = WriteWrap === null ? null : new WriteWrap();
-  if (request !== null) request.oncomplete = () => undefined;
-  const answer = pipe.writeUtf8String(request, text);
-  const failure = failureOf(answer, inside);
+  const failure = write(pipe, text, inside, () => undefined);
   if (failure !== 0) throw systemError(failure, 'write');
-  if (typeof answer === 'object') answer.oncomplete = () => undefined;
+}
+
+/** Answers zero, and `completed` is told then how it ended; or a negated errno. */
+function write(
+  pipe: Pipe,
+  text: string,
+  inside: PipeInside,
+  completed: (status: number) => void,
+  passed?: object,
+): number {
+  const request = inside.WriteWrap === null ? null : new inside.WriteWrap();
+  if (request !== null) request.oncomplete = completed;
+  const answer =
+    passed === undefined ? pipe.writeUtf8String(request, text) : pipe.writeUtf8String(request, text, passed);
+  const failure = failureOf(answer, inside);
+  if (failure !== 0 || typeof answer === 'number') return failure;
+  answer.oncomplete = completed;
+  if (typeof answer.writeStatus === 'number') completed(answer.writeStatus);
+  return 0;
 }
 
 /** Takes the free number itself, so that it is nobody else's. False where somebody was quicker. */

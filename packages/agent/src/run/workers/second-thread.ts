@@ -42,11 +42,6 @@ interface First {
   readonly bulk: Pick<BulkWatch, 'flows'> | undefined;
 }
 
-interface Running {
-  readonly handle: WorkerHandle;
-  readonly sender: SocketSender;
-}
-
 export class SecondThread {
   readonly #options: SecondThreadOptions;
   readonly #times: SecondThreadTimes;
@@ -56,7 +51,8 @@ export class SecondThread {
   #first: First | undefined;
   #state: SecondThreadState = 'off';
   #sender: SocketSender | undefined;
-  #running: Running | undefined;
+  /** Once it takes connections. */
+  #running: WorkerHandle | undefined;
   /** Why the last could not begin. */
   #cause = '';
   #againAt = Number.NEGATIVE_INFINITY;
@@ -123,10 +119,10 @@ export class SecondThread {
   #pass(handle: object, text: string, back: () => void): boolean {
     const running = this.#running;
     if (!this.#gate.open || running === undefined) return false;
-    if (this.#bulk <= (running.handle.told.numbers?.bulk ?? 0)) return false;
+    if (this.#bulk <= (running.told.numbers?.bulk ?? 0)) return false;
     // One too many is refused here.
     if (this.#first?.files.spares(shownDescriptor(handle)) !== true) return false;
-    if (!running.sender.pass(handle, text, back)) return false;
+    if (this.#sender?.pass(handle, text, back) !== true) return false;
     this.#usedAt = performance.now();
     return true;
   }
@@ -140,8 +136,7 @@ export class SecondThread {
       signal.throwIfAborted();
       const handle = await pool.add(sender.way, sender.joined, this.#steering.begin());
       signal.throwIfAborted();
-      this.#running = { handle, sender };
-      this.#state = 'on';
+      this.#running = handle;
       this.#open();
       this.#cause = '';
       this.#usedAt = performance.now();
@@ -189,7 +184,7 @@ export class SecondThread {
     const now = performance.now();
     const beside = this.#bulk > 0;
     // What peers begin when bulk is over goes to their first threads' tunnels with the first again: one thread has more in each turn.
-    if (this.#beside && !beside) this.#running?.handle.leaveTunnels(false);
+    if (this.#beside && !beside) this.#running?.leaveTunnels(false);
     if (!this.#beside && beside) this.#leaveFirst();
     this.#beside = beside;
     if (now >= this.#leaveAt) {
@@ -202,13 +197,13 @@ export class SecondThread {
     this.#state = 'leaving';
     this.#gate.open = false;
     this.#usedAt = now;
-    this.#running?.handle.leaveTunnels(true);
+    this.#running?.leaveTunnels(true);
   }
 
   #lookAtLeaving(): void {
     const now = performance.now();
     if (this.#running !== undefined && this.#bulk > 0 && !this.#options.sandboxes()) {
-      this.#running.handle.leaveTunnels(false);
+      this.#running.leaveTunnels(false);
       this.#usedAt = now;
       this.#open();
       return;
@@ -218,15 +213,13 @@ export class SecondThread {
       this.#usedAt = now;
       return;
     }
-    const tunnels = this.#running?.handle.told.numbers?.tunnel.open ?? 0;
+    const tunnels = this.#running?.told.numbers?.tunnel.open ?? 0;
     if (waited >= this.#times.settle && (tunnels === 0 || waited >= this.#times.leave)) void this.#finish();
   }
 
   /** Open there, or on their way. */
   get #flows(): number {
-    const running = this.#running;
-    if (running === undefined) return 0;
-    return (running.handle.told.numbers?.flows ?? 0) + running.sender.outstanding;
+    return (this.#running?.told.numbers?.flows ?? 0) + (this.#sender?.outstanding ?? 0);
   }
 
   async #finish(): Promise<void> {
@@ -235,7 +228,7 @@ export class SecondThread {
     this.#end();
     if (running === undefined) return;
     this.#state = 'leaving';
-    await this.#first?.pool.remove(running.handle);
+    await this.#first?.pool.remove(running);
     this.#state = 'off';
     log.info({ event: 'second-thread-off' }, 'no bulk moves: the second thread has ended');
     this.look();
