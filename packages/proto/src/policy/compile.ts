@@ -90,8 +90,7 @@ function asOneOf(source: Source, { from }: Rule, user: CallerUser): string {
   return service === undefined ? '' : `, which may be ${service.name},`;
 }
 
-/** In the order of its constructor, so that all verdicts have one shape. */
-class Judged {
+class Decided {
   readonly allowed: boolean;
   readonly source: Source;
   readonly destination: Destination;
@@ -129,18 +128,17 @@ function permit(
   revision: number,
   reason: () => string,
 ): Permit {
-  return new Judged(true, source, destination, rule, revision, reason) as unknown as Permit;
+  return new Decided(true, source, destination, rule, revision, reason) as unknown as Permit;
 }
 
-/** A denial as a value, also for those who refuse before a policy is asked, such as `builtin:source`. */
-export function denied(
+function denied(
   source: Source,
   destination: Destination,
   rule: string,
   revision: number,
   reason: () => string,
 ): Denied {
-  return new Judged(false, source, destination, rule, revision, reason) as Denied;
+  return new Decided(false, source, destination, rule, revision, reason) as Denied;
 }
 
 /**

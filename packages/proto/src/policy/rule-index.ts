@@ -112,7 +112,6 @@ const MAX_DESTINATIONS = 8_192;
  */
 export class RuleMasks {
   readonly #rules: readonly Rule[];
-  readonly #words: number;
   readonly #index: RuleIndex;
   readonly #internet: Mask;
   /** Rules that speak of users; undefined where none does. */
@@ -129,8 +128,7 @@ export class RuleMasks {
 
   constructor(rules: readonly Rule[]) {
     this.#rules = rules;
-    this.#words = Math.ceil(rules.length / 32);
-    this.#scratch = new Uint32Array(this.#words);
+    this.#scratch = new Uint32Array(Math.ceil(rules.length / 32));
     this.#index = new RuleIndex(rules);
     this.#internet = this.#make(this.#index.listsFrom({ type: 'internet' }));
     const users = this.#index.ofUsers();
@@ -193,7 +191,7 @@ export class RuleMasks {
   }
 
   #make(places: Places, applies?: (rule: Rule) => boolean): Mask {
-    const mask = new Uint32Array(this.#words);
+    const mask = new Uint32Array(this.#scratch.length);
     this.#set(mask, places, applies);
     return mask;
   }
