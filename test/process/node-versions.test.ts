@@ -69,7 +69,8 @@ interface BatchesFound {
 
 describe.each(NODES)('Node %s', (version, node) => {
   const major = Number(version.split('.')[0]);
-  describe.skipIf(missing(version, node) !== undefined)(titled('sockets', missing(version, node)), () => {
+  const lacking = missing(version, node);
+  describe.skipIf(lacking !== undefined)(titled('sockets', lacking), () => {
     const check = async (...options: readonly string[]) => {
       const { code, stdout, stderr } = await run([node, ...options, join(checkout, 'test/fixtures/conduit-check.ts')]);
       expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
@@ -140,165 +141,162 @@ describe.each(NODES)('Node %s', (version, node) => {
     });
   });
 
-  describe.skipIf(missing(version, node) !== undefined)(
-    titled('control and two agents', missing(version, node)),
-    () => {
-      const cleanup = new AsyncDisposableStack();
-      const servers = {
-        tcp: net.createServer((socket) => socket.pipe(socket)),
-        udp: dgram.createSocket('udp4'),
-        web: http.createServer((_request, response) => response.end('a page')),
-      };
-      servers.web.on('upgrade', (_request, socket) => {
-        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
-        socket.pipe(socket);
-      });
-      const ports = { tcp: 0, udp: 0, web: 0, public: 0 };
-      let lab: Lab;
-      let control: Control;
-      let vip: string;
-      let local: Agent;
-      let singly: Agent;
+  describe.skipIf(lacking !== undefined)(titled('control and two agents', lacking), () => {
+    const cleanup = new AsyncDisposableStack();
+    const servers = {
+      tcp: net.createServer((socket) => socket.pipe(socket)),
+      udp: dgram.createSocket('udp4'),
+      web: http.createServer((_request, response) => response.end('a page')),
+    };
+    servers.web.on('upgrade', (_request, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+      socket.pipe(socket);
+    });
+    const ports = { tcp: 0, udp: 0, web: 0, public: 0 };
+    let lab: Lab;
+    let control: Control;
+    let vip: string;
+    let local: Agent;
+    let singly: Agent;
 
-      beforeAll(async () => {
-        lab = cleanup.use(createLocalLab());
-        servers.udp.on('message', (payload, from) => servers.udp.send(payload, from.port, from.address));
-        for (const server of [servers.tcp, servers.web]) {
-          await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-        }
-        await new Promise<void>((bound) => servers.udp.bind(0, '127.0.0.1', bound));
-        // The services' ports are not their targets': both agents share this machine.
-        ports.tcp = await freePort();
-        ports.udp = await freePort();
-        const host = on(node, await lab.host('main'));
-        control = await Control.start(host, { control: await freePort(), dashboard: await freePort() });
-        ports.web = await freePort();
-        ports.public = await freePort();
-        await control.apply(
-          [
-            'network: prod',
-            'services:',
-            `  echo: { kind: private, ports: [${ports.tcp}, ${ports.udp}/udp] }`,
-            `  web: { kind: web, ports: [${ports.web}], public: { port: ${ports.web}, hosts: [shop.example.com] } }`,
-            '  caller: { kind: worker }\n',
-          ].join('\n'),
-        );
-        const portOf = (server: net.Server) => (server.address() as net.AddressInfo).port;
-        const services = {
-          echo: {
-            targets: {
-              [ports.tcp]: `127.0.0.1:${portOf(servers.tcp)}`,
-              [`${ports.udp}/udp`]: `127.0.0.1:${servers.udp.address().port}`,
-            },
-          },
-          web: { targets: { [ports.web]: `127.0.0.1:${portOf(servers.web)}` } },
-        };
-        local = await joins('echo', { services });
-        const calls = { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } };
-        singly = await joins('caller', calls, ['--no-native']);
-        const agents = [local, singly];
-        for (const { process } of [control, ...agents]) {
-          expect(readlinkSync(`/proc/${process.pid}/exe`)).toBe(realpathSync(node));
-        }
-        vip = await until(
-          'the name',
-          async () => {
-            const resolver = new dns.Resolver({ timeout: 1_000, tries: 1 });
-            resolver.setServers([`127.0.0.1:${names}`]);
-            return (await resolver.resolve4('echo.internal'))[0] ?? '';
-          },
-          (address) => address !== '',
-          SETTLED_MS,
-        );
-        await until(
-          'the instance to be well',
-          () => control.ok('explain', 'caller', `echo:${ports.tcp}`, '--json'),
-          (answer) => JSON.parse(answer).break_point === 'none',
-          SETTLED_MS,
-        );
-      });
-      afterAll(async () => {
-        await cleanup.disposeAsync();
-        servers.tcp.close();
-        servers.udp.close();
-        servers.web.close();
-      });
-
-      /** Where the last agent serves names. */
-      let names = 0;
-      async function joins(
-        host: string,
-        file: { services: object; gateway?: object },
-        args: readonly string[] = [],
-      ): Promise<Agent> {
-        const scope = ['--host', host, '--services', Object.keys(file.services).join(','), '--gateway'];
-        const token = await control.ok('token', 'create', '--network', 'prod', ...scope);
-        names = await freePort();
-        const shared = { tunnel: await freePort(), dns: names, range: freeRange() };
-        return await Agent.start(on(node, await lab.host(host)), {
-          token,
-          config: JSON.stringify(file),
-          shared,
-          args,
-        });
+    beforeAll(async () => {
+      lab = cleanup.use(createLocalLab());
+      servers.udp.on('message', (payload, from) => servers.udp.send(payload, from.port, from.address));
+      for (const server of [servers.tcp, servers.web]) {
+        await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
       }
+      await new Promise<void>((bound) => servers.udp.bind(0, '127.0.0.1', bound));
+      // The services' ports are not their targets': both agents share this machine.
+      ports.tcp = await freePort();
+      ports.udp = await freePort();
+      const host = on(node, await lab.host('main'));
+      control = await Control.start(host, { control: await freePort(), dashboard: await freePort() });
+      ports.web = await freePort();
+      ports.public = await freePort();
+      await control.apply(
+        [
+          'network: prod',
+          'services:',
+          `  echo: { kind: private, ports: [${ports.tcp}, ${ports.udp}/udp] }`,
+          `  web: { kind: web, ports: [${ports.web}], public: { port: ${ports.web}, hosts: [shop.example.com] } }`,
+          '  caller: { kind: worker }\n',
+        ].join('\n'),
+      );
+      const portOf = (server: net.Server) => (server.address() as net.AddressInfo).port;
+      const services = {
+        echo: {
+          targets: {
+            [ports.tcp]: `127.0.0.1:${portOf(servers.tcp)}`,
+            [`${ports.udp}/udp`]: `127.0.0.1:${servers.udp.address().port}`,
+          },
+        },
+        web: { targets: { [ports.web]: `127.0.0.1:${portOf(servers.web)}` } },
+      };
+      local = await joins('echo', { services });
+      const calls = { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } };
+      singly = await joins('caller', calls, ['--no-native']);
+      const agents = [local, singly];
+      for (const { process } of [control, ...agents]) {
+        expect(readlinkSync(`/proc/${process.pid}/exe`)).toBe(realpathSync(node));
+      }
+      vip = await until(
+        'the name',
+        async () => {
+          const resolver = new dns.Resolver({ timeout: 1_000, tries: 1 });
+          resolver.setServers([`127.0.0.1:${names}`]);
+          return (await resolver.resolve4('echo.internal'))[0] ?? '';
+        },
+        (address) => address !== '',
+        SETTLED_MS,
+      );
+      await until(
+        'the instance to be well',
+        () => control.ok('explain', 'caller', `echo:${ports.tcp}`, '--json'),
+        (answer) => JSON.parse(answer).break_point === 'none',
+        SETTLED_MS,
+      );
+    });
+    afterAll(async () => {
+      await cleanup.disposeAsync();
+      servers.tcp.close();
+      servers.udp.close();
+      servers.web.close();
+    });
 
-      test('carry a megabyte of TCP, and it is recorded', async () => {
-        const socket = net.connect(ports.tcp, vip);
-        const sent = Buffer.alloc(1 << 20, `by Node ${version} `);
-        const heard: Buffer[] = [];
-        socket.end(sent);
-        for await (const piece of socket) heard.push(piece as Buffer);
-        expect(Buffer.concat(heard).equals(sent)).toBe(true);
-        const flow = await until(
-          'the record',
-          () => control.ok('flows', '--json'),
-          (text) => text.includes('"echo"'),
-        );
-        expect(JSON.parse(flow.split('\n').at(-1) ?? '')).toMatchObject({
-          source: 'caller',
-          service: 'echo',
-          outcome: 'closed',
-        });
+    /** Where the last agent serves names. */
+    let names = 0;
+    async function joins(
+      host: string,
+      file: { services: object; gateway?: object },
+      args: readonly string[] = [],
+    ): Promise<Agent> {
+      const scope = ['--host', host, '--services', Object.keys(file.services).join(','), '--gateway'];
+      const token = await control.ok('token', 'create', '--network', 'prod', ...scope);
+      names = await freePort();
+      const shared = { tunnel: await freePort(), dns: names, range: freeRange() };
+      return await Agent.start(on(node, await lab.host(host)), {
+        token,
+        config: JSON.stringify(file),
+        shared,
+        args,
       });
+    }
 
-      test('let the internet in through the gateway, for a page and for another protocol', async () => {
-        const ask = async (headers: string): Promise<string> => {
-          const socket = net.connect(ports.public, '127.0.0.1');
-          socket.on('error', () => undefined);
-          socket.write(`GET / HTTP/1.1\r\nHost: shop.example.com\r\n${headers}\r\n\r\n`);
-          let heard = '';
-          for await (const piece of socket) {
-            heard += String(piece);
-            // Said once the protocol is another: what comes back is the service's.
-            if (heard.startsWith('HTTP/1.1 101') && !heard.includes('ping')) socket.write('ping');
-            else if (heard.endsWith('ping')) break;
-          }
-          return heard;
-        };
-        await until(
-          'the page',
-          () => ask('Connection: close'),
-          (page) => page.includes('a page'),
-        );
-        expect(await ask('Connection: Upgrade\r\nUpgrade: echo')).toMatch(/^HTTP\/1\.1 101 [\s\S]*ping$/);
+    test('carry a megabyte of TCP, and it is recorded', async () => {
+      const socket = net.connect(ports.tcp, vip);
+      const sent = Buffer.alloc(1 << 20, `by Node ${version} `);
+      const heard: Buffer[] = [];
+      socket.end(sent);
+      for await (const piece of socket) heard.push(piece as Buffer);
+      expect(Buffer.concat(heard).equals(sent)).toBe(true);
+      const flow = await until(
+        'the record',
+        () => control.ok('flows', '--json'),
+        (text) => text.includes('"echo"'),
+      );
+      expect(JSON.parse(flow.split('\n').at(-1) ?? '')).toMatchObject({
+        source: 'caller',
+        service: 'echo',
+        outcome: 'closed',
       });
+    });
 
-      test('carry datagrams, and tell how', async () => {
-        const socket = dgram.createSocket('udp4');
-        const heard = new Set<string>();
-        socket.on('message', (payload) => heard.add(payload.toString()));
-        // Said again until heard: a datagram may be lost.
-        await until('an answer', () => {
-          for (const words of ['one', 'two']) socket.send(words, ports.udp, vip);
-          return heard.size === 2;
-        });
-        socket.close();
-        const howOf = async (agent: Agent) => (await agent.status<{ readonly native: unknown }>()).native;
-        const how = { used: major >= 26, cause: major >= 26 ? '' : expect.stringContaining('no node:ffi') };
-        expect(await howOf(local)).toEqual(how);
-        expect(await howOf(singly)).toEqual({ used: false, cause: 'switched off by --no-native' });
+    test('let the internet in through the gateway, for a page and for another protocol', async () => {
+      const ask = async (headers: string): Promise<string> => {
+        const socket = net.connect(ports.public, '127.0.0.1');
+        socket.on('error', () => undefined);
+        socket.write(`GET / HTTP/1.1\r\nHost: shop.example.com\r\n${headers}\r\n\r\n`);
+        let heard = '';
+        for await (const piece of socket) {
+          heard += String(piece);
+          // Said once the protocol is another: what comes back is the service's.
+          if (heard.startsWith('HTTP/1.1 101') && !heard.includes('ping')) socket.write('ping');
+          else if (heard.endsWith('ping')) break;
+        }
+        return heard;
+      };
+      await until(
+        'the page',
+        () => ask('Connection: close'),
+        (page) => page.includes('a page'),
+      );
+      expect(await ask('Connection: Upgrade\r\nUpgrade: echo')).toMatch(/^HTTP\/1\.1 101 [\s\S]*ping$/);
+    });
+
+    test('carry datagrams, and tell how', async () => {
+      const socket = dgram.createSocket('udp4');
+      const heard = new Set<string>();
+      socket.on('message', (payload) => heard.add(payload.toString()));
+      // Said again until heard: a datagram may be lost.
+      await until('an answer', () => {
+        for (const words of ['one', 'two']) socket.send(words, ports.udp, vip);
+        return heard.size === 2;
       });
-    },
-  );
+      socket.close();
+      const howOf = async (agent: Agent) => (await agent.status<{ readonly native: unknown }>()).native;
+      const how = { used: major >= 26, cause: major >= 26 ? '' : expect.stringContaining('no node:ffi') };
+      expect(await howOf(local)).toEqual(how);
+      expect(await howOf(singly)).toEqual({ used: false, cause: 'switched off by --no-native' });
+    });
+  });
 });
