@@ -1,5 +1,5 @@
 /**
- * Asks at the start of each thread whether OpenSSL, called past node:crypto, seals and opens as node:crypto does, before anything of
+ * Asks at the start of a process whether OpenSSL, called past node:crypto, seals and opens as node:crypto does, before anything of
  * the network's is. Where it does not, node:crypto seals and opens: slower, and not wrong.
  */
 import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';

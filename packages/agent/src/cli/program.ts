@@ -129,7 +129,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     )
     .option(
       '--workers <N>',
-      'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB, and with more than one weft run takes workers alone; auto: one, and a second while bulk moves',
+      'threads that carry flows, at most one a core; each beyond the first takes 11 MiB at rest and 25 to 35 at work, and with more than one weft run takes workers alone; auto: one, and a second while bulk moves',
       'auto',
     )
     .option(

@@ -2,10 +2,8 @@
 import { defined, fileLimit, formatHostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import { startCipher } from '../bytes/cipher-check.ts';
-import { startNative } from '../bytes/native-check.ts';
 import { OpenFiles } from '../bytes/open-files.ts';
-import { checkInside } from '../bytes/self-check.ts';
+import { checkThread, type Faults, takeChecked } from '../bytes/thread-checks.ts';
 import { BulkWatch } from '../flows/bulk.ts';
 import { type FlowRecorder, PacedSink } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
@@ -73,6 +71,8 @@ type DataPathSteering = PacketSteering & Pick<ThreadSteering, 'waiting' | 'close
 export type InboundParts = Omit<InboundOptions, 'services' | 'signal'>;
 
 export interface DataPath<Here extends InboundPath> {
+  /** For the other threads of this process. */
+  readonly faults: Faults;
   readonly files: OpenFiles;
   readonly registry: FlowRegistry;
   readonly inbound: Here;
@@ -92,13 +92,9 @@ export interface OpenPath {
 /** Takes flows from peers when it resolves. Throws AgentError when the tunnels' port cannot be had. */
 export async function openDataPath<Here extends InboundPath>(options: DataPathOptions<Here>): Promise<DataPath<Here>> {
   const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life, range } = options;
-  const singly = await startNative(options.native);
-  if (singly !== undefined) problems.raise({ code: 'node-unknown', subject: 'node:ffi', message: oneByOne(singly) });
-  // With what reaches under Node by node:ffi, too.
-  const fault = await checkInside();
-  if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
-  const other = startCipher();
-  if (other !== undefined) problems.raise({ code: 'node-unknown', subject: 'OpenSSL', message: byNode(other) });
+  const faults = options.faults ?? (await checkThread(options.native));
+  if (options.faults !== undefined) takeChecked(options.native, faults);
+  else raiseFaults(problems, faults);
   const share = shareOf(thread, threads);
   const sink = new PacedSink(recorder, problems);
   taking.addEventListener('abort', () => sink.stop(), { once: true });
@@ -122,6 +118,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
   const settings = { ...share.tunnel, handshakes, ...limits.tunnel };
   const tunnels = await openTunnels({ ...options, files, bulk }, inbound, settings, steering);
   return {
+    faults,
     files,
     registry,
     inbound,
@@ -145,6 +142,13 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
       return { outbound, owners, watch: new ThreadWatch(parts, options.metrics, life) };
     },
   };
+}
+
+function raiseFaults(problems: Problems, { native, inside, cipher }: Faults): void {
+  const raise = (subject: string, message: string) => problems.raise({ code: 'node-unknown', subject, message });
+  if (native !== undefined) raise('node:ffi', oneByOne(native));
+  if (inside !== undefined) raise(process.version, slowly(inside));
+  if (cipher !== undefined) raise('OpenSSL', byNode(cipher));
 }
 
 function slowly(fault: string): string {

@@ -197,6 +197,7 @@ export async function openMainPath(
             services,
             tunnel: { host: tunnel.host, port: tunnels.port },
             datagrams: tunnels.datagrams,
+            faults: path.faults,
             logLevel: logger.level,
           },
           packetWays,

@@ -2,6 +2,7 @@
 import type { AddressRange, HostPort, JoinToken } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import type { Faults } from '../bytes/thread-checks.ts';
 import type { AgentFile } from '../config/agent-file.ts';
 import type { TelemetrySettings } from '../observe/telemetry.ts';
 import type { TunnelSettings } from '../tunnel/settings.ts';
@@ -46,6 +47,8 @@ export interface DataPathCommon {
   readonly metrics: boolean;
   /** Whether many datagrams may go and come by one call of the system, where this Node can. */
   readonly native: boolean;
+  /** As another thread of this process has found what lies under Node; where left out, it is looked at. */
+  readonly faults?: Faults;
 }
 
 export interface AgentOptions {

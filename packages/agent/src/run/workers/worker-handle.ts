@@ -29,8 +29,9 @@ const STOP_MS = 2_000;
 
 const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 
-/** Beside this file, in the form that this file has: source, or built. */
-const ENTRY = new URL(`./entry${extname(import.meta.url)}`, import.meta.url);
+/** As source and in a package beside this file. In a built checkout bundled (packaging/threads.ts): it is begun when somebody waits. */
+const ENTRIES: Readonly<Record<string, string>> = { '.ts': './entry.ts', '.js': '../../bundled/entry.mjs' };
+const ENTRY = new URL(ENTRIES[extname(import.meta.url)] ?? './entry.mjs', import.meta.url);
 
 export class WorkerHandle {
   readonly #worker: Worker;
