@@ -28,6 +28,7 @@ const ALONE = [
 ];
 
 const unit = {
+  globalSetup: 'test/harness/compile-cache.ts',
   env: { TMPDIR: filesOfUnitTests() },
   testTimeout: 60_000,
   hookTimeout: 60_000,

@@ -6,11 +6,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type Architecture, nodeFor } from '../../packaging/node.ts';
 import { makeTree } from '../../packaging/tree.ts';
+import keepCompiled from './compile-cache.ts';
 import { checkout, PACKAGE } from './host.ts';
 
 export default async function make(): Promise<(() => void) | undefined> {
   // Each project asks for it.
   if (process.env.WEFT_TEST_PACKAGE !== undefined) return undefined;
+  const forget = keepCompiled();
   // Below the checkout, which made hosts mount, and where nobody copies it.
   const dir = mkdtempSync(join(checkout, 'node_modules/.made-'));
   chmodSync(dir, 0o755);
@@ -24,5 +26,8 @@ export default async function make(): Promise<(() => void) | undefined> {
     node: nodeFor(checkout, process.arch as Architecture),
     seconds: 1_700_000_000,
   });
-  return () => rmSync(dir, { recursive: true, force: true });
+  return () => {
+    rmSync(dir, { recursive: true, force: true });
+    forget?.();
+  };
 }

@@ -2,7 +2,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Stryker } from '@stryker-mutator/core';
 import { checkout } from '../harness/host.ts';
 
 const USAGE = `Usage: npm run mutate -- FOLDER|FILE [--tests FOLDER]... [--minutes 10]
@@ -32,6 +31,8 @@ async function main(): Promise<number> {
     process.stdout.write(`stopped after ${minutes} minutes; the rest was not tried\n`);
     process.exit(1);
   }, minutes * 60_000).unref();
+  // Not before it is asked for: it takes a second.
+  const { Stryker } = await import('@stryker-mutator/core');
   const results = await new Stryker({
     testRunner: 'vitest',
     plugins: ['@stryker-mutator/vitest-runner', join(import.meta.dirname, 'survivors.ts')],

@@ -103,9 +103,11 @@ describe.each(NODES)('Node %s', (version, node) => {
     });
 
     const narrow = major >= 26 && process.getuid?.() === 0;
+    // Switched off is what every Node without node:ffi does by itself: of those with it one shows the same.
+    const off = node === OWN;
     test.each([
       ['many at once where it has node:ffi', 'native', major >= 26, []],
-      ['one by one', 'plain', false, []],
+      ...(off ? [['one by one', 'plain', false, []] as const] : []),
       // What no longer fits is refused when it comes together, and goes by itself, in pieces.
       ...(narrow ? [['over a path that takes less', 'native', true, NARROW] as const] : []),
     ] as const)('bring datagrams, %s', async (_how, mode, used, place) => {
@@ -125,7 +127,7 @@ describe.each(NODES)('Node %s', (version, node) => {
 
     test.each([
       ['by OpenSSL past node:crypto where it has node:ffi', 'native', major >= 26],
-      ['by node:crypto alone', 'plain', false],
+      ...(off ? [['by node:crypto alone', 'plain', false] as const] : []),
     ] as const)('seal and open records, %s', async (_how, mode, used) => {
       const { code, stdout, stderr } = await run([node, join(checkout, 'test/fixtures/record-check.ts'), mode]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -155,6 +157,9 @@ describe.each(NODES)('Node %s', (version, node) => {
     const ports = { tcp: 0, udp: 0, web: 0, public: 0 };
     let lab: Lab;
     let control: Control;
+    let operator: Host;
+    /** What is asked again and again, by the programs of the package: these start in half the time. */
+    const query = (...args: readonly string[]) => operator.check(['weft', ...args], { env: control.env });
     let vip: string;
     let local: Agent;
     let singly: Agent;
@@ -169,7 +174,8 @@ describe.each(NODES)('Node %s', (version, node) => {
       // The services' ports are not their targets': both agents share this machine.
       ports.tcp = await freePort();
       ports.udp = await freePort();
-      const host = on(node, await lab.host('main'));
+      operator = await lab.host('main');
+      const host = on(node, operator);
       control = await Control.start(host, { control: await freePort(), dashboard: await freePort() });
       ports.web = await freePort();
       ports.public = await freePort();
@@ -211,7 +217,7 @@ describe.each(NODES)('Node %s', (version, node) => {
       );
       await until(
         'the instance to be well',
-        () => control.ok('explain', 'caller', `echo:${ports.tcp}`, '--json'),
+        () => query('explain', 'caller', `echo:${ports.tcp}`, '--json'),
         (answer) => JSON.parse(answer).break_point === 'none',
         SETTLED_MS,
       );
@@ -251,10 +257,10 @@ describe.each(NODES)('Node %s', (version, node) => {
       expect(Buffer.concat(heard).equals(sent)).toBe(true);
       const flow = await until(
         'the record',
-        () => control.ok('flows', '--json'),
+        () => query('flows', '--json'),
         (text) => text.includes('"echo"'),
       );
-      expect(JSON.parse(flow.split('\n').at(-1) ?? '')).toMatchObject({
+      expect(JSON.parse(flow.trim().split('\n').at(-1) ?? '')).toMatchObject({
         source: 'caller',
         service: 'echo',
         outcome: 'closed',
