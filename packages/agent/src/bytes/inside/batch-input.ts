@@ -1,11 +1,13 @@
 /**
- * Receives datagrams many at a time: Node brings the first of a burst, and one recvmmsg(2) what came with it. Each that Node
- * receives costs it 64 KiB of memory and a call.
+ * Receives datagrams many at a time: the loop tells that there are some, and one recvmmsg(2) brings all, joined where the kernel
+ * has them so. Each that Node receives costs it 64 KiB of memory and a call.
  */
 import type dgram from 'node:dgram';
 import { constants } from 'node:os';
 import { type Gathering, gatheringOf } from './batch-output.ts';
 import { datagramHandleOf } from './datagram-output.ts';
+import { Doorbell } from './doorbell.ts';
+import { joinDatagrams, SegmentLengths } from './joined-datagrams.ts';
 import { isNumbered, type Numbered, systemError } from './known.ts';
 import { batched, type NativeCalls } from './native-calls.ts';
 import { NAME_BYTES, NativeMessages } from './native-memory.ts';
@@ -14,44 +16,54 @@ import { type SocketPlace, Sources } from './socket-address.ts';
 /** One that came, and from where, as Node says it. A socket that is closed hears no more. */
 export type DatagramReceiver = (datagram: Buffer, from: SocketPlace) => void;
 
-/** Datagrams received by one call. */
+/** Messages received by one call. */
 const SLOTS = 32;
 /** The largest that there is, in pages that are touched only as far as it is long. */
 const SLOT_BYTES = 65_536;
 /** Apart by a few lines of the processor's cache more than that, lest all slots lie in the same ones. */
 const SLOT_STRIDE = SLOT_BYTES + 320;
-/** Calls left out after one that brought nothing: those of a socket whose datagrams come one by one cost nothing. */
-const MOST_SKIPPED = 16;
-/** Datagrams that one socket may bring in a turn of the loop, beside the 32 that libuv reads in a row: others wait meanwhile. */
+/** Datagrams that one socket is to bring in a turn of the loop, and brings where they are not joined: others wait meanwhile. */
 const MOST_A_TURN = 128;
+/** Views kept of one slot: as many as the kernel joins (UDP_MAX_SEGMENTS), whatever it says. */
+const MOST_KEPT = 128;
 /** Nothing is there, or a signal came. */
 const NOTHING: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constants.errno.EINTR]);
 
-/** A thread's memory for what one call brings. It is served before there is another. */
+/** A thread's memory for what one call brings, which is served before there is another. */
 class Receiving {
-  readonly memory: Buffer;
-  readonly messages: NativeMessages;
+  readonly gathering: Gathering;
+  /** Undefined where the thread can have none. */
+  readonly doorbell: Doorbell | undefined;
+  readonly names: DataView;
   readonly #calls: NativeCalls;
-  /** What each slot held last, as long as it was. */
-  readonly #views: Buffer[] = [];
+  readonly #memory: Buffer;
+  readonly #messages: NativeMessages;
+  readonly #segments: SegmentLengths;
+  /** Of each slot the datagrams that it held last. */
+  readonly #views: Buffer[][] = Array.from({ length: SLOTS }, () => []);
   #busy: boolean = false;
 
   constructor(calls: NativeCalls) {
     const memory = new ArrayBuffer(SLOTS * SLOT_STRIDE);
     this.#calls = calls;
-    this.memory = Buffer.from(memory);
-    this.messages = new NativeMessages(calls, SLOTS, memory);
+    this.#memory = Buffer.from(memory);
+    this.#messages = new NativeMessages(calls, SLOTS, memory);
+    this.#segments = new SegmentLengths(calls, this.#messages, SLOTS);
+    this.names = this.#messages.names;
     for (let slot = 0; slot < SLOTS; slot++) {
-      this.messages.setPiece(slot, slot * SLOT_STRIDE, SLOT_BYTES);
-      this.messages.setPieces(slot, slot, 1);
-      this.messages.setName(slot, NAME_BYTES);
+      this.#messages.setPiece(slot, slot * SLOT_STRIDE, SLOT_BYTES);
+      this.#messages.setPieces(slot, slot, 1);
+      this.#messages.setName(slot, NAME_BYTES);
     }
+    const gathering = gatheringOf(calls);
+    this.gathering = gathering;
+    this.doorbell = Doorbell.hang(calls, (serve) => gathering.during(serve));
   }
 
-  /** How many came, or a negated errno; none while what came before is being served. */
-  receive(descriptor: number): number {
+  /** How many messages came of at most `count`, or a negated errno; none while what came before is being served. */
+  receive(descriptor: number, count: number): number {
     if (this.#busy) return 0;
-    const came = this.#calls.receiveMany(descriptor, this.messages.at(0, SLOTS), SLOTS);
+    const came = this.#calls.receiveMany(descriptor, this.#messages.at(0, count), count);
     this.#busy = came > 0;
     return came;
   }
@@ -59,24 +71,38 @@ class Receiving {
   /** All that came was served. */
   done(came: number): void {
     // The kernel has said how long they are.
-    for (let slot = 0; slot < came; slot++) this.messages.setName(slot, NAME_BYTES);
+    for (let slot = 0; slot < came; slot++) {
+      this.#messages.setName(slot, NAME_BYTES);
+      this.#segments.arm(slot);
+      const views = this.#views[slot];
+      if (views !== undefined && views.length > MOST_KEPT) views.length = MOST_KEPT;
+    }
     this.#busy = false;
   }
 
-  datagram(slot: number): Buffer {
-    const length = Math.min(this.messages.lengthOf(slot), SLOT_BYTES);
-    const last = this.#views[slot];
-    if (last?.length === length) return last;
-    const view = this.memory.subarray(slot * SLOT_STRIDE, slot * SLOT_STRIDE + length);
-    this.#views[slot] = view;
-    return view;
+  /** What came in a slot: one datagram, or those that were joined, in their order; lent. None where it cannot be told how long they are. */
+  datagrams(slot: number): readonly Buffer[] {
+    const length = Math.min(this.#messages.lengthOf(slot), SLOT_BYTES);
+    const segment = this.#segments.of(slot, length);
+    const views = this.#views[slot] ?? [];
+    const count = length === 0 ? 1 : segment === 0 ? 0 : Math.ceil(length / segment);
+    if (views.length > count) views.length = count;
+    const start = slot * SLOT_STRIDE;
+    for (let index = 0; index < count; index++) {
+      const from = index * segment;
+      const to = Math.min(from + segment, length);
+      const last = views[index];
+      if (last?.byteOffset === start + from && last.length === to - from) continue;
+      views[index] = this.#memory.subarray(start + from, start + to);
+    }
+    return views;
   }
 }
 
 /** A thread has its calls once, and so one of these. */
 const receivings = new WeakMap<NativeCalls, Receiving>();
 
-/** Receives on a bound socket; false where it does not show its number. Whoever is `lent` datagrams keeps none of them. */
+/** Receives on a bound socket; false where that cannot be watched. Whoever is `lent` datagrams keeps none of them. */
 export function receiveBatches(
   socket: dgram.Socket,
   calls: NativeCalls,
@@ -87,8 +113,9 @@ export function receiveBatches(
   if (handle === undefined || !isNumbered(handle)) return false;
   const receiving = receivings.get(calls) ?? new Receiving(calls);
   receivings.set(calls, receiving);
-  const input = new BatchInput(socket, handle, receiving, gatheringOf(calls), lent, receiver);
-  socket.on('message', (datagram, from) => input.first(datagram, from));
+  const input = new BatchInput(socket, handle, receiving, lent, receiver);
+  if (receiving.doorbell?.watch(socket, () => input.receive()) !== true) return false;
+  joinDatagrams(calls, handle.fd);
   return true;
 }
 
@@ -103,84 +130,56 @@ class BatchInput {
   readonly #socket: dgram.Socket;
   readonly #handle: Numbered;
   readonly #receiving: Receiving;
-  readonly #gathering: Gathering;
   readonly #lent: boolean;
   readonly #receiver: DatagramReceiver;
   readonly #sources = new Sources();
-  /** Datagrams of Node's until the next call, and how many after that. */
-  #skip = 0;
-  #nextSkip = 1;
-  #left = MOST_A_TURN;
+  /** Messages that the next call asks for: fewer where each was many datagrams. */
+  #asked = SLOTS;
 
-  constructor(
-    socket: dgram.Socket,
-    handle: Numbered,
-    receiving: Receiving,
-    gathering: Gathering,
-    lent: boolean,
-    receiver: DatagramReceiver,
-  ) {
+  constructor(socket: dgram.Socket, handle: Numbered, receiving: Receiving, lent: boolean, receiver: DatagramReceiver) {
     this.#socket = socket;
     this.#handle = handle;
     this.#receiving = receiving;
-    this.#gathering = gathering;
     this.#lent = lent;
     this.#receiver = receiver;
   }
 
-  /** One that Node has received. */
-  first(datagram: Buffer, from: dgram.RemoteInfo): void {
-    if (this.#skip > 0 || this.#left <= 0) {
-      this.#skip -= 1;
-      this.#receiver(datagram, from);
-      return;
-    }
-    this.#gathering.begin();
-    try {
-      this.#receiver(datagram, from);
-      this.#others();
-    } finally {
-      this.#gathering.end();
-    }
-  }
-
-  #others(): void {
-    const { fd } = this.#handle;
-    if (!(fd >= 0)) return;
-    const came = this.#receiving.receive(fd);
-    if (came <= 0) {
-      this.#skip = this.#nextSkip;
-      this.#nextSkip = Math.min(2 * this.#nextSkip, MOST_SKIPPED);
+  /** What is there, or so much of it as a turn has room for. */
+  receive(): void {
+    for (let left = MOST_A_TURN; left > 0; ) {
+      const { fd } = this.#handle;
+      const asked = this.#asked;
+      // Who has closed the socket hears nothing more of it.
+      const came = fd >= 0 ? this.#receiving.receive(fd, asked) : 0;
       // As Node tells it.
       if (came < 0 && !NOTHING.has(came)) this.#socket.emit('error', systemError(came, 'recvmsg'));
-      return;
-    }
-    this.#nextSkip = 1;
-    batched.received += came;
-    this.#spend(came);
-    try {
-      this.#serve(came);
-    } finally {
-      this.#receiving.done(came);
+      if (came <= 0) return;
+      let served = 0;
+      try {
+        served = this.#serve(came);
+      } finally {
+        this.#receiving.done(came);
+      }
+      if (served > 1) batched.received += served;
+      this.#asked = Math.min(SLOTS, Math.max(1, Math.floor((MOST_A_TURN * came) / Math.max(served, 1))));
+      if (came < asked) return;
+      left -= served;
     }
   }
 
-  #serve(came: number): void {
-    const { messages } = this.#receiving;
+  /** Answers how many datagrams there were. */
+  #serve(came: number): number {
+    let served = 0;
     for (let slot = 0; slot < came; slot++) {
-      // Who has closed the socket hears nothing more of it.
-      if (!(this.#handle.fd >= 0)) return;
-      const datagram = this.#receiving.datagram(slot);
-      this.#receiver(this.#lent ? datagram : copyOf(datagram), this.#sources.read(messages.names, slot * NAME_BYTES));
+      const from = this.#sources.read(this.#receiving.names, slot * NAME_BYTES);
+      const datagrams = this.#receiving.datagrams(slot);
+      served += datagrams.length;
+      if (datagrams.length > 1) batched.joined += datagrams.length;
+      for (const datagram of datagrams) {
+        if (!(this.#handle.fd >= 0)) return served;
+        this.#receiver(this.#lent ? datagram : copyOf(datagram), from);
+      }
     }
-  }
-
-  #spend(datagrams: number): void {
-    if (this.#left === MOST_A_TURN) {
-      setImmediate(() => {
-        this.#left = MOST_A_TURN;
-      });
-    }
-    this.#left -= datagrams;
+    return served;
   }
 }

@@ -57,12 +57,7 @@ function output(
 }
 
 function gathered(send: () => void): void {
-  gathering.begin();
-  try {
-    send();
-  } finally {
-    gathering.end();
-  }
+  gathering.during(send);
 }
 
 beforeEach(() => {

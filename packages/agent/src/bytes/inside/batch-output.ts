@@ -49,7 +49,7 @@ export function batchOutput(
   return new BatchOutput(gatheringOf(calls), handle, single, dropped, new Destinations(ipv6));
 }
 
-/** From `begin` to `end` what outputs of this thread are given is gathered. */
+/** What outputs of this thread are given meanwhile is gathered. */
 export class Gathering {
   /** More than 0 while it is. */
   #depth = 0;
@@ -81,13 +81,15 @@ export class Gathering {
     return this.#depth > 0 && !this.#flushing;
   }
 
-  begin(): void {
+  /** What is sent meanwhile goes at its end. */
+  during(serve: () => void): void {
     this.#depth += 1;
-  }
-
-  end(): void {
-    this.#depth -= 1;
-    if (this.#depth === 0) this.flush();
+    try {
+      serve();
+    } finally {
+      this.#depth -= 1;
+      if (this.#depth === 0) this.flush();
+    }
   }
 
   /** The slot of a datagram to be sent at the end. */

@@ -1,5 +1,5 @@
 /** A kernel for what is told it by headers in memory: answers as a test says, and reads what it was shown. */
-import type { NativeCalls } from './native-calls.ts';
+import { findNative, type NativeCalls } from './native-calls.ts';
 
 /** Of one mmsghdr. */
 export interface Message {
@@ -11,15 +11,24 @@ export interface Message {
   readonly port: number | undefined;
 }
 
-/** `send` answers each sendmmsg, and `receive` each recvmmsg, as the system calls do, or with a negated errno. */
+/** What came as one message. */
+export interface Came {
+  readonly bytes: Uint8Array;
+  /** The words of its control data, of 32 bits. */
+  readonly control?: readonly number[];
+  readonly controlLength?: number;
+  readonly flags?: number;
+}
+
+/** `send` answers each sendmmsg, and `receive` each recvmmsg, as the system calls do, or with a negated errno or with what came. */
 export class FakeKernel implements NativeCalls {
   readonly library = {};
   readonly #blocks: { readonly at: number; readonly view: DataView }[] = [];
   readonly #send: (messages: readonly Message[]) => number;
-  readonly #receive: () => number;
+  readonly #receive: () => number | readonly Came[];
   #next = 0x10_0000;
 
-  constructor(send: (messages: readonly Message[]) => number, receive: () => number = () => -11) {
+  constructor(send: (messages: readonly Message[]) => number, receive: () => number | readonly Came[] = () => -11) {
     this.#send = send;
     this.#receive = receive;
   }
@@ -35,12 +44,38 @@ export class FakeKernel implements NativeCalls {
     return this.#send(Array.from({ length: count }, (_, message) => this.#message(Number(headers) + 64 * message)));
   }
 
-  receiveMany(): number {
-    return this.#receive();
+  receiveMany(_descriptor: number, headers: bigint, count: number): number {
+    const came = this.#receive();
+    if (typeof came === 'number') return came;
+    const taken = came.slice(0, count);
+    for (const [message, what] of taken.entries()) this.#deliver(Number(headers) + 64 * message, what);
+    return taken.length;
   }
 
   send(): number {
     return -11;
+  }
+
+  setOption(): number {
+    return 0;
+  }
+
+  /** Which sockets have something is the real kernel's to tell. */
+  pollInstead(descriptor: number): number {
+    return this.#real?.pollInstead(descriptor) ?? -38;
+  }
+
+  watch(poll: number, descriptor: number, token: number): number {
+    return this.#real?.watch(poll, descriptor, token) ?? -38;
+  }
+
+  ready(poll: number, tokens: Uint32Array): number {
+    return this.#real?.ready(poll, tokens) ?? -38;
+  }
+
+  get #real(): NativeCalls | undefined {
+    const found = findNative();
+    return typeof found === 'string' ? undefined : found;
   }
 
   #message(at: number): Message {
@@ -52,6 +87,21 @@ export class FakeKernel implements NativeCalls {
     };
   }
 
+  /** From 127.0.0.1:9. */
+  #deliver(at: number, { bytes, control = [], controlLength = 4 * control.length, flags = 0 }: Came): void {
+    const put = (to: number, word: number) => this.#in(to, (view, offset) => view.setUint32(offset, word, true));
+    const [name, piece, room] = [this.#pointer(at), this.#pointer(at + 16), this.#pointer(at + 32)];
+    put(name, 2 + 9 * 2 ** 24);
+    put(name + 4, 0x0100_007f);
+    this.#in(this.#pointer(piece), (view, offset) => {
+      new Uint8Array(view.buffer, offset).set(bytes);
+    });
+    for (const [index, word] of control.entries()) put(room + 4 * index, word);
+    put(at + 40, controlLength);
+    put(at + 48, flags);
+    put(at + 56, bytes.length);
+  }
+
   #pointer(at: number): number {
     return this.#word(at) + this.#word(at + 4) * 2 ** 32;
   }
@@ -61,7 +111,7 @@ export class FakeKernel implements NativeCalls {
   }
 
   /** As the kernel does, it fails for what lies nowhere. */
-  #in(at: number, read: (view: DataView, offset: number) => number): number {
+  #in<T>(at: number, read: (view: DataView, offset: number) => T): T {
     const block = this.#blocks.find((one) => at >= one.at && at < one.at + one.view.byteLength);
     if (block === undefined) throw new Error('EFAULT');
     return read(block.view, at - block.at);

@@ -1,8 +1,9 @@
 /**
- * System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once, and a write that tells how much the
- * kernel took. A thread's own.
+ * System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once, which sockets have some, and a write that
+ * tells how much the kernel took. A thread's own.
  */
 import { constants, endianness } from 'node:os';
+import { markAsUntransferable } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
 import { nodeFfi } from './node-ffi.ts';
 
@@ -14,6 +15,14 @@ export interface NativeCalls {
   receiveMany(descriptor: number, headers: bigint, count: number): number;
   /** send(2) without waiting, of memory that is held during the call: how many bytes went, or a negated errno. */
   send(descriptor: number, piece: Uint8Array): number;
+  /** setsockopt(2) of an int: 0, or a negated errno. */
+  setOption(descriptor: number, level: number, option: number, value: number): number;
+  /** An epoll(7) in the place of an open file, which is closed thereby: 0, or a negated errno. */
+  pollInstead(descriptor: number): number;
+  /** Whatever is to be read from a socket, or a failure, rings: 0, or a negated errno. `token` is what tells it, below 2^32. */
+  watch(poll: number, descriptor: number, token: number): number;
+  /** Whose sockets rang, written into `tokens` from its start, without waiting: how many, or a negated errno. */
+  ready(poll: number, tokens: Uint32Array): number;
   /** Where memory lies; it may not be resized or handed to another thread. */
   addressOf(memory: ArrayBuffer): bigint;
   /** Held, lest it be closed. */
@@ -31,6 +40,12 @@ interface Functions {
   sendmmsg(descriptor: number, headers: bigint, count: number, flags: number): number;
   recvmmsg(descriptor: number, headers: bigint, count: number, flags: number, timeout: bigint): number;
   send(descriptor: number, memory: bigint, length: bigint, flags: number): number;
+  setsockopt(descriptor: number, level: number, option: number, value: bigint, length: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(poll: number, operation: number, descriptor: number, event: bigint): number;
+  epoll_wait(poll: number, events: bigint, count: number, timeout: number): number;
+  dup3(from: number, to: number, flags: number): number;
+  close(descriptor: number): number;
   __errno_location(): bigint;
 }
 
@@ -39,18 +54,31 @@ const DEFINITIONS = {
   recvmmsg: { arguments: ['i32', 'u64', 'u32', 'i32', 'u64'], return: 'i32' },
   // What it answers is 64 bits wide, and fits into fewer.
   send: { arguments: ['i32', 'u64', 'u64', 'i32'], return: 'i32' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'u64', 'u32'], return: 'i32' },
+  epoll_create1: { arguments: ['i32'], return: 'i32' },
+  epoll_ctl: { arguments: ['i32', 'i32', 'i32', 'u64'], return: 'i32' },
+  epoll_wait: { arguments: ['i32', 'u64', 'i32', 'i32'], return: 'i32' },
+  dup3: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  close: { arguments: ['i32'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' },
 };
 /** From bits/socket.h. */
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+/** From bits/epoll.h. */
+const EPOLLIN = 0x1;
+const EPOLL_CTL_ADD = 1;
+const O_CLOEXEC = 0o2000000;
+/** struct epoll_event, which is packed on x64 alone; told by one `ready` at most so many. */
+const EVENT = process.arch === 'x64' ? { bytes: 12, token: 4 } : { bytes: 16, token: 8 };
+const EVENTS = 64;
 /** Of one `send`. */
 const LONGEST = 0x7fff_0000;
 /** Node's number for an error that the system did not name. */
 export const UNKNOWN = -4094;
 
-/** Datagrams of this thread that went or came beside others in one call. */
-export const batched = { sent: 0, received: 0 };
+/** Datagrams of this thread that went or came beside others in one call, and those that came joined to others. */
+export const batched = { sent: 0, received: 0, joined: 0 };
 
 /** Or why there are none. Each call looks anew. */
 export function findNative(): NativeCalls | string {
@@ -69,9 +97,13 @@ export function findNative(): NativeCalls | string {
 
 function callsOf(ffi: Ffi): NativeCalls | string {
   const library = ffi.dlopen(null, DEFINITIONS);
-  const { sendmmsg, recvmmsg, send, __errno_location: place } = library.functions;
+  const { sendmmsg, recvmmsg, send, setsockopt, epoll_create1, epoll_ctl, epoll_wait, dup3, close } = library.functions;
   // A thread's own, and always there.
-  const errno = place();
+  const errno = library.functions.__errno_location();
+  const scratch = new ArrayBuffer(EVENTS * EVENT.bytes);
+  markAsUntransferable(scratch);
+  const scratchAt = ffi.getRawPointer(scratch);
+  const words = new DataView(scratch);
   const failure = (): number => {
     const code = ffi.getInt32(errno, 0);
     return code > 0 ? -code : UNKNOWN;
@@ -94,6 +126,30 @@ function callsOf(ffi: Ffi): NativeCalls | string {
       );
       return sent < 0 ? failure() : sent;
     },
+    setOption: (descriptor, level, option, value) => {
+      words.setInt32(0, value, true);
+      return setsockopt(descriptor, level, option, scratchAt, 4) < 0 ? failure() : 0;
+    },
+    pollInstead: (descriptor) => {
+      const poll = epoll_create1(O_CLOEXEC);
+      if (poll < 0) return failure();
+      const answer = dup3(poll, descriptor, O_CLOEXEC) < 0 ? failure() : 0;
+      close(poll);
+      return answer;
+    },
+    watch: (poll, descriptor, token) => {
+      words.setUint32(0, EPOLLIN, true);
+      words.setUint32(EVENT.token, token, true);
+      words.setUint32(EVENT.token + 4, 0, true);
+      return epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, scratchAt) < 0 ? failure() : 0;
+    },
+    ready: (poll, tokens) => {
+      const count = epoll_wait(poll, scratchAt, Math.min(EVENTS, tokens.length), 0);
+      for (let event = 0; event < count; event++) {
+        tokens[event] = words.getUint32(event * EVENT.bytes + EVENT.token, true);
+      }
+      return count < 0 ? failure() : count;
+    },
     addressOf: (memory) => ffi.getRawPointer(memory),
     library,
   };
@@ -101,6 +157,10 @@ function callsOf(ffi: Ffi): NativeCalls | string {
   const known =
     calls.receiveMany(-1, 0n, 0) === -EBADF &&
     calls.sendMany(-1, 0n, 0) === -EBADF &&
-    calls.send(-1, Buffer.alloc(1)) === -EBADF;
+    calls.send(-1, Buffer.alloc(1)) === -EBADF &&
+    calls.setOption(-1, 0, 0, 0) === -EBADF &&
+    calls.pollInstead(-1) === -EBADF &&
+    calls.watch(-1, -1, 0) === -EBADF &&
+    calls.ready(-1, new Uint32Array(1)) === -EBADF;
   return known ? calls : 'calls by node:ffi fail otherwise than is known';
 }

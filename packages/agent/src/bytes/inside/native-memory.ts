@@ -14,6 +14,7 @@ const HEADER = {
   pieceCount: 6,
   control: 8,
   controlLength: 10,
+  flags: 12,
   length: 14,
 };
 const HEADER_BYTES = HEADER.words * 4;
@@ -114,6 +115,15 @@ export class NativeMessages {
   /** Bytes that came. Throws RangeError. */
   lengthOf(message: number): number {
     return this.#headers[this.#header(message) + HEADER.length] ?? 0;
+  }
+
+  /** What is left of the room for control data once a message came, and its flags. Throws RangeError. */
+  controlLengthOf(message: number): number {
+    return this.#headers[this.#header(message) + HEADER.controlLength] ?? 0;
+  }
+
+  flagsOf(message: number): number {
+    return this.#headers[this.#header(message) + HEADER.flags] ?? 0;
   }
 
   #header(message: number): number {

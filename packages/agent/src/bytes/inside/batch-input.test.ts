@@ -1,0 +1,87 @@
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../../until.fixture.ts';
+import { receiveBatches } from './batch-input.ts';
+import { type Came, FakeKernel } from './native-calls.fixture.ts';
+
+const AGAIN = -11;
+/** Of struct cmsghdr, SOL_UDP and UDP_GRO. */
+const joined = (segment: number, { length = 20, level = 17, type = 104 } = {}) => [length, 0, level, type, segment];
+const bytes = Buffer.from(Array.from({ length: 10 }, (_, index) => index));
+
+let socket: dgram.Socket;
+
+beforeEach(async () => {
+  socket = dgram.createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+});
+
+afterEach(() => socket.close());
+
+/** What is heard of one call of the kernel's that brings these, and of the one after it, which brings one that is as it should be. */
+async function heardOf(...came: readonly Came[]): Promise<(readonly number[])[]> {
+  const answers: (number | readonly Came[])[] = [came, AGAIN, [{ bytes: Buffer.from('last') }]];
+  const kernel = new FakeKernel(
+    () => 0,
+    () => answers.shift() ?? AGAIN,
+  );
+  const heard: (readonly number[])[] = [];
+  let last = false;
+  const taken = receiveBatches(socket, kernel, true, (datagram, from) => {
+    expect(from).toEqual({ address: '127.0.0.1', port: 9 });
+    if (String(datagram) === 'last') last = true;
+    else heard.push([...datagram]);
+  });
+  expect(taken).toBe(true);
+  socket.send('rings', socket.address().port, '127.0.0.1');
+  await until(() => last);
+  return heard;
+}
+
+describe('what comes as one message', () => {
+  test('is one datagram where nothing else is said', async () => {
+    expect(await heardOf({ bytes })).toEqual([[...bytes]]);
+  });
+
+  test('is as many as are said, of one length, with a shorter last', async () => {
+    const came = { bytes, control: joined(4) };
+    expect(await heardOf(came, { bytes: Buffer.of(7) }, came)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+      [7],
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+    ]);
+  });
+
+  test.each([
+    ['as long as all of it', joined(10)],
+    ['longer', joined(11)],
+    ['the longest that can be said', joined(0x7fff_ffff)],
+  ])('is one where each would be %s', async (_what, control) => {
+    expect(await heardOf({ bytes, control })).toEqual([[...bytes]]);
+  });
+
+  test.each<readonly [string, Partial<Came>]>([
+    ['of no length', { control: joined(0) }],
+    ['of less than none', { control: joined(-1) }],
+    ['by another level', { control: joined(4, { level: 0 }) }],
+    ['by another type', { control: joined(4, { type: 103 }) }],
+    ['shorter than a length is', { control: joined(4, { length: 18 }) }],
+    ['longer than a length is', { control: joined(4, { length: 24 }) }],
+    ['that is not all there', { control: joined(4), controlLength: 16 }],
+    ['that the kernel had to cut', { control: joined(4), flags: 0x08 }],
+    ['that had no room', { control: [], flags: 0x08 }],
+    ['of a message that was cut', { flags: 0x20 }],
+  ])('is nothing where control data came %s', async (_what, wrong) => {
+    expect(await heardOf({ bytes, ...wrong }, { bytes: Buffer.of(7) })).toEqual([[7]]);
+  });
+
+  test('is one where it is empty, whatever is said', async () => {
+    expect(await heardOf({ bytes: Buffer.alloc(0) }, { bytes: Buffer.alloc(0), control: joined(4) })).toEqual([[], []]);
+  });
+});

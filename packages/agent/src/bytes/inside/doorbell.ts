@@ -1,0 +1,115 @@
+/**
+ * Tells which sockets have something to be read, without Node's reading it: one epoll(7) of a thread that its loop watches as if it were a UDP
+ * socket. Reading that fails, which reads nothing, and its callback is the ring.
+ */
+import type dgram from 'node:dgram';
+import { addressSocket } from '../address-socket.ts';
+import { datagramHandleOf } from './datagram-output.ts';
+import { isNumbered, type Numbered } from './known.ts';
+import type { NativeCalls } from './native-calls.ts';
+
+/** Sockets that are told of at once; others ring again. */
+const MOST = 64;
+
+/** What node:dgram reads by, of a UDPWrap. */
+interface ReadingHandle extends Numbered {
+  recvStart(): number;
+  recvStop(): number;
+  onmessage: unknown;
+}
+
+interface Watched {
+  readonly handle: ReadingHandle;
+  readonly ready: () => void;
+}
+
+export class Doorbell {
+  readonly #calls: NativeCalls;
+  readonly #socket: dgram.Socket;
+  readonly #handle: ReadingHandle;
+  readonly #around: (serve: () => void) => void;
+  readonly #watched = new Map<number, Watched>();
+  readonly #tokens = new Uint32Array(MOST);
+  #next = 0;
+
+  /** Undefined where there cannot be one. `around` calls what it is given, once a ring. */
+  static hang(calls: NativeCalls, around: (serve: () => void) => void): Doorbell | undefined {
+    const socket = addressSocket('udp4');
+    socket.on('error', () => undefined);
+    // With its lookup it is bound before this returns.
+    socket.bind({ port: 0, address: '127.0.0.1', exclusive: true });
+    const handle = datagramHandleOf(socket);
+    if (handle !== undefined && isReading(handle)) {
+      const bell = new Doorbell(calls, socket, handle, around);
+      if (bell.#hang()) return bell;
+    }
+    socket.close();
+    return undefined;
+  }
+
+  private constructor(
+    calls: NativeCalls,
+    socket: dgram.Socket,
+    handle: ReadingHandle,
+    around: (serve: () => void) => void,
+  ) {
+    this.#calls = calls;
+    this.#socket = socket;
+    this.#handle = handle;
+    this.#around = around;
+    handle.onmessage = () => this.#ring();
+    // It keeps the thread for those that it watches.
+    socket.unref();
+  }
+
+  /**
+   * `ready` is called in each turn of the loop in which there is something to be read, and is to read it, or it is called again. Node reads nothing of it any more.
+   * False where that cannot be. To be called once of a bound socket.
+   */
+  watch(socket: dgram.Socket, ready: () => void): boolean {
+    const handle = datagramHandleOf(socket);
+    if (handle === undefined || !isReading(handle)) return false;
+    const token = this.#next;
+    this.#next = (token + 1) % 2 ** 32;
+    if (this.#calls.watch(this.#handle.fd, handle.fd, token) !== 0) return false;
+    handle.recvStop();
+    this.#watched.set(token, { handle, ready });
+    this.#socket.ref();
+    socket.once('close', () => {
+      this.#watched.delete(token);
+      if (this.#watched.size === 0) this.#socket.unref();
+    });
+    return true;
+  }
+
+  #ring(): void {
+    const count = this.#calls.ready(this.#handle.fd, this.#tokens);
+    this.#around(() => {
+      let stale = false;
+      for (let index = 0; index < count; index++) {
+        const watched = this.#watched.get(this.#tokens[index] ?? 0);
+        if (watched === undefined) stale = true;
+        else if (watched.handle.fd >= 0) watched.ready();
+      }
+      if (stale) this.#hangAnew();
+    });
+  }
+
+  /** One of a socket that is closed here and not in another process, which has it too, would ring for ever. */
+  #hangAnew(): void {
+    if (!this.#hang()) return;
+    for (const [token, { handle }] of this.#watched) {
+      if (handle.fd >= 0) this.#calls.watch(this.#handle.fd, handle.fd, token);
+    }
+  }
+
+  #hang(): boolean {
+    this.#handle.recvStop();
+    return this.#calls.pollInstead(this.#handle.fd) === 0 && this.#handle.recvStart() === 0;
+  }
+}
+
+function isReading(handle: object): handle is ReadingHandle {
+  const { recvStart, recvStop } = handle as Partial<ReadingHandle>;
+  return typeof recvStart === 'function' && typeof recvStop === 'function' && isNumbered(handle);
+}
