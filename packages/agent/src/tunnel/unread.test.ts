@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findCipher } from '../bytes/inside/native-cipher.ts';
 import { encodeCredit } from '../protocol/mux/frames.ts';
 import { FRAME } from '../protocol/mux/types.ts';
 import type { NewInPlaceKey } from '../protocol/noise/in-place.ts';
@@ -176,7 +177,7 @@ describe.skipIf(process.platform !== 'linux')('a peer whose connection is not re
 
 /** Blocks that are given back hold something else at once. */
 class PoisonedPlace extends InPlace {
-  override giveBack(block: Buffer): void {
+  override giveBack(block: Buffer<ArrayBuffer>): void {
     block.fill(0xee);
     super.giveBack(block);
   }
@@ -211,6 +212,62 @@ it('what waits is whole, though it was sealed in memory that is used again, and 
   network.close();
   await until(() => inPlaceKeys.alive === before);
   pipe.close();
+});
+
+/** Takes `burst` bytes, and then none before the writer has come to stand still. */
+function slowReader(conduit: Conduit, burst: number, written: () => number, wanted: number): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  let [taken, read] = [0, 0];
+  const goOn = (seen: number): void => {
+    if (written() === seen) conduit.resume();
+    else setTimeout(goOn, 10, written());
+  };
+  conduit.attach({
+    data: ({ length }) => {
+      read += length;
+      taken += length;
+      if (read >= wanted) done.resolve();
+      else if (taken >= burst) {
+        taken = 0;
+        conduit.pause();
+        goOn(-1);
+      }
+    },
+    end: () => undefined,
+    drain: () => undefined,
+    closed: () => done.resolve(),
+  });
+  return done.promise;
+}
+
+it('a slow reader costs what its window lets wait, and no memory of what it has taken', async () => {
+  // Where Node has no OpenSSL to call, records leave garbage, which is collected by hand.
+  const native = findCipher();
+  const inPlace = typeof native === 'string' ? undefined : new InPlace(native.newKey);
+  const carol = await network.agent('carol', { ...(inPlace && { inPlace }) });
+  const dave = await network.agent('dave', { ...(inPlace && { inPlace }) });
+  const before = process.memoryUsage().arrayBuffers;
+  let [written, most] = [0, 0];
+  const wanted = 160 * 1024 * KIB;
+  const slow = Promise.withResolvers<void>();
+  dave.stream = (inbound) => {
+    slowReader(inbound.accept(), 8 * 1024 * KIB, () => written, wanted).then(slow.resolve, slow.reject);
+  };
+  const conduit = await openStream(carol, 'dave');
+  const lent = randomBytes(BLOCK);
+  const pour = (): void => {
+    do {
+      written += BLOCK;
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    } while (conduit.write(lent, false));
+  };
+  conduit.attach({ data: () => undefined, end: () => undefined, drain: pour, closed: () => undefined });
+  pour();
+  await slow.promise;
+  conduit.reset();
+  // The greatest window, and what lies in buffers on the way.
+  if (inPlace !== undefined) expect(most).toBeLessThan(20 * 1024 * KIB);
+  expect(carol.tunnels.counters.violations + dave.tunnels.counters.violations).toBe(0);
 });
 
 describe('a peer that gives no credit', () => {

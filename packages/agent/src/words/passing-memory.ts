@@ -1,17 +1,25 @@
 /**
- * Memory of this thread that is dead soon after it was made: above all copies of bytes that were lent and have to wait. Whoever
- * makes some says so here, for V8 collects it late by itself; `bytes/young-generation.ts` asks.
+ * Memory of this thread for copies of bytes that were lent and have to wait. V8 collects it late by itself: it lies outside of the
+ * heap, and what has waited for a while counts as old. So whoever knows when a copy is used frees it by hand; of what nobody can
+ * free so is told here, and `bytes/young-generation.ts` asks.
  */
-/** Bytes made since this was last set to 0. */
+/** Bytes made since this was last set to 0, that nobody frees. */
 export const passing: { bytes: number } = { bytes: 0 };
 
-/** A copy of bytes that are lent for the length of a call, to keep. */
+/** A copy of bytes that are lent for the length of a call, to keep, which nobody frees. */
 export function copyOfLent(piece: Buffer): Buffer {
   passing.bytes += piece.length;
   return Buffer.from(piece);
 }
 
-/** Counts bytes of memory that will soon be dead. */
-export function countPassing(bytes: number): void {
-  passing.bytes += bytes;
+/** The same for whoever frees it, in memory that is of nothing else. */
+export function copyToFree(piece: Buffer): Buffer<ArrayBuffer> {
+  const copy = Buffer.allocUnsafeSlow(piece.length);
+  piece.copy(copy);
+  return copy;
+}
+
+/** At once: all memory that the buffer lies in. Whoever still has a view of it has one of no length. */
+export function free({ buffer }: Buffer<ArrayBuffer>): void {
+  buffer.transfer(0);
 }

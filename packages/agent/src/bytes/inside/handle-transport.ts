@@ -3,7 +3,7 @@
  * one preallocated buffer, so nothing is allocated for a read; a write that the kernel takes at once, which is nearly each, is one call.
  */
 import { constants } from 'node:os';
-import { copyOfLent } from '../../words/passing-memory.ts';
+import { copyToFree, free } from '../../words/passing-memory.ts';
 import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 import { found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
@@ -32,6 +32,8 @@ interface WaitingWrite extends WriteRequest {
   transport: HandleTransport;
   /** Kept alive until it has left. */
   memory: readonly Buffer[] | Buffer | undefined;
+  /** To be freed then. */
+  copy: Buffer<ArrayBuffer> | undefined;
 }
 
 /** Serves the writes of all, one after the other, for as long as the kernel takes them at once. */
@@ -115,7 +117,7 @@ export class HandleTransport implements Transport {
     const sent = this.#sendNow(piece);
     // The system tells a reset once: the next write would fail with something else.
     if (sent < 0) this.#fail(sent);
-    else if (sent < piece.length) this.write(copyOfLent(sent === 0 ? piece : piece.subarray(sent)));
+    else if (sent < piece.length) this.#writeCopy(copyToFree(sent === 0 ? piece : piece.subarray(sent)));
   }
 
   writeTogether(pieces: readonly Buffer[]): void {
@@ -225,31 +227,40 @@ export class HandleTransport implements Transport {
     return FULL.has(sent) ? 0 : sent;
   }
 
+  #writeCopy(copy: Buffer<ArrayBuffer>): void {
+    const waits =
+      !this.#failed && !this.#over && this.#settle(this.#handle.writeBuffer(this.#request(), copy), copy, copy);
+    if (!waits) free(copy);
+  }
+
   #request(): WriteRequest | null {
     spare ??= this.#inside.WriteWrap === null ? null : new this.#inside.WriteWrap();
     return spare;
   }
 
-  #settle(answer: number | WriteRequest, memory: readonly Buffer[] | Buffer): void {
+  /** Whether it waits. */
+  #settle(answer: number | WriteRequest, memory: readonly Buffer[] | Buffer, copy?: Buffer<ArrayBuffer>): boolean {
     const failure = failureOf(answer, this.#inside);
     if (failure !== 0) {
       this.#fail(failure);
-      return;
+      return false;
     }
     let request: WriteRequest;
     if (typeof answer === 'number') {
       // Asked of the call and not of the queue, which may be empty again while the request is under way.
       const { state, waitsAt } = this.#inside;
-      if (!spare || waitsAt === undefined || state[waitsAt] === 0) return;
+      if (!spare || waitsAt === undefined || state[waitsAt] === 0) return false;
       request = spare;
       spare = undefined;
     } else request = answer;
     this.#waiting += 1;
     const waiting = request as WaitingWrite;
     waiting.memory = memory;
+    waiting.copy = copy;
     waiting.transport = this;
     waiting.oncomplete = onWritten;
     if (typeof waiting.writeStatus === 'number') waiting.oncomplete(waiting.writeStatus);
+    return true;
   }
 
   #fail(status: number): void {
@@ -293,6 +304,8 @@ function onShut(this: object, _status: number, handle: TcpHandle): void {
 function onWritten(this: WriteRequest, status: number): void {
   const waiting = this as WaitingWrite;
   waiting.memory = undefined;
+  if (waiting.copy !== undefined) free(waiting.copy);
+  waiting.copy = undefined;
   waiting.transport.written(status);
 }
 

@@ -41,6 +41,35 @@ describe('a byte queue', () => {
     expect(kept?.buffer === piece.buffer).toBe(same);
   });
 
+  it('keeps the memory of what waits, and of what was taken until that is used, and no more', () => {
+    const queue = new ByteQueue();
+    const lent = Buffer.alloc(200_000, 7);
+    const before = process.memoryUsage().arrayBuffers;
+    const kept = () => process.memoryUsage().arrayBuffers - before;
+    let most = 0;
+    const take = (bytes: number) => {
+      const piece = queue.shift(bytes);
+      expect([piece?.length, piece?.at(0), queue.owned]).toEqual([bytes, 7, false]);
+      queue.free();
+    };
+    // 200 MB pass a reader who is 8 MB behind.
+    for (let pieces = 0; pieces < 1_000; pieces++) {
+      queue.push(lent, false);
+      if (pieces < 40) continue;
+      for (const bytes of [50_000, 150_000]) take(bytes);
+      most = Math.max(most, kept());
+    }
+    expect(most).toBeGreaterThan(queue.length - lent.length);
+    expect(most).toBeLessThan(queue.length + 2 ** 20);
+    // Who drops it while a part is in use does not take that away.
+    const used = queue.shift(100);
+    queue.clear();
+    expect(used?.every((byte) => byte === 7)).toBe(true);
+    expect(kept()).toBeLessThan(2 ** 20);
+    queue.free();
+    expect(used?.length).toBe(0);
+  });
+
   it('counts the pieces that it is in', () => {
     const queue = new ByteQueue();
     queue.push(Buffer.alloc(0), true);

@@ -1,8 +1,9 @@
 /**
  * Bytes that wait, in order. Small pieces are copied into blocks: otherwise a peer could pin a 256 KiB record, or make
- * a Buffer object, for each byte it sends, and a byte bound would bound nothing.
+ * a Buffer object, for each byte it sends, and a byte bound would bound nothing. Larger ones that are lent are copied alone, and the
+ * copy is freed when it has been used: what a slow reader lets wait is no garbage afterwards.
  */
-import { copyOfLent } from '../../words/passing-memory.ts';
+import { copyToFree, free } from '../../words/passing-memory.ts';
 
 const BLOCK = 16 * 1024;
 /** The first block after another piece; each next one doubles. Small and large pieces in turn must not cost a BLOCK a turn. */
@@ -10,18 +11,31 @@ const FIRST_BLOCK = 1024;
 /** Below this a copy costs less than one more piece. */
 const SMALL = 4 * 1024;
 
+/** A piece of it. */
+interface Waiting {
+  bytes: Buffer;
+  /** Memory that it alone lies in, to be freed. */
+  readonly copy: Buffer<ArrayBuffer> | undefined;
+}
+
+const TAKEN: Waiting = { bytes: Buffer.alloc(0), copy: undefined };
+
 export class ByteQueue {
   /** Bytes waiting. */
   length = 0;
-  #pieces: Buffer[] = [];
+  /** Whether what was shifted last is its taker's to keep; else it is to be used before `free`. */
+  owned: boolean = true;
+  #waiting: Waiting[] = [];
   #head = 0;
   /** Block that the last piece is the filled end of; undefined when the last piece is no block. */
   #block: Buffer | undefined;
   #blockStart = 0;
   #blockEnd = 0;
+  /** Copies of which nothing waits any more. */
+  #used: Buffer<ArrayBuffer>[] = [];
 
   get pieces(): number {
-    return this.#pieces.length - this.#head;
+    return this.#waiting.length - this.#head;
   }
 
   push(piece: Buffer, owned: boolean): void {
@@ -33,48 +47,67 @@ export class ByteQueue {
     }
     // An owned piece that is less than half of its memory would keep more alive than the bound counts.
     const compact = owned && piece.length * 2 >= piece.buffer.byteLength;
-    this.#pieces.push(compact ? piece : copyOfLent(piece));
+    const copy = compact ? undefined : copyToFree(piece);
+    this.#waiting.push({ bytes: copy ?? piece, copy });
     this.#block = undefined;
   }
 
   #pushSmall(piece: Buffer): void {
     const block = this.#block;
-    if (block !== undefined && this.#head < this.#pieces.length && this.#blockEnd + piece.length <= block.length) {
+    const last = this.#waiting.at(-1);
+    if (block !== undefined && last !== undefined && this.pieces > 0 && this.#blockEnd + piece.length <= block.length) {
       this.#blockEnd += piece.copy(block, this.#blockEnd);
-      this.#pieces[this.#pieces.length - 1] = block.subarray(this.#blockStart, this.#blockEnd);
+      last.bytes = block.subarray(this.#blockStart, this.#blockEnd);
       return;
     }
     // A first piece gets a block of its own size: a queue of one short message should cost little.
-    const alone = this.#head === this.#pieces.length;
     const next = Math.max(piece.length, FIRST_BLOCK, Math.min(2 * (block?.length ?? 0), BLOCK));
-    const fresh = Buffer.allocUnsafeSlow(alone ? piece.length : next);
+    const fresh = Buffer.allocUnsafeSlow(this.pieces === 0 ? piece.length : next);
     this.#blockStart = 0;
     this.#blockEnd = piece.copy(fresh);
     this.#block = fresh;
-    this.#pieces.push(fresh.subarray(0, this.#blockEnd));
+    this.#waiting.push({ bytes: fresh.subarray(0, this.#blockEnd), copy: undefined });
   }
 
   /** The next bytes that lie together, at most `maximum`; undefined when nothing waits. */
   shift(maximum: number): Buffer | undefined {
-    const piece = this.#pieces[this.#head];
-    if (piece === undefined) return undefined;
-    if (piece.length > maximum) {
-      this.#pieces[this.#head] = piece.subarray(maximum);
-      if (this.#head === this.#pieces.length - 1) this.#blockStart += maximum;
+    const first = this.#waiting[this.#head];
+    if (first === undefined) return undefined;
+    const { bytes, copy } = first;
+    this.owned = copy === undefined;
+    if (bytes.length > maximum) {
+      first.bytes = bytes.subarray(maximum);
+      if (this.pieces === 1) this.#blockStart += maximum;
       this.length -= maximum;
-      return piece.subarray(0, maximum);
+      return bytes.subarray(0, maximum);
     }
+    if (copy !== undefined) this.#used.push(copy);
     this.#head += 1;
-    if (this.#head === this.#pieces.length) this.clear();
-    else {
-      this.length -= piece.length;
-      this.#compact();
-    }
-    return piece;
+    this.length -= bytes.length;
+    if (this.#head === this.#waiting.length) this.#forget();
+    else this.#compact();
+    return bytes;
   }
 
+  /** What was shifted is used. */
+  free(): void {
+    if (this.#used.length === 0) return;
+    for (const copy of this.#used) free(copy);
+    this.#used = [];
+  }
+
+  /** Drops what waits. What was shifted stays until `free`. */
   clear(): void {
-    this.#pieces = [];
+    for (const { bytes, copy } of this.#waiting.slice(this.#head)) {
+      if (copy === undefined) continue;
+      if (bytes.length < copy.length) this.#used.push(copy);
+      else free(copy);
+    }
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#waiting = [];
     this.#head = 0;
     this.#block = undefined;
     this.length = 0;
@@ -82,9 +115,9 @@ export class ByteQueue {
 
   /** Lets go of pieces taken, at a cost that is constant for each over time. */
   #compact(): void {
-    this.#pieces[this.#head - 1] = Buffer.alloc(0);
-    if (this.#head < 32 || this.#head * 2 < this.#pieces.length) return;
-    this.#pieces = this.#pieces.slice(this.#head);
+    this.#waiting[this.#head - 1] = TAKEN;
+    if (this.#head < 32 || this.#head * 2 < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#head);
     this.#head = 0;
   }
 }

@@ -108,7 +108,7 @@ export class Offer {
 
   refuse(refusal: Refusal): void {
     this.#answer();
-    this.#early = undefined;
+    this.#dropEarly();
     this.#host.dismiss(this);
     if (!this.#gone) this.#host.scheduler.control(FRAME.refused, this.id, encodeRefusal(refusal));
   }
@@ -116,8 +116,13 @@ export class Offer {
   abandon(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#early = undefined;
+    this.#dropEarly();
     this.#told?.();
+  }
+
+  #dropEarly(): void {
+    this.#early?.clear();
+    this.#early = undefined;
   }
 
   #answer(): void {

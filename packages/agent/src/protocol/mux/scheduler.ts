@@ -163,6 +163,7 @@ export class Scheduler {
     }
     if (pieces.length > 0) this.#seal(pieces);
     for (const stream of served) {
+      stream.sendQueue.free();
       stream.afterSend();
       if (!this.#closed && stream.waitsForTurn) this.#ready.add(stream);
     }

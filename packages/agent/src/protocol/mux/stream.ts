@@ -240,7 +240,8 @@ export class MuxStream {
     while (!this.#paused && this.#over === undefined) {
       const piece = this.#receiveQueue.shift(Number.POSITIVE_INFINITY);
       if (piece === undefined) break;
-      this.#hand(piece, true);
+      this.#hand(piece, this.#receiveQueue.owned);
+      this.#receiveQueue.free();
     }
     if (this.#over !== undefined) {
       this.#deliverClosed();

@@ -3,7 +3,7 @@
  * system has to clear first, while no more than FREE_BLOCKS are under way at once. Whoever is handed bytes from here uses them
  * before it returns.
  */
-import { countPassing } from '../../words/passing-memory.ts';
+import { free } from '../../words/passing-memory.ts';
 import type { OneUse } from '../noise/cipher.ts';
 import { type InPlaceKey, LateKey, type NewInPlaceKey } from '../noise/in-place.ts';
 import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
@@ -26,7 +26,7 @@ export class InPlace {
   readonly newKey: NewInPlaceKey;
   /** Records of more plaintext bytes than this are made here. */
   readonly above: number;
-  readonly #free: Buffer[] = [];
+  readonly #free: Buffer<ArrayBuffer>[] = [];
 
   constructor(newKey: NewInPlaceKey, above = GATHERED_LIMIT) {
     this.newKey = newKey;
@@ -34,13 +34,13 @@ export class InPlace {
   }
 
   /** For one record, until it is given back: a tunnel may run over a stream of another, and both seal in one turn. */
-  take(): Buffer {
+  take(): Buffer<ArrayBuffer> {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(HEADER_LENGTH + MAXIMUM_PLAINTEXT + TAG_LENGTH);
   }
 
-  giveBack(block: Buffer): void {
+  giveBack(block: Buffer<ArrayBuffer>): void {
     if (this.#free.length < FREE_BLOCKS) this.#free.push(block);
-    else countPassing(block.length);
+    else free(block);
   }
 }
 
@@ -109,7 +109,7 @@ export class InPlaceOpening {
   readonly #inPlace: InPlace;
   readonly #key: LateKey;
   #aead: InPlaceKey | undefined;
-  #block: Buffer | undefined;
+  #block: Buffer<ArrayBuffer> | undefined;
   #length = 0;
   /** Opened up to here; from here to `#filled` lies ciphertext. */
   #opened = 0;
