@@ -5,6 +5,7 @@ import { idleConnections } from './idle-connections.ts';
 import { idleMemory } from './idle-memory.ts';
 import type { Limit } from './limit.ts';
 import { longPath } from './long-path.ts';
+import { memoryAfterBulk } from './memory-after-bulk.ts';
 import { pingBesideBulk } from './ping-beside-bulk.ts';
 import { compile, verdict } from './policy.ts';
 import { slowReader } from './slow-reader.ts';
@@ -21,5 +22,6 @@ export const limits: readonly Limit[] = [
   pingBesideBulk,
   longPath,
   slowReader,
+  memoryAfterBulk,
   controlLoad,
 ];

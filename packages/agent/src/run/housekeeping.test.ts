@@ -8,8 +8,10 @@ class FakeHouse {
   readonly collections: number[] = [];
   /** Of each, whether what only the start needed went. */
   readonly starts: boolean[] = [];
-  /** When memory outside of the heap was given back. */
+  /** When memory outside of the heap was given back with pages of files. */
   readonly returns: number[] = [];
+  /** When it was without. */
+  readonly trims: number[] = [];
   readonly #housekeeping: Housekeeping;
   #now = 0;
   load = 0;
@@ -20,6 +22,8 @@ class FakeHouse {
   residentMib = 120;
   /** What giving back leaves. */
   leastMib = 70;
+  /** What trimming leaves: pages of files come back by themselves. */
+  trimmedMib = 80;
 
   constructor(returning: boolean = true) {
     this.#housekeeping = new Housekeeping({
@@ -34,9 +38,9 @@ class FakeHouse {
       },
       resident: () => this.residentMib * MIB,
       giveBack: returning
-        ? () => {
-            this.returns.push(this.#now);
-            this.residentMib = this.leastMib;
+        ? (files) => {
+            (files ? this.returns : this.trims).push(this.#now);
+            this.residentMib = files ? this.leastMib : Math.min(this.residentMib, this.trimmedMib);
           }
         : undefined,
     });
@@ -138,6 +142,27 @@ describe('housekeeping', () => {
     }
   });
 
+  test('gives back what malloc keeps free after a long rest before which it grew a little, and leaves files alone', () => {
+    const house = new FakeHouse();
+    house.pass(20);
+    for (const grown of [84, 85.9]) {
+      house.load = 0.5;
+      house.residentMib = grown;
+      house.pass(10);
+      const { length } = house.trims;
+      house.load = 0;
+      house.pass(9);
+      expect(house.trims).toHaveLength(length);
+      house.pass(1);
+      expect(house.trims).toHaveLength(length + 1);
+      expect(house.residentMib).toBe(80);
+    }
+    // What is read again and what an idle agent throws away are no reason.
+    house.residentMib = 83.9;
+    house.pass(3_600);
+    expect([house.returns.length, house.trims.length]).toEqual([1, 2]);
+  });
+
   test('gives back once where that leaves all as it is, and after a long rest where it was busy from its start on', () => {
     const house = new FakeHouse();
     house.leastMib = 120;
@@ -156,6 +181,6 @@ describe('housekeeping', () => {
     expect(house.collections).toHaveLength(1);
     house.residentMib = 500;
     house.pass(3_600);
-    expect([house.collections.length, house.returns.length]).toEqual([1, 0]);
+    expect([house.collections.length, house.returns.length, house.trims.length]).toEqual([1, 0, 0]);
   });
 });

@@ -3,17 +3,19 @@
  * has just let go of thousands of connections, would keep its garbage until the next busy hour: a third of its memory.
  * Collecting all of it stops the thread, 60 to 120 ms for an agent of 1,000 services: so it is done when nothing happens,
  * when there is something to give back, and for a bounded share of the time. What is held outside of the heap, by malloc and as pages
- * of Node's own file, goes with the first collection, and then after each long rest before which it grew.
+ * of Node's own file, goes with the first collection, and then after each long rest before which it grew: the pages where it grew by
+ * much, for they come back with what runs on, and what malloc keeps free where it grew at all, for that costs a millisecond.
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { fullCollector } from '../bytes/inside/collector.ts';
 import { memoryReturner } from '../bytes/inside/memory-returner.ts';
+import { busyShare } from './busy-share.ts';
 
 /** What is looked at, and what is done. Times in milliseconds. */
 export interface House {
   now(): number;
-  /** Share of the time since the last call in which this thread was busy, from 0 to 1. */
+  /** Share of the time since the last call in which this thread was at work, from 0 to 1. */
   busy(): number;
   /** Bytes that this thread's heap holds, garbage and free pages too. */
   held(): number;
@@ -21,8 +23,8 @@ export interface House {
   resident(): number;
   /** Collects everything, and returns free pages to the system; with `start`, what only the start needed too. */
   collect(start: boolean): void;
-  /** Returns what is kept free outside of the heap, and what may be read again; undefined where that is not to be had. */
-  readonly giveBack: (() => void) | undefined;
+  /** Returns what is kept free outside of the heap, and with `files` what may be read again; undefined where that is not to be had. */
+  readonly giveBack: ((files: boolean) => void) | undefined;
 }
 
 const LOOK_MS = 1_000;
@@ -36,6 +38,8 @@ const WORTH_BYTES = 8 * 1024 * 1024;
 const RESTING_LOOKS = 10;
 /** Of the process. What an idle agent's young garbage and the pages of Node's file that it goes on with come to stays under it. */
 const WORTH_RESIDENT_BYTES = 16 * 1024 * 1024;
+/** The same of what goes without a page of files. */
+const WORTH_TRIMMING_BYTES = 4 * 1024 * 1024;
 /** Who is quiet for the first time later than that has run what is hot since its start, and keeps it. */
 const START_MS = 60_000;
 /** A pause is followed by at least this many times its length without one. */
@@ -46,8 +50,10 @@ export class Housekeeping {
   #quiet = 0;
   /** Held after the last collection. The start counts as growth: what loading left behind goes with the first one. */
   #kept = 0;
-  /** What the process had after memory was given back last. */
+  /** What the process had after memory was given back last, files and all, */
   #residentKept = 0;
+  /** and after what malloc keeps free was. */
+  #trimmedKept = 0;
   #restUntil = Number.NEGATIVE_INFINITY;
   readonly #startedMs: number;
 
@@ -77,11 +83,7 @@ export class Housekeeping {
       // Measured after it: what does not go away is no reason to try again.
       this.#kept = house.held();
     }
-    const returns = start || this.#leftBehind(house);
-    if (returns) {
-      house.giveBack?.();
-      this.#residentKept = house.resident();
-    }
+    const returns = this.#gives(house, start);
     if (!collects && !returns) return;
     const ended = house.now();
     this.#restUntil = ended + REST * (ended - began);
@@ -89,10 +91,17 @@ export class Housekeeping {
     house.busy();
   }
 
-  /** Whether it has rested for long, and what it did before has left something behind. */
-  #leftBehind(house: House): boolean {
-    if (house.giveBack === undefined || this.#quiet < RESTING_LOOKS) return false;
-    return house.resident() - this.#residentKept >= WORTH_RESIDENT_BYTES;
+  /** Gives back what it holds outside of the heap, where that is worth it: `start`, or a long rest behind growth. Whether it did. */
+  #gives(house: House, start: boolean): boolean {
+    const { giveBack } = house;
+    if (giveBack === undefined || (!start && this.#quiet < RESTING_LOOKS)) return false;
+    const resident = house.resident();
+    const files = start || resident - this.#residentKept >= WORTH_RESIDENT_BYTES;
+    if (!files && resident - this.#trimmedKept < WORTH_TRIMMING_BYTES) return false;
+    giveBack(files);
+    this.#trimmedKept = house.resident();
+    if (files) this.#residentKept = this.#trimmedKept;
+    return true;
   }
 }
 
@@ -104,14 +113,9 @@ export function keepHouse(signal: AbortSignal, alone: () => boolean): void {
   // Where V8 cannot be asked to collect, it does so when it likes.
   const collectAll = fullCollector();
   const giveBack = alone() ? memoryReturner() : undefined;
-  let utilization = performance.eventLoopUtilization();
   const housekeeping = new Housekeeping({
     now: () => performance.now(),
-    busy: () => {
-      const before = utilization;
-      utilization = performance.eventLoopUtilization();
-      return performance.eventLoopUtilization(utilization, before).utilization;
-    },
+    busy: busyShare(),
     held: () => {
       const { total_heap_size: heap, external_memory: outside } = getHeapStatistics();
       return heap + outside;

@@ -20,19 +20,20 @@ const DEFINITIONS = {
 const MADV_DONTNEED = 4;
 
 /**
- * Gives back what the allocator keeps free, and lets go of the pages of Node's own program that are mapped to be read: a start
- * touches most of it, and what runs on comes back from the page cache at its next use. Takes some milliseconds, and each thread's
- * allocations wait meanwhile. Undefined where this thread has no native calls, as with --no-native, or the system's library is not GNU's.
+ * Gives back what the allocator keeps free, which takes a millisecond or two while each thread's allocations wait. With `files` lets go
+ * of the pages of Node's own program too that are mapped to be read: a start touches most of it, and what runs on comes back from the
+ * page cache at its next use. Undefined where this thread has no native calls, as with --no-native, or the system's library is not GNU's.
  */
-export function memoryReturner(): (() => void) | undefined {
+export function memoryReturner(): ((files: boolean) => void) | undefined {
   if (nativeCalls() === undefined) return undefined;
   try {
     // Held, lest it be closed.
     const library = nodeFfi<Ffi>()?.dlopen(null, DEFINITIONS);
     if (library === undefined) return undefined;
-    return () => {
+    return (files) => {
       const { malloc_trim: trim, madvise } = library.functions;
       trim(0n);
+      if (!files) return;
       for (const { address, length } of ownProgram()) madvise(address, length, MADV_DONTNEED);
     };
   } catch {
