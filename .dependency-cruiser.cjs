@@ -124,7 +124,7 @@ module.exports = {
       'model-below-node',
       'What needs Node stands on the model, and not the other way round.',
       '^packages/proto/src/(model|policy)/(?!.*\\.test\\.ts$)',
-      '^packages/proto/src/(node|observe|bounds|files)/',
+      '^packages/proto/src/(node|observe|bounds|files|house)/',
     ),
     noReach(
       'protocol-is-pure',

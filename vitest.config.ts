@@ -24,6 +24,7 @@ const ALONE = [
   'packages/agent/src/protocol/noise/small-cipher.test.ts',
   'packages/control/src/rpc/page.test.ts',
   'packages/proto/src/files/held-file.test.ts',
+  'packages/proto/src/house/*.test.ts',
   'test/{bench,compat,docs,scenario}/**/*.test.ts',
 ];
 

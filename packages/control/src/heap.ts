@@ -1,10 +1,11 @@
 /**
- * Keeps control's memory near what it needs. V8 lets a heap that was never large grow by half a gigabyte before it collects
+ * Keeps control's memory near what it needs: while it works, and when it rests, as an agent does (`proto/house`). V8 lets a heap that was never large grow by half a gigabyte before it collects
  * all of it, and records that pass through, some thousand a second, are garbage that has lived long enough to need that.
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { keepHouse, memoryReturner } from '@weft/proto/house';
 
 /** What is looked at, and what is done. Times in milliseconds. */
 export interface Heap {
@@ -56,7 +57,13 @@ export function keepHeapSmall(): () => void {
     collect,
   });
   const timer = setInterval(() => keeper.look(), LOOK_MS).unref();
-  return () => clearInterval(timer);
+  const life = new AbortController();
+  // The thread of the flows has nothing to do where the main one rests.
+  keepHouse(life.signal, { alone: () => true, collect, giveBack: memoryReturner() });
+  return () => {
+    clearInterval(timer);
+    life.abort();
+  };
 }
 
 function findCollector(): (() => void) | undefined {

@@ -13,7 +13,10 @@ import {
   requireFiles,
   VERSION,
 } from '@weft/proto';
+import { keepHouse } from '@weft/proto/house';
 import { dualStackHost } from '../bytes/dual-stack.ts';
+import { fullCollector } from '../bytes/inside/collector.ts';
+import { wantedMemoryReturner } from '../bytes/inside/memory-returner.ts';
 import { nativeCause, startNative } from '../bytes/native-check.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer, type OutsideNames } from '../dns/index.ts';
@@ -32,7 +35,6 @@ import { ENFORCEMENT } from './enforce.ts';
 import { explainHere } from './explain-here.ts';
 import { FileInForce } from './file-in-force.ts';
 import { hostFacts } from './host-facts.ts';
-import { keepHouse } from './housekeeping.ts';
 import { localAnswerer } from './local-answers.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
@@ -227,7 +229,8 @@ async function runMember(
       logger.info({ event: 'ready' }, sentence);
       waits = undefined;
       ready(sentence);
-      keepHouse(life.signal, () => threads === 1 && (path.second()?.state ?? 'off') === 'off');
+      const alone = () => threads === 1 && (path.second()?.state ?? 'off') === 'off';
+      keepHouse(life.signal, { alone, collect: fullCollector(), giveBack: wantedMemoryReturner() });
     }
     await over;
     waits = 'it stops';

@@ -1,84 +1,8 @@
-/** Memory that Node has no word for, back to the system, where this Node brings node:ffi. */
-import { readFileSync, readlinkSync } from 'node:fs';
+/** What gives memory back that Node has no word for. */
+import { memoryReturner } from '@weft/proto/house';
 import { nativeCalls } from './known.ts';
-import { nodeFfi } from './node-ffi.ts';
 
-interface Ffi {
-  dlopen(path: null, definitions: object): { readonly functions: Functions };
-}
-
-interface Functions {
-  malloc_trim(keep: bigint): number;
-  madvise(address: bigint, length: bigint, advice: number): number;
-}
-
-const DEFINITIONS = {
-  malloc_trim: { arguments: ['u64'], return: 'i32' },
-  madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
-};
-/** From bits/mman-linux.h. */
-const MADV_DONTNEED = 4;
-
-/**
- * Gives back what the allocator keeps free, which takes a millisecond or two while each thread's allocations wait. With `files` lets go
- * of the pages of Node's own program too that are mapped to be read: a start touches most of it, and what runs on comes back from the
- * page cache at its next use. Undefined where this thread has no native calls, as with --no-native, or the system's library is not GNU's.
- */
-export function memoryReturner(): ((files: boolean) => void) | undefined {
-  if (nativeCalls() === undefined) return undefined;
-  try {
-    // Held, lest it be closed.
-    const library = nodeFfi<Ffi>()?.dlopen(null, DEFINITIONS);
-    if (library === undefined) return undefined;
-    return (files) => {
-      const { malloc_trim: trim, madvise } = library.functions;
-      trim(0n);
-      if (!files) return;
-      for (const { address, length } of ownProgram()) madvise(address, length, MADV_DONTNEED);
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-/** Empty where it cannot be read, as where no file is left. */
-function ownProgram(): readonly Mapping[] {
-  try {
-    return readOnlyProgram(readFileSync('/proc/self/smaps', 'latin1'), readlinkSync('/proc/self/exe', 'latin1'));
-  } catch {
-    return [];
-  }
-}
-
-/** Where something is mapped, in bytes. */
-export interface Mapping {
-  readonly address: bigint;
-  readonly length: bigint;
-}
-
-const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ [1-9]\d* +(\/.*)$/m;
-/** How much further from the program's first byte a part of it may lie than in its file: segments begin at pages of their own. */
-const MOST_SHIFTED = 0x10_0000n;
-
-/**
- * Of /proc/PID/smaps, where `program` (/proc/PID/exe) was loaded, what holds its file's bytes and nothing else. What the loader wrote
- * into before it made it read-only has pages of its own, in memory or swapped out, or is accounted as such (`ac`): those would be
- * lost. Other threads run between the reading and its use, and may load a library or write what they mapped: only what was mapped as
- * the process began stays as it was read to its end. V8 maps code of the program's elsewhere too, as long as an isolate lives.
- */
-export function readOnlyProgram(smaps: string, program: string): readonly Mapping[] {
-  const loaded = smaps.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/).flatMap((entry) => {
-    const [, from, to, access = '', offset, file] = HEAD.exec(entry.slice(0, entry.indexOf('\n'))) ?? [];
-    if (from === undefined || to === undefined || offset === undefined || file !== program) return [];
-    const address = BigInt(`0x${from}`);
-    const bytes = { address, length: BigInt(`0x${to}`) - address };
-    return [{ entry, access, bytes, origin: address - BigInt(`0x${offset}`) }];
-  });
-  const first = loaded.find(({ bytes, origin }) => bytes.address === origin)?.origin;
-  return loaded.flatMap(({ entry, access, bytes, origin }) => {
-    if (first === undefined || origin < first || origin - first >= MOST_SHIFTED) return [];
-    const untouched = /^Anonymous: +0 kB$/m.test(entry) && /^Swap: +0 kB$/m.test(entry);
-    const [flags = 'ac'] = /^VmFlags:.*$/m.exec(entry) ?? [];
-    return /^r-[-x]p$/.test(access) && untouched && !/\b(?:ac|wr|lo)\b/.test(flags) ? [bytes] : [];
-  });
+/** As `memoryReturner`; undefined too where this thread has no native calls, as with --no-native. */
+export function wantedMemoryReturner(): ReturnType<typeof memoryReturner> {
+  return nativeCalls() === undefined ? undefined : memoryReturner();
 }

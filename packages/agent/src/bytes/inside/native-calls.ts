@@ -5,7 +5,7 @@
 import { constants, endianness } from 'node:os';
 import { markAsUntransferable } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
-import { nodeFfi } from './node-ffi.ts';
+import { nodeFfi } from '@weft/proto/house';
 
 /** Kept to the thread's end, so that what the kernel is told stays where it is. */
 export interface NativeCalls {

@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { endianness } from 'node:os';
 import { markAsUntransferable } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
-import { nodeFfi } from './node-ffi.ts';
+import { nodeFfi } from '@weft/proto/house';
 
 /** As protocol/noise has them: its InPlaceKey. */
 type CipherName = 'AESGCM' | 'ChaChaPoly';

@@ -2,11 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf, VERSION } from '@weft/proto';
+import { keepHouse } from '@weft/proto/house';
 import { openTracing } from '@weft/proto/observe';
+import { fullCollector } from '../../bytes/inside/collector.ts';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { createLogger } from '../../observe/logger.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
-import { keepHouse } from '../housekeeping.ts';
 import { HandOver } from './hand-over.ts';
 import { MainOwners } from './main-owners.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
@@ -79,7 +80,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         void stop(message.reason);
     }
   });
-  keepHouse(life.signal, () => false);
+  keepHouse(life.signal, { alone: () => false, collect: fullCollector(), giveBack: undefined });
   tell({ type: 'ready' });
 }
 

@@ -8,8 +8,6 @@
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import { fullCollector } from '../bytes/inside/collector.ts';
-import { memoryReturner } from '../bytes/inside/memory-returner.ts';
 import { busyShare } from './busy-share.ts';
 
 /** What is looked at, and what is done. Times in milliseconds. */
@@ -105,14 +103,20 @@ export class Housekeeping {
   }
 }
 
-/**
- * Keeps this thread's memory small until the signal is aborted. `alone`: the process has no other thread that works, now. Compiled code,
- * what malloc keeps free and pages of files are the process', and letting go of them would slow whoever is at work.
- */
-export function keepHouse(signal: AbortSignal, alone: () => boolean): void {
-  // Where V8 cannot be asked to collect, it does so when it likes.
-  const collectAll = fullCollector();
-  const giveBack = alone() ? memoryReturner() : undefined;
+/** By what a thread keeps house. */
+export interface Keeping {
+  /**
+   * Whether the process has no other thread that works, now. Compiled code, what malloc keeps free and pages of files are the process',
+   * and letting go of them would slow whoever is at work.
+   */
+  alone(): boolean;
+  /** As `House` has them. Undefined where V8 cannot be asked to collect: it does so when it likes. */
+  readonly collect: ((start: boolean) => void) | undefined;
+  readonly giveBack: House['giveBack'];
+}
+
+/** Keeps this thread's memory small until the signal is aborted. */
+export function keepHouse(signal: AbortSignal, { alone, collect, giveBack }: Keeping): void {
   const housekeeping = new Housekeeping({
     now: () => performance.now(),
     busy: busyShare(),
@@ -121,7 +125,7 @@ export function keepHouse(signal: AbortSignal, alone: () => boolean): void {
       return heap + outside;
     },
     resident: () => process.memoryUsage.rss(),
-    collect: (start) => collectAll?.(start && alone()),
+    collect: (start) => collect?.(start && alone()),
     get giveBack() {
       return alone() ? giveBack : undefined;
     },
