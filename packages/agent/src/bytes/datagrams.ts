@@ -1,9 +1,10 @@
 /** What a bound UDP socket sends and receives: on its handle, and many at a time, where that is known, else by the public API. */
 import type dgram from 'node:dgram';
 import { type DatagramReceiver, receiveBatches } from './inside/batch-input.ts';
+import { gatheringOf } from './inside/batch-output.ts';
 import { datagramHandleOutput } from './inside/datagram-output.ts';
 import { nativeCalls } from './inside/known.ts';
-import { compact, type DatagramDropped, type DatagramOutput } from './output.ts';
+import type { DatagramDropped, DatagramOutput } from './output.ts';
 
 export type { SocketPlace as DatagramSource } from './inside/socket-address.ts';
 
@@ -13,18 +14,18 @@ export function datagramOutput(socket: dgram.Socket, limit: number, dropped: Dat
 }
 
 /**
- * `keeps`: whether the receiver may keep a datagram's memory. What it keeps nothing of is read into the same memory again. What it
- * sends meanwhile, by any `datagramOutput` of the thread, goes when all that came together is served, before this turn of the loop ends.
+ * Datagrams are lent to the receiver: their memory is used again once it returns. What it sends meanwhile, by any `datagramOutput` of
+ * the thread, goes when all that came together is served, before this turn of the loop ends.
  */
-export function receiveDatagrams(
-  socket: dgram.Socket,
-  keeps: 'keeps' | 'keeps nothing',
-  receiver: DatagramReceiver,
-): void {
+export function receiveDatagrams(socket: dgram.Socket, receiver: DatagramReceiver): void {
   const calls = nativeCalls();
-  if (calls === undefined || !receiveBatches(socket, calls, keeps === 'keeps nothing', receiver)) {
-    socket.on('message', receiver);
-  }
+  if (calls === undefined || !receiveBatches(socket, calls, receiver)) socket.on('message', receiver);
+}
+
+/** To be called once all that came together is served, before what was sent meanwhile goes. False, and never called, where nothing is being served. */
+export function whenServed(call: () => void): boolean {
+  const calls = nativeCalls();
+  return calls !== undefined && gatheringOf(calls).atEnd(call);
 }
 
 /** By Node's public API. */
@@ -44,12 +45,12 @@ class SocketOutput implements DatagramOutput {
 
   sendConnected(datagram: Buffer): void {
     if (this.#full) this.#dropped(undefined);
-    else this.#socket.send(compact(datagram), this.#done);
+    else this.#socket.send(Buffer.from(datagram), this.#done);
   }
 
   send(datagram: Buffer, port: number, address: string): void {
     if (this.#full) this.#dropped(undefined);
-    else this.#socket.send(compact(datagram), port, address, this.#done);
+    else this.#socket.send(Buffer.from(datagram), port, address, this.#done);
   }
 
   get #full(): boolean {

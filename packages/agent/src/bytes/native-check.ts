@@ -81,7 +81,7 @@ async function echoed(signal: AbortSignal): Promise<void> {
     fault.reject(new Error(`a datagram was not sent: ${reason}`, { cause }));
   };
   const [byAddress, byConnection] = [relay, connected].map((socket) => datagramOutput(socket, UNSENT_LIMIT, dropped));
-  receiveDatagrams(relay, 'keeps nothing', (datagram, from) => {
+  receiveDatagrams(relay, (datagram, from) => {
     // Any program of the machine may send to any port: what is not ours says nothing.
     if (from.port !== source.address().port || from.address !== '127.0.0.1') return;
     byAddress?.send(datagram, far.address().port, '127.0.0.1');
@@ -89,7 +89,7 @@ async function echoed(signal: AbortSignal): Promise<void> {
   });
   const arrived = [relay, connected].map((socket) => ({ port: socket.address().port, count: 0 }));
   const all = Promise.withResolvers<void>();
-  receiveDatagrams(far, 'keeps', (datagram, from) => {
+  receiveDatagrams(far, (datagram, from) => {
     const way = arrived.find(({ port }) => port === from.port && from.address === '127.0.0.1');
     if (way === undefined) return;
     if (DATAGRAMS[way.count]?.equals(datagram) !== true) fault.reject(new Error('other datagrams came'));

@@ -1,10 +1,10 @@
 /** The sending half of a UDP socket, and what a socket may keep of what it is given. */
 
-/** The sending half of a bound UDP socket. What the kernel does not take soon is dropped, as on any full path. */
+/** The sending half of a bound UDP socket. What the kernel does not take soon is dropped, as on any full path. Datagrams are lent: what may wait is copied. */
 export interface DatagramOutput {
-  /** Sends to where the socket is connected. The memory is not written to any more. */
+  /** Sends to where the socket is connected. */
   sendConnected(datagram: Buffer): void;
-  /** Sends to a literal address. The memory is not written to any more. */
+  /** Sends to a literal address. */
   send(datagram: Buffer, port: number, address: string): void;
 }
 

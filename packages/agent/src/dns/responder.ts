@@ -41,7 +41,7 @@ export class Responder {
 
   /**
    * Calls `reply` once, now or later, and answers true; or answers false, and never calls it, when the message must not
-   * be answered: an answer to an answer could go on for ever. The packet is not kept after the reply.
+   * be answered: an answer to an answer could go on for ever. The packet is lent.
    */
   respond(packet: Buffer, transport: Transport, reply: Reply): boolean {
     const { counters, latency, logger } = this.#options;
@@ -62,7 +62,7 @@ export class Responder {
         copy.writeUInt16BE(packet.readUInt16BE(0), 0);
         this.#known(copy, askedMs, reply);
       } else {
-        this.#answer(packet, transport, key, askedMs, reply);
+        this.#answer(Buffer.from(packet), transport, key, askedMs, reply);
       }
     } catch (error) {
       counters.failed++;

@@ -38,7 +38,7 @@ export function serveUdp(socket: dgram.Socket, responder: Responder): void {
   socket.on('close', () => {
     open = false;
   });
-  receiveDatagrams(socket, 'keeps', (packet, from) => {
+  receiveDatagrams(socket, (packet, from) => {
     // No program asks from port 0, and nothing can be sent there: the attempt would throw.
     if (from.port === 0) return;
     responder.respond(packet, 'udp', (message) => {

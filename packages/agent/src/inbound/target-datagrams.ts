@@ -87,7 +87,7 @@ class TargetDatagrams implements DatagramConduit {
       if (cause !== undefined) this.#failed(cause);
     });
     this.#refused = refused;
-    receiveDatagrams(socket, 'keeps', (payload) => this.#events?.datagram(payload));
+    receiveDatagrams(socket, (payload) => this.#events?.datagram(payload));
     socket.on('error', (error) => this.#failed(error));
   }
 

@@ -1,4 +1,5 @@
 /** Who sends datagrams to this agent's listeners: each client by its address and port, each listener's in order of use. */
+import type { DatagramSource } from '../bytes/datagrams.ts';
 import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 
@@ -93,6 +94,8 @@ export class ListenerClients {
   readonly #byKey = new Map<string, Client>();
   #first: Client | undefined;
   #last: Client | undefined;
+  #lastPlace: DatagramSource | undefined;
+  #lastKey = '';
 
   constructor(all: DatagramClients) {
     this.#all = all;
@@ -101,6 +104,15 @@ export class ListenerClients {
 
   get size(): number {
     return this.#byKey.size;
+  }
+
+  /** The same place is mostly the same object, and asked about many times in a row. */
+  keyOf(place: DatagramSource): string {
+    if (place !== this.#lastPlace) {
+      this.#lastPlace = place;
+      this.#lastKey = `${place.address}:${place.port}`;
+    }
+    return this.#lastKey;
   }
 
   get(key: string): Client | undefined {

@@ -143,7 +143,7 @@ export class OutboundDatagrams {
     const output = datagramOutput(socket, UNSENT_LIMIT, () => {
       this.#dropped++;
     });
-    receiveDatagrams(socket, 'keeps', (payload, from) => this.#arrived(spec, side, output, clients, payload, from));
+    receiveDatagrams(socket, (payload, from) => this.#arrived(spec, side, output, clients, payload, from));
     return {
       close: () => {
         socket.close();
@@ -165,7 +165,7 @@ export class OutboundDatagrams {
       this.#dropped++;
       return;
     }
-    const key = `${from.address}:${from.port}`;
+    const key = clients.keyOf(from);
     const now = performance.now();
     let client = clients.get(key);
     // Who was looked up and denied may have been too new to be known, and renews its idle time with each datagram.
@@ -204,7 +204,7 @@ export class OutboundDatagrams {
 
   #waits(client: Client, payload: Buffer): boolean {
     if (!this.#mayWait(client, payload)) return false;
-    client.waiting.push(payload);
+    client.waiting.push(copyOf(payload));
     client.waitingBytes += payload.length;
     this.#waiting += payload.length;
     return true;
@@ -370,6 +370,13 @@ export class OutboundDatagrams {
       }
     }
   }
+}
+
+/** In memory of its own: of a piece of Node's pool all of that would stay with one that waits, and the bounds count its bytes alone. */
+function copyOf(payload: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(payload.length);
+  copy.set(payload);
+  return copy;
 }
 
 /** The destination has the flow, and may not be there to tell of it. */

@@ -90,6 +90,8 @@ export class DatagramPath implements ItemHandler {
   #rounds = 0;
   readonly #path: PathSize;
   #fragmented = 0;
+  /** Where packets are sealed, to be sent from there. */
+  #packet: Buffer | undefined;
   /** Whether an answer is still to be waited for: not where none came before. */
   #undecided: boolean = true;
   #insideMeanwhile = 0;
@@ -186,7 +188,7 @@ export class DatagramPath implements ItemHandler {
     this.#flows -= 1;
   }
 
-  /** Sends a datagram beside the tunnel where that is proven, else inside it; false when it was dropped. Keeps the payload. */
+  /** Sends a datagram beside the tunnel where that is proven, else inside it; false when it was dropped. The payload is lent. */
   send(flow: InsideFlow, payload: Buffer): boolean {
     const sealer = this.#sending?.sealer;
     if (sealer === undefined) return flow.sendFrame(payload);
@@ -203,10 +205,10 @@ export class DatagramPath implements ItemHandler {
   flush(): void {
     const sealer = this.#sending?.sealer;
     if (sealer === undefined || sealer.pending === 0 || this.#remote === undefined) return;
-    const packet = Buffer.allocUnsafe(sealer.pending + PACKET_OVERHEAD);
-    sealer.seal(packet);
-    this.bytesSent += packet.length;
-    this.#host.port.send(packet, this.#remote);
+    this.#packet ??= Buffer.allocUnsafeSlow(GREATEST_PACKET_LIMIT);
+    const length = sealer.seal(this.#packet);
+    this.bytesSent += length;
+    this.#host.port.send(this.#packet.subarray(0, length), this.#remote);
   }
 
   tick(): void {
@@ -377,7 +379,7 @@ export class DatagramPath implements ItemHandler {
     if (this.#heldBytes + cost > HELD_LIMIT) return false;
     // Of an address that was learnt a moment ago nothing was asked yet.
     if (this.#rounds === 0 && this.#host.now() - this.#lastProbe > PROBE_BUSY / 10) this.#probe();
-    this.#held.push({ flow, payload });
+    this.#held.push({ flow, payload: Buffer.from(payload) });
     this.#heldBytes += cost;
     this.#decideLater();
     return true;

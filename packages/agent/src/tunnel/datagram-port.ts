@@ -69,7 +69,7 @@ export class DatagramPort {
       else this.#deliver(receiverIndexOf(packet) ?? 0, packet, place);
     });
     if (socket === undefined) return;
-    receiveDatagrams(socket, 'keeps nothing', (packet, from) => {
+    receiveDatagrams(socket, (packet, from) => {
       const index = receiverIndexOf(packet) ?? 0;
       // Port 0 is none (RFC 768), and an answer to it would throw; anyone on the path can write it into a good packet.
       if (index === 0 || from.port === 0) dropped();
@@ -149,7 +149,7 @@ export class DatagramPort {
     this.#receivers.delete(index);
   }
 
-  /** Sends to a place of this socket's; the packet's memory must not be used again. */
+  /** Sends to a place of this socket's. The packet is lent. */
   send(packet: Buffer, to: DatagramAddress): void {
     if (!this.#closed) this.#output.send(packet, to.port, to.address);
   }
@@ -171,7 +171,7 @@ export class DatagramPort {
 function byOwner(steering: PacketSteering | undefined, dropped: () => void): Pick<DatagramOutput, 'send'> {
   return {
     send: (packet, port, address) => {
-      if (steering?.hand(0, packet, { address, port }) !== true) dropped();
+      if (steering?.hand(0, Buffer.from(packet), { address, port }) !== true) dropped();
     },
   };
 }

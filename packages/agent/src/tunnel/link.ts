@@ -1,4 +1,5 @@
 /** One tunnel that is up: records in and out of a connection, the mux on them, and the UDP path beside it. */
+import { whenServed } from '../bytes/datagrams.ts';
 import { DatagramError } from '../protocol/datagram/errors.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { MuxError } from '../protocol/mux/errors.ts';
@@ -123,6 +124,7 @@ export class Link implements RecordOutput, MuxEvents {
     const port = context.datagrams;
     // The path is made first and calls nothing until it is in use.
     const target: { link: Link | undefined } = { link: undefined };
+    const flushPath = () => path?.flush();
     const path =
       port === undefined
         ? undefined
@@ -138,7 +140,9 @@ export class Link implements RecordOutput, MuxEvents {
               },
               heard: () => target.link?.liveness.heardBeside(),
               violated: (message) => target.link?.violated('malformed', new Error(message)),
-              flushSoon: () => target.link?.flushSoon(),
+              flushSoon: () => {
+                if (!whenServed(flushPath)) target.link?.flushSoon();
+              },
             },
             dialled,
             shown,

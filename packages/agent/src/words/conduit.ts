@@ -60,14 +60,14 @@ export interface DatagramConduit {
    */
   silent?(): boolean;
   attach(events: DatagramEvents): void;
-  /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. It may wait: its bytes are the conduit's from then on. */
+  /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. Its bytes are lent: what waits is copied. */
   send(payload: Buffer): void;
   /** Ends the flow at both ends. */
   close(): void;
 }
 
 export interface DatagramEvents {
-  /** The payload is fresh memory, to keep if wanted; it may lie in a much larger piece. */
+  /** The payload is lent: whoever keeps it copies it before this returns. */
   datagram(payload: Buffer): void;
   /** The flow is over; comes exactly once. `cause` when the tunnel ended under it. */
   closed(cause?: Error): void;

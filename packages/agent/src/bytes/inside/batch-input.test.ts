@@ -29,7 +29,7 @@ async function heardOf(...came: readonly Came[]): Promise<(readonly number[])[]>
   );
   const heard: (readonly number[])[] = [];
   let last = false;
-  const taken = receiveBatches(socket, kernel, true, (datagram, from) => {
+  const taken = receiveBatches(socket, kernel, (datagram, from) => {
     expect(from).toEqual({ address: '127.0.0.1', port: 9 });
     if (String(datagram) === 'last') last = true;
     else heard.push([...datagram]);

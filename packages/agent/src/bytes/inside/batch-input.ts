@@ -102,45 +102,31 @@ class Receiving {
 /** A thread has its calls once, and so one of these. */
 const receivings = new WeakMap<NativeCalls, Receiving>();
 
-/** Receives on a bound socket; false where that cannot be watched. Whoever is `lent` datagrams keeps none of them. */
-export function receiveBatches(
-  socket: dgram.Socket,
-  calls: NativeCalls,
-  lent: boolean,
-  receiver: DatagramReceiver,
-): boolean {
+/** Receives on a bound socket; false where that cannot be watched. Datagrams are lent. */
+export function receiveBatches(socket: dgram.Socket, calls: NativeCalls, receiver: DatagramReceiver): boolean {
   const handle = datagramHandleOf(socket);
   if (handle === undefined || !isNumbered(handle)) return false;
   const receiving = receivings.get(calls) ?? new Receiving(calls);
   receivings.set(calls, receiving);
-  const input = new BatchInput(socket, handle, receiving, lent, receiver);
+  const input = new BatchInput(socket, handle, receiving, receiver);
   if (receiving.doorbell?.watch(socket, () => input.receive()) !== true) return false;
   joinDatagrams(calls, handle.fd);
   return true;
-}
-
-/** In memory of its own, as Node's are: of a piece of its pool all of that would stay with one that is kept, and the bounds count its bytes alone. */
-function copyOf(datagram: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(datagram.length);
-  copy.set(datagram);
-  return copy;
 }
 
 class BatchInput {
   readonly #socket: dgram.Socket;
   readonly #handle: Numbered;
   readonly #receiving: Receiving;
-  readonly #lent: boolean;
   readonly #receiver: DatagramReceiver;
   readonly #sources = new Sources();
   /** Messages that the next call asks for: fewer where each was many datagrams. */
   #asked = SLOTS;
 
-  constructor(socket: dgram.Socket, handle: Numbered, receiving: Receiving, lent: boolean, receiver: DatagramReceiver) {
+  constructor(socket: dgram.Socket, handle: Numbered, receiving: Receiving, receiver: DatagramReceiver) {
     this.#socket = socket;
     this.#handle = handle;
     this.#receiving = receiving;
-    this.#lent = lent;
     this.#receiver = receiver;
   }
 
@@ -177,7 +163,7 @@ class BatchInput {
       if (datagrams.length > 1) batched.joined += datagrams.length;
       for (const datagram of datagrams) {
         if (!(this.#handle.fd >= 0)) return served;
-        this.#receiver(this.#lent ? datagram : copyOf(datagram), from);
+        this.#receiver(datagram, from);
       }
     }
     return served;

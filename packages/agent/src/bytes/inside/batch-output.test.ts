@@ -146,6 +146,17 @@ describe('what is sent while a batch is served', () => {
     expect(went).toEqual([[2]]);
   });
 
+  test('is with what is sent by those that asked to be called last, once each and in that batch alone', () => {
+    const out = output();
+    expect(gathering.atEnd(() => send(out, [9]))).toBe(false);
+    gathered(() => {
+      expect(gathering.atEnd(() => send(out, [3]))).toBe(true);
+      send(out, [1, 2]);
+    });
+    gathered(() => send(out, [4]));
+    expect(went).toEqual([[1], [2], [3], [4]]);
+  });
+
   test('is told of as dropped where its socket was closed meanwhile', () => {
     gathered(() => {
       send(output(), [1, 2]);

@@ -57,7 +57,8 @@ export class Gathering {
   used = 0;
   readonly #calls: NativeCalls;
   readonly #outputs: BatchOutput[] = [];
-  readonly memory: Uint8Array;
+  readonly #last: (() => void)[] = [];
+  readonly memory: Buffer;
   readonly messages: NativeMessages;
   readonly #control: DataView;
   readonly #controlAt: number;
@@ -66,7 +67,7 @@ export class Gathering {
     const memory = new ArrayBuffer(SLOTS * SLOT_BYTES);
     const control = new ArrayBuffer(SLOTS * CONTROL.room);
     this.#calls = calls;
-    this.memory = new Uint8Array(memory);
+    this.memory = Buffer.from(memory);
     this.messages = new NativeMessages(calls, SLOTS, memory);
     this.#control = new DataView(control);
     this.#controlAt = Number(pinned(calls, control));
@@ -87,6 +88,26 @@ export class Gathering {
     try {
       serve();
     } finally {
+      this.#end();
+    }
+  }
+
+  /** To be called before what is gathered goes. False, and never called, where nothing is. */
+  atEnd(call: () => void): boolean {
+    if (this.#depth === 0) return false;
+    this.#last.push(call);
+    return true;
+  }
+
+  #end(): void {
+    try {
+      while (this.#depth === 1) {
+        const call = this.#last.pop();
+        if (call === undefined) break;
+        call();
+      }
+    } finally {
+      // Of one that threw the others are called at the end of the next.
       this.#depth -= 1;
       if (this.#depth === 0) this.flush();
     }
@@ -288,8 +309,7 @@ class BatchOutput implements DatagramOutput {
         continue;
       }
       const from = (this.#slots[at] ?? 0) * SLOT_BYTES;
-      // It may wait, and the slot is used again.
-      const datagram = Buffer.from(this.#gathering.memory.subarray(from, from + (this.#lengths[at] ?? 0)));
+      const datagram = this.#gathering.memory.subarray(from, from + (this.#lengths[at] ?? 0));
       const to = this.#to[at];
       if (to === undefined) this.#single.sendConnected(datagram);
       else this.#single.send(datagram, to.port, to.address);

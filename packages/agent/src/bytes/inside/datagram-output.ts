@@ -1,6 +1,6 @@
 /** Sends on a UDP socket straight on its handle: `dgram.send` keeps a request, a callback and a tick for each datagram. */
 import type dgram from 'node:dgram';
-import { compact, type DatagramDropped, type DatagramOutput } from '../output.ts';
+import type { DatagramDropped, DatagramOutput } from '../output.ts';
 import { batchOutput, type SingleOutput } from './batch-output.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 
@@ -70,13 +70,15 @@ class DatagramHandleOutput implements SingleOutput {
 
   sendConnected(datagram: Buffer): void {
     if (this.#dropsFull()) return;
-    const list = [compact(datagram)];
+    // Node points at what waits.
+    const list = [Buffer.from(datagram)];
     this.#settle(this.#handle.send(this.#request, list, 1, false), list);
   }
 
   send(datagram: Buffer, port: number, address: string): void {
     if (this.#dropsFull()) return;
-    const list = [compact(datagram)];
+    // Node points at what waits.
+    const list = [Buffer.from(datagram)];
     this.#settle(this.#handle.send(this.#request, list, 1, port, address, false), list);
   }
 

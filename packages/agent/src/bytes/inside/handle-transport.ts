@@ -23,6 +23,9 @@ const FULL: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constants.e
 /** Shared by all of the thread: valid only inside the read callback. Handles keep no reference to it. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
+/** Where what is lent and small is written from: all of the thread, as long as the kernel takes it at once. */
+let copies = Buffer.allocUnsafeSlow(COPIED);
+
 /** Handles live until they are closed, whoever refers to them, and what they name with them. */
 interface OwnedHandle extends TcpHandle {
   transport: HandleTransport;
@@ -111,7 +114,10 @@ export class HandleTransport implements Transport {
 
   writeBorrowed(piece: Buffer): void {
     if (piece.length <= COPIED) {
-      this.write(Buffer.from(piece));
+      const waiting = this.#waiting;
+      this.write(copies.subarray(0, piece.copy(copies)));
+      // It lies there until it has left.
+      if (this.#waiting > waiting) copies = Buffer.allocUnsafeSlow(COPIED);
       return;
     }
     const sent = this.#sendNow(piece);

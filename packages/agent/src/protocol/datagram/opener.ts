@@ -5,6 +5,7 @@ import { SMALL_LIMIT } from '../noise/small-cipher.ts';
 import {
   counterOf,
   FRAGMENT_HEADER,
+  GREATEST_PACKET_LIMIT,
   ITEM,
   ITEM_HEADER,
   ITEM_ID_AT,
@@ -61,7 +62,7 @@ function bitOf(counter: number): number {
 
 /** What a packet held, in its order. */
 export interface ItemHandler {
-  /** The payload is fresh memory, to keep if wanted. */
+  /** Payloads and pieces are lent: the next packet overwrites them. */
   data(flowId: number, payload: Buffer): void;
   /** To be answered with a probe-ack. */
   probe(id: number, packetSize: number): void;
@@ -82,6 +83,7 @@ export class DatagramOpener {
   readonly #window = new ReplayWindow();
   readonly #inPlace: LateKey | undefined;
   #ended: boolean = false;
+  #memory: Buffer | undefined;
 
   /** `keys` are the session's datagramReceive. `newKey`: undefined where node:crypto is to open what is not small. */
   constructor(keys: DirectionKeys, newKey?: NewInPlaceKey) {
@@ -112,17 +114,23 @@ export class DatagramOpener {
     return 'opened';
   }
 
+  /** Where packets are opened. */
+  get #plaintext(): Buffer {
+    this.#memory ??= Buffer.allocUnsafeSlow(GREATEST_PACKET_LIMIT);
+    return this.#memory;
+  }
+
   #prove(packet: Buffer, counter: number): Buffer | undefined {
     const header = packet.subarray(0, PACKET_HEADER);
     const tagAt = packet.length - TAG_LENGTH;
     const length = packet.length - PACKET_OVERHEAD;
     const { cipher, key, small } = this.#keys;
     if (small !== undefined && length <= SMALL_LIMIT) {
-      return small.open(counter, header, packet.subarray(PACKET_HEADER));
+      return small.open(counter, header, packet.subarray(PACKET_HEADER), this.#plaintext);
     }
     if (this.#inPlace !== undefined) {
       const aead = this.#inPlace.of(cipher, key);
-      const opened = Buffer.allocUnsafe(length);
+      const opened = this.#plaintext.subarray(0, length);
       aead.start(counter, header);
       aead.update(packet.subarray(PACKET_HEADER, tagAt), opened, 0);
       return aead.proves(packet.subarray(tagAt)) ? opened : undefined;

@@ -1,7 +1,7 @@
 /** Datagrams that came in fragments, put together again: few at once, for a short time, in whatever order the pieces come. */
 import { MAXIMUM_DATAGRAM } from '../mux/types.ts';
 
-/** Pieces kept at once, each in the memory of its packet, some 350 KiB: two datagrams of the greatest size in the least packets. */
+/** Pieces kept at once, each in memory of its own, some 350 KiB: two datagrams of the greatest size in the least packets. */
 export const PIECES_KEPT = 256;
 /** Milliseconds that a datagram's first piece waits for its last. */
 export const WAIT_MS = 1_000;
@@ -26,7 +26,7 @@ export class Reassembly {
     this.#dropped = dropped;
   }
 
-  /** Takes one piece; answers with the whole datagram at its last. `now` in milliseconds. */
+  /** Takes one piece, which is lent; answers with the whole datagram at its last. `now` in milliseconds. */
   add(flowId: number, number: number, index: number, count: number, piece: Buffer, now: number): Buffer | undefined {
     this.expire(now);
     let partial = this.#partials.get(number);
@@ -40,7 +40,7 @@ export class Reassembly {
       this.#partials.set(number, partial);
     }
     if (partial.pieces.has(index)) return undefined;
-    partial.pieces.set(index, piece);
+    partial.pieces.set(index, copyOf(piece));
     partial.bytes += piece.length;
     this.#kept += 1;
     if (partial.bytes > MAXIMUM_DATAGRAM) this.#giveUp(number, partial);
@@ -74,4 +74,10 @@ export class Reassembly {
     this.#partials.delete(number);
     this.#kept -= partial.pieces.size;
   }
+}
+
+function copyOf(piece: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(piece.length);
+  copy.set(piece);
+  return copy;
 }

@@ -48,11 +48,15 @@ export class SmallKey {
     ready.copyData(target, at, length);
   }
 
-  /** DECRYPT(k, counter, additional, sealed), of ciphertext and tag: fresh memory, or undefined where it does not prove itself. */
-  open(counter: number, additional: Buffer, sealed: Buffer): Buffer | undefined {
+  /**
+   * DECRYPT(k, counter, additional, sealed), of ciphertext and tag, at the start of `target` or in fresh memory; undefined where it does not prove
+   * itself, and then nothing is written.
+   */
+  open(counter: number, additional: Buffer, sealed: Buffer, target?: Buffer): Buffer | undefined {
     const ready = loaded();
     if (!ready.open(this.#usable(), Math.floor(counter / 2 ** 32), counter >>> 0, additional, sealed)) return undefined;
-    const plaintext = Buffer.allocUnsafe(sealed.length - TAG_LENGTH);
+    const length = sealed.length - TAG_LENGTH;
+    const plaintext = target?.subarray(0, length) ?? Buffer.allocUnsafe(length);
     ready.copyData(plaintext, 0, plaintext.length);
     return plaintext;
   }
