@@ -11,5 +11,8 @@ export default function keepCompiled(): (() => void) | undefined {
   if (process.env.NODE_COMPILE_CACHE !== undefined) return undefined;
   const dir = mkdtempSync(join(tmpdir(), 'weft-compiled-'));
   process.env.NODE_COMPILE_CACHE = dir;
-  return () => rmSync(dir, { recursive: true, force: true });
+  // A program that still ends writes there after the last test, so what is left goes as the run itself ends.
+  const remove = (): void => rmSync(dir, { recursive: true, force: true });
+  process.once('exit', remove);
+  return remove;
 }
