@@ -15,6 +15,7 @@ const MOST = 64;
 interface ReadingHandle extends Numbered {
   recvStart(): number;
   recvStop(): number;
+  close(...given: unknown[]): unknown;
   onmessage: unknown;
 }
 
@@ -73,6 +74,7 @@ export class Doorbell {
     this.#next = (token + 1) % 2 ** 32;
     if (this.#calls.watch(this.#handle.fd, handle.fd, token) !== 0) return false;
     handle.recvStop();
+    this.#forgetBeforeClose(handle);
     this.#watched.set(token, { handle, ready });
     this.#socket.ref();
     socket.once('close', () => {
@@ -82,25 +84,23 @@ export class Doorbell {
     return true;
   }
 
+  /** One that is closed here and not in another process, which has it too, would ring for ever, and nobody could stop it any more. */
+  #forgetBeforeClose(handle: ReadingHandle): void {
+    const { close } = handle;
+    handle.close = (...given) => {
+      if (handle.fd >= 0) this.#calls.forget(this.#handle.fd, handle.fd);
+      return close.apply(handle, given);
+    };
+  }
+
   #ring(): void {
     const count = this.#calls.ready(this.#handle.fd, this.#tokens);
     this.#around(() => {
-      let stale = false;
       for (let index = 0; index < count; index++) {
         const watched = this.#watched.get(this.#tokens[index] ?? 0);
-        if (watched === undefined) stale = true;
-        else if (watched.handle.fd >= 0) watched.ready();
+        if (watched !== undefined && watched.handle.fd >= 0) watched.ready();
       }
-      if (stale) this.#hangAnew();
     });
-  }
-
-  /** One of a socket that is closed here and not in another process, which has it too, would ring for ever. */
-  #hangAnew(): void {
-    if (!this.#hang()) return;
-    for (const [token, { handle }] of this.#watched) {
-      if (handle.fd >= 0) this.#calls.watch(this.#handle.fd, handle.fd, token);
-    }
   }
 
   #hang(): boolean {
@@ -110,6 +110,6 @@ export class Doorbell {
 }
 
 function isReading(handle: object): handle is ReadingHandle {
-  const { recvStart, recvStop } = handle as Partial<ReadingHandle>;
-  return typeof recvStart === 'function' && typeof recvStop === 'function' && isNumbered(handle);
+  const { recvStart, recvStop, close } = handle as Partial<ReadingHandle>;
+  return [recvStart, recvStop, close].every((method) => typeof method === 'function') && isNumbered(handle);
 }

@@ -69,6 +69,10 @@ export class FakeKernel implements NativeCalls {
     return this.#real?.watch(poll, descriptor, token) ?? -38;
   }
 
+  forget(poll: number, descriptor: number): number {
+    return this.#real?.forget(poll, descriptor) ?? -38;
+  }
+
   ready(poll: number, tokens: Uint32Array): number {
     return this.#real?.ready(poll, tokens) ?? -38;
   }

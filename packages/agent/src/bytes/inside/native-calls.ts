@@ -21,6 +21,8 @@ export interface NativeCalls {
   pollInstead(descriptor: number): number;
   /** Whatever is to be read from a socket, or a failure, rings: 0, or a negated errno. `token` is what tells it, below 2^32. */
   watch(poll: number, descriptor: number, token: number): number;
+  /** Undoes `watch`, before the socket is closed: 0, or a negated errno. */
+  forget(poll: number, descriptor: number): number;
   /** Whose sockets rang, written into `tokens` from its start, without waiting: how many, or a negated errno. */
   ready(poll: number, tokens: Uint32Array): number;
   /** Where memory lies; it may not be resized or handed to another thread. */
@@ -68,6 +70,7 @@ const MSG_NOSIGNAL = 0x4000;
 /** From bits/epoll.h. */
 const EPOLLIN = 0x1;
 const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
 const O_CLOEXEC = 0o2000000;
 /** struct epoll_event, which is packed on x64 alone; told by one `ready` at most so many. */
 const EVENT = process.arch === 'x64' ? { bytes: 12, token: 4 } : { bytes: 16, token: 8 };
@@ -143,6 +146,7 @@ function callsOf(ffi: Ffi): NativeCalls | string {
       words.setUint32(EVENT.token + 4, 0, true);
       return epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, scratchAt) < 0 ? failure() : 0;
     },
+    forget: (poll, descriptor) => (epoll_ctl(poll, EPOLL_CTL_DEL, descriptor, scratchAt) < 0 ? failure() : 0),
     ready: (poll, tokens) => {
       const count = epoll_wait(poll, scratchAt, Math.min(EVENTS, tokens.length), 0);
       for (let event = 0; event < count; event++) {
@@ -161,6 +165,7 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     calls.setOption(-1, 0, 0, 0) === -EBADF &&
     calls.pollInstead(-1) === -EBADF &&
     calls.watch(-1, -1, 0) === -EBADF &&
+    calls.forget(-1, -1) === -EBADF &&
     calls.ready(-1, new Uint32Array(1)) === -EBADF;
   return known ? calls : 'calls by node:ffi fail otherwise than is known';
 }
