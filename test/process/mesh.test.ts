@@ -246,4 +246,33 @@ describe('control and agents as processes', () => {
       }
     },
   );
+
+  test('beside bulk the programs as they are installed take what is new by a second thread', async () => {
+    const [host] = await (await resolver('front')).resolve4('echo.internal');
+    const bulk = net.connect({ host: host ?? '', port }).on('error', () => {});
+    const pour = setInterval(() => {
+      if (bulk.writableLength < 2 ** 21) bulk.write(Buffer.alloc(2 ** 20));
+    }, 50);
+    // What comes back is dropped.
+    bulk.resume();
+    try {
+      const state = async (name: string) => {
+        const joined = agents.get(name);
+        if (joined === undefined) throw new Error(`${name} has not joined`);
+        const told = await joined.host.run(['weft', 'status', '--json', '--data', joined.agent.dataDir]);
+        return (JSON.parse(told.stdout) as { readonly agent: { readonly second?: object } }).agent.second;
+      };
+      for (const name of ['front', 'data'])
+        await until(
+          `the second thread of ${name}`,
+          () => state(name),
+          (second) => JSON.stringify(second) === '{"state":"on","cause":""}',
+          SETTLED_MS,
+        );
+      expect(await echo('front')).toBe('hello');
+    } finally {
+      clearInterval(pour);
+      bulk.destroy();
+    }
+  });
 });

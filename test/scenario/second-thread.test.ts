@@ -1,6 +1,7 @@
 /** A second thread while bulk moves: what is new beside bulk is carried there, at both ends, and is as any other flow. */
 import { once } from 'node:events';
 import net from 'node:net';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import type { Agent } from './agent.ts';
@@ -13,7 +14,7 @@ services:
   redis: { kind: private, ports: [6379] }
 ${rules}
 `;
-const LIMITS = { second: { rest: 1_500, settle: 500 } };
+const LIMITS = { second: { rest: 1_500, settle: 500, again: 2_000 } };
 const MANY = 200;
 const FEW = 20;
 
@@ -119,6 +120,38 @@ test('a new connection beside bulk is carried by the second thread at both ends,
   expect(workers).toHaveLength(1);
   expect(flows.open).toBe(0);
   expect(tunnel.bytesSent).toBeGreaterThan(workers[0]?.tunnel.bytesSent ?? 0);
+});
+
+test('the end of a second thread ends what it carries and nothing else, and is told of', async () => {
+  await mesh.apply(services());
+  const threads: Worker[] = [];
+  const begun = (thread: Worker) => {
+    if (thread.threadName === 'weft worker 1') threads.push(thread);
+  };
+  process.on('worker', begun);
+  const alone = await near.connect('redis', 6379);
+  await says(alone, 'before');
+  const stop = pour(await near.connect('bulk', 5001));
+  await Promise.all([state(near, 'on'), state(data, 'on')]);
+  process.off('worker', begun);
+  const calls = await Promise.all(Array.from({ length: FEW }, () => near.connect('redis', 6379)));
+  await Promise.all(calls.map((call, at) => says(call, `call ${at}`)));
+  const gone = calls.map(ending);
+  // That of near, or of data: either carries all of them.
+  await threads[0]?.terminate();
+  await Promise.all(gone);
+  await says(alone, 'and after');
+  const later = await near.connect('redis', 6379);
+  await says(later, 'a new one');
+  await until(
+    'one of the two tells of it',
+    () => Promise.all([near.status(), data.status()]),
+    (told) => told.some(({ second }) => second?.cause === 'it ended: exit 1'),
+    SETTLED_MS,
+  );
+  stop();
+  for (const call of [alone, later]) call.destroy();
+  await Promise.all([state(near, 'off'), state(data, 'off')]);
 });
 
 test('a stop cuts what the second thread carries, with its record', async () => {

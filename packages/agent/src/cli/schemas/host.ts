@@ -126,7 +126,7 @@ const agent = told({
     state: z
       .enum(['off', 'starting', 'on', 'leaving'])
       .describe('off: it begins when bulk moves; leaving: it takes no more connections, and ends with its last flow'),
-    cause: text.describe('why the last could not begin; empty where nothing kept it'),
+    cause: text.describe('why the last could not begin, or that it ended unasked; empty where nothing kept it'),
   } satisfies Record<keyof NonNullable<AgentStatus['second']>, z.ZodType>)
     .optional()
     .describe(

@@ -14,6 +14,11 @@ export class MergingFeed<Value> {
     this.#merge = merge;
   }
 
+  /** Whether the receiver is done with all. */
+  get idle(): boolean {
+    return !this.#out && this.#waiting === undefined;
+  }
+
   /** Settles as the sending of the value, or of what it was merged into, does. Values settle in their order. */
   push(value: Value): Promise<void> {
     if (this.#waiting === undefined) this.#waiting = { value, settled: Promise.withResolvers() };

@@ -46,7 +46,7 @@ export class WorkerPool implements ListenerFollowers {
   #leaving: boolean = false;
   readonly past = new PastThreads();
   readonly #failed = Promise.withResolvers<never>();
-  /** Rejects with AgentError when a worker ends unasked: an agent never goes on by halves. */
+  /** Rejects with AgentError when a worker that listens ends unasked: an agent never goes on by halves. */
   readonly failed = this.#failed.promise;
   /** Settles when listeners closed before are let go of. */
   #released: Promise<unknown> = Promise.resolve();
@@ -68,7 +68,7 @@ export class WorkerPool implements ListenerFollowers {
   /**
    * Begins the second thread, which comes to its connections by `passed`, and to its tunnels' datagrams by `packets`. Resolves when it
    * enforces what is in force, and whoever waits for an acknowledgement waits for it. Rejects where it could not begin, or `joined`
-   * rejects: nothing is left of it then.
+   * rejects: nothing is left of it then. One that ends unasked later is for whoever asked for it to remove.
    */
   async add(passed: PassWay, joined: Promise<void>, packets?: PacketWays): Promise<WorkerHandle> {
     if (this.#stopped !== undefined || this.#late !== undefined) throw new Error('the agent stops, or another begins');
@@ -85,7 +85,6 @@ export class WorkerPool implements ListenerFollowers {
     } finally {
       this.#late = undefined;
     }
-    this.#needs(SECOND, handle);
     return handle;
   }
 
@@ -102,7 +101,7 @@ export class WorkerPool implements ListenerFollowers {
     if (late.missed !== undefined) throw late.missed;
   }
 
-  /** Ends one that was begun later, and carries nothing any more; what it counted stays counted. */
+  /** Ends one that was begun later, and carries nothing any more, or has ended unasked; what it counted stays counted. */
   async remove(handle: WorkerHandle): Promise<void> {
     const { common, problems } = this.#options;
     // Nobody who asks from here on finds less than was told before.
@@ -114,6 +113,8 @@ export class WorkerPool implements ListenerFollowers {
     const { numbers, pulse, measures } = handle.told;
     this.past.add(numbers?.tunnel, pulse?.peers ?? [], measures);
     this.#removed = undefined;
+    // One that ended unasked has told of none of its flows that they are over.
+    this.#options.traffic.adopt(SECOND, []);
     problems.replace(SECOND, []);
   }
 

@@ -1,15 +1,20 @@
 /** A second thread beside bulk, and what stands against it for a while: programs in sandboxes that are called, and files that are wanted. */
+
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { CONTROL_RANGE, type PortRange } from '@weft/proto';
 import pino from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { acceptHandles } from '../../bytes/inside/handle-connections.ts';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { FlowTraffic } from '../../flows/traffic.ts';
 import { NetmapStore } from '../../netmap/store.ts';
 import { ProblemBoard, ProblemSources } from '../../observe/problems.ts';
 import { InsidePrograms, type Serving } from '../../sandbox/inside.ts';
 import { ENFORCEMENT } from '../enforce.ts';
+import type { SecondThreadTimes } from '../options.ts';
 import { WorkerPool } from './pool.ts';
 import { SecondThread } from './second-thread.ts';
 
@@ -21,7 +26,7 @@ function shutIn(ports: readonly PortRange[]): Serving {
   return { service: 'web', sockets, calls: new Set(), opened: [], reported, placeOf: () => undefined };
 }
 
-function open(entry?: URL) {
+function open(entry?: URL, times: Partial<SecondThreadTimes> = {}) {
   const directory = mkdtempSync(`${tmpdir()}/weft-second-`);
   const position = { timeline: 't', index: 1, revision: 1 };
   const store = new NetmapStore(CONTROL_RANGE, { position, items: [] }, 0, ENFORCEMENT);
@@ -45,7 +50,7 @@ function open(entry?: URL) {
     sandboxes: () => inside.called,
     log: pino({ level: 'silent' }),
     signal: life.signal,
-    times: { again: 50, ...(entry === undefined ? {} : { start: 200 }) },
+    times: { again: 50, ...times },
   });
   inside.onChange(() => second.look());
   const seen = { left: 0 };
@@ -60,7 +65,7 @@ function open(entry?: URL) {
     await pool.stop('the test is over');
     rmSync(directory, { recursive: true });
   });
-  return { second, inside, bulk, files, seen };
+  return { second, pool, store, inside, bulk, files, seen };
 }
 
 test('begins when files are spared and no program in a sandbox is called, whose end brings it back; the first leaves its tunnels each time', async () => {
@@ -86,7 +91,7 @@ test('begins when files are spared and no program in a sandbox is called, whose 
 });
 
 test('a start that goes wrong is over in time and tried again, and is told of no longer than bulk moves', async () => {
-  const { second, bulk } = open(new URL('./failing.fixture.ts', import.meta.url));
+  const { second, bulk } = open(new URL('./failing.fixture.ts', import.meta.url), { start: 200 });
   second.look();
   const cause = () => second.status.cause;
   await expect.poll(cause, POLL).toBe('the other thread did not come within 0.2 s');
@@ -94,4 +99,53 @@ test('a start that goes wrong is over in time and tried again, and is told of no
   await expect.poll(() => second.status.state, POLL).toBe('off');
   bulk.flows = 0;
   await expect.poll(() => second.status, POLL).toEqual({ state: 'off', cause: '' });
+});
+
+test('a connection goes there once the thread knows its listener; a thread that ends unasked is told of and tried again, and the agent goes on', async () => {
+  const { second, pool, store } = open(new URL('./holding.fixture.ts', import.meta.url), { again: 1_000 });
+  second.look();
+  await expect.poll(() => second.status.state, POLL).toBe('on');
+  const beside = second.beside;
+  const listen = async (port: number) => {
+    const spec = { service: 'web', ordinal: undefined, address: '127.0.0.1', port, protocol: 'tcp' } as const;
+    const server = net.createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const elsewhere = beside.calls?.(spec);
+    if (elsewhere === undefined) throw new Error('connections do not go anywhere');
+    return async (): Promise<'here' | 'there'> => {
+      const where = Promise.withResolvers<'here' | 'there'>();
+      const take: typeof elsewhere.take = (handle, back) => {
+        const taken = elsewhere.take(handle, back);
+        if (taken) where.resolve('there');
+        return taken;
+      };
+      acceptHandles(
+        server,
+        (transport) => {
+          where.resolve('here');
+          transport.destroy();
+        },
+        { gate: elsewhere.gate, take },
+      );
+      const socket = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').on('error', () => {});
+      onTestFinished(() => void socket.destroy());
+      return await where.promise;
+    };
+  };
+  const known = await listen(1);
+  expect(await known()).toBe('there');
+  // Not enforced there before it is counted.
+  store.apply({ timeline: 't', previous: 1, index: 2, revision: 2, snapshot: false, upserts: [], removals: [] }, false);
+  const appeared = await listen(2);
+  expect(await appeared()).toBe('here');
+  expect(await known()).toBe('there');
+  await pool.count();
+  await expect.poll(appeared, POLL).toBe('there');
+
+  const told = pool.services(new Map());
+  await expect(told).rejects.toThrow('out of luck');
+  await expect.poll(() => second.status.cause, POLL).toBe('it ended: out of luck');
+  await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
+  expect(await known()).toBe('there');
 });

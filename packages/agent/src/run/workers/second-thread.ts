@@ -53,7 +53,9 @@ export class SecondThread {
   #sender: SocketSender | undefined;
   /** Once it takes connections. */
   #running: WorkerHandle | undefined;
-  /** Why the last could not begin. */
+  /** Listeners that it knows: none was made later than what it had enforced when it was passed a connection of theirs. */
+  readonly #known = new Set<string>();
+  /** Why the last could not begin, or ended. */
   #cause = '';
   #againAt = Number.NEGATIVE_INFINITY;
   /** When it had something to carry last, or was told to leave. */
@@ -80,7 +82,11 @@ export class SecondThread {
     return {
       listens: true,
       steering: this.#steering,
-      calls: (spec) => take(textOf(spec)),
+      calls: (spec) => {
+        const text = textOf(spec);
+        this.#known.delete(text);
+        return take(text);
+      },
       tunnels: take(TO_TUNNELS),
       bulkChanged,
     };
@@ -120,11 +126,19 @@ export class SecondThread {
     const running = this.#running;
     if (!this.#gate.open || running === undefined) return false;
     if (this.#bulk <= (running.told.numbers?.bulk ?? 0)) return false;
+    if (!this.#knows(running, text)) return false;
     // One too many is refused here.
     if (this.#first?.files.spares(shownDescriptor(handle)) !== true) return false;
     if (this.#sender?.pass(handle, text, back) !== true) return false;
     this.#usedAt = performance.now();
     return true;
+  }
+
+  /** A connection may be quicker than what the listener, or the peer, is of. */
+  #knows({ behind }: WorkerHandle, text: string): boolean {
+    if (text !== TO_TUNNELS && this.#known.has(text)) return true;
+    if (!behind) this.#known.add(text);
+    return !behind;
   }
 
   async #begin({ pool }: First): Promise<void> {
@@ -137,6 +151,7 @@ export class SecondThread {
       const handle = await pool.add(sender.way, sender.joined, this.#steering.begin());
       signal.throwIfAborted();
       this.#running = handle;
+      handle.failed.catch((cause: unknown) => void this.#lost(handle, cause));
       this.#open();
       this.#cause = '';
       this.#usedAt = performance.now();
@@ -155,6 +170,21 @@ export class SecondThread {
         'a second thread could not begin: small flows wait behind bulk',
       );
     }
+  }
+
+  /** It ended unasked, or answers no more. What it carried ends with it; the first thread goes on. */
+  async #lost(handle: WorkerHandle, cause: unknown): Promise<void> {
+    if (handle !== this.#running) return;
+    this.#options.log.error(
+      { event: 'second-thread-lost', err: cause },
+      'the second thread has ended unasked, and what it carried with it: new connections are taken by the first',
+    );
+    this.#end();
+    this.#state = 'leaving';
+    await this.#first?.pool.remove(handle);
+    this.#state = 'off';
+    this.#cause = `it ended: ${messageOf(cause)}`;
+    if (!this.#options.signal.aborted) this.#again();
   }
 
   /** No other begins before. */
@@ -241,6 +271,7 @@ export class SecondThread {
     this.#sender?.close();
     this.#sender = undefined;
     this.#running = undefined;
+    this.#known.clear();
     this.#steering.end();
     if (this.#state === 'on') this.#state = 'leaving';
   }

@@ -110,6 +110,11 @@ export class WorkerHandle {
     return this.#feed.push(update);
   }
 
+  /** Whether it was told of what it has not enforced yet. */
+  get behind(): boolean {
+    return !this.#feed.idle;
+  }
+
   /** Resolves when the listeners of the updates that it has were bound or failed. */
   bound(): Promise<void> {
     const serial = this.#serial;

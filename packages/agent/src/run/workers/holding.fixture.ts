@@ -1,0 +1,39 @@
+/**
+ * For tests: a thread that comes to its connections and closes them, ends unasked when it is told of services, and enforces a netmap only when it is asked
+ * for its numbers.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { closeHandle } from '../../bytes/handle.ts';
+import { receiveSockets } from '../../bytes/inside/pass-sockets.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+
+const tell = (message: FromWorker | object): void => parentPort?.postMessage(message);
+const held: number[] = [];
+
+parentPort?.on('message', (message: ToWorker) => {
+  const enforced = (serial: number) => tell({ type: 'enforced', serial, failure: undefined });
+  switch (message.type) {
+    case 'update':
+      if (message.update.services !== undefined) throw new Error('out of luck');
+      if (message.update.netmap === undefined) enforced(message.serial);
+      else held.push(message.serial);
+      return;
+    case 'count':
+      for (const serial of held.splice(0)) enforced(serial);
+      tell({ type: 'numbers', numbers: { flows: 0, bulk: 0 }, serial: message.serial });
+      return;
+    case 'pulse':
+      tell({ type: 'pulse', pulse: { peers: [], loopDelayUs: 0 }, pairs: [], serial: message.serial });
+      return;
+    case 'stop':
+      tell({ type: 'stopped' });
+  }
+});
+const { passed } = workerData as WorkerStart;
+if (passed !== undefined)
+  await receiveSockets(
+    passed,
+    (handle) => closeHandle(handle),
+    () => {},
+  );
+tell({ type: 'ready' });
