@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../until.fixture.ts';
 import { receiveBatches } from './batch-input.ts';
 import { type Came, FakeKernel } from './native-calls.fixture.ts';
+import { findNative } from './native-calls.ts';
 
 const AGAIN = -11;
 /** Of struct cmsghdr, SOL_UDP and UDP_GRO. */
@@ -40,7 +41,8 @@ async function heardOf(...came: readonly Came[]): Promise<(readonly number[])[]>
   return heard;
 }
 
-describe('what comes as one message', () => {
+// Which sockets have something is told by the real kernel.
+describe.skipIf(typeof findNative() === 'string')('what comes as one message', () => {
   test('is one datagram where nothing else is said', async () => {
     expect(await heardOf({ bytes })).toEqual([[...bytes]]);
   });
@@ -69,8 +71,6 @@ describe('what comes as one message', () => {
   test.each<readonly [string, Partial<Came>]>([
     ['of no length', { control: joined(0) }],
     ['of less than none', { control: joined(-1) }],
-    ['by another level', { control: joined(4, { level: 0 }) }],
-    ['by another type', { control: joined(4, { type: 103 }) }],
     ['shorter than a length is', { control: joined(4, { length: 18 }) }],
     ['longer than a length is', { control: joined(4, { length: 24 }) }],
     ['that is not all there', { control: joined(4), controlLength: 16 }],
@@ -79,6 +79,42 @@ describe('what comes as one message', () => {
     ['of a message that was cut', { flags: 0x20 }],
   ])('is nothing where control data came %s', async (_what, wrong) => {
     expect(await heardOf({ bytes, ...wrong }, { bytes: Buffer.of(7) })).toEqual([[7]]);
+  });
+
+  test.each([
+    ['level', joined(4, { level: 0 })],
+    ['type', joined(4, { type: 103 })],
+  ])('is one where control data of another %s alone came, and as many as are said behind it', async (_what, other) => {
+    const both = [...other, 0, ...joined(8)];
+    expect(await heardOf({ bytes, control: other }, { bytes, control: both })).toEqual([
+      [...bytes],
+      [0, 1, 2, 3, 4, 5, 6, 7],
+      [8, 9],
+    ]);
+  });
+
+  test('takes its share of a turn also where nothing of it is handed on', async () => {
+    const wrong = { bytes: Buffer.of(1), control: joined(0) };
+    const full = Array.from({ length: 32 }, () => wrong);
+    let calls = 0;
+    const turns: number[] = [];
+    const kernel = new FakeKernel(
+      () => 0,
+      () => {
+        if (calls++ === 0) {
+          setImmediate(() => {
+            turns.push(calls);
+            calls = 0;
+          });
+        }
+        // A sender that keeps it full; not for ever, lest a fault hold up the test.
+        return calls > 50 ? AGAIN : full;
+      },
+    );
+    receiveBatches(socket, kernel, () => {});
+    socket.send('rings', socket.address().port, '127.0.0.1');
+    await until(() => turns.length > 0);
+    expect(turns[0]).toBe(4);
   });
 
   test('is one where it is empty, whatever is said', async () => {

@@ -147,9 +147,11 @@ class BatchInput {
         this.#receiving.done(came);
       }
       if (served > 1) batched.received += served;
-      this.#asked = Math.min(SLOTS, Math.max(1, Math.floor((MOST_A_TURN * came) / Math.max(served, 1))));
+      // More only step by step, for one that comes alone does not say that the next will.
+      this.#asked = Math.min(SLOTS, 2 * asked, Math.max(1, Math.floor((MOST_A_TURN * came) / Math.max(served, 1))));
       if (came < asked) return;
-      left -= served;
+      // Also one of which nothing is handed on has cost its time.
+      left -= Math.max(served, came);
     }
   }
 

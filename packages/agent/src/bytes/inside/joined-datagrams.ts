@@ -7,8 +7,8 @@ import { type NativeMessages, pinned } from './native-memory.ts';
 
 const SOL_UDP = 17;
 const UDP_GRO = 104;
-/** struct cmsghdr with an int, and the room for it; nothing else is asked for on these sockets. */
-const CONTROL = { length: 20, room: 64, level: 8, type: 12, data: 16 };
+/** struct cmsghdr: what its head takes, with an int behind it, and the room for it and what else somebody who has the socket, too, may have asked for. */
+const CONTROL = { head: 16, length: 20, room: 64, level: 8, type: 12, data: 16 };
 /** From bits/socket.h: of the message, or of its control data, something is missing. */
 const MSG_CTRUNC = 0x08;
 const MSG_TRUNC = 0x20;
@@ -40,13 +40,23 @@ export class SegmentLengths {
   /** How long each of the datagrams is that came as a message of `length` bytes, the last as long as it is; 0 where that cannot be told. */
   of(message: number, length: number): number {
     if ((this.#messages.flagsOf(message) & (MSG_CTRUNC | MSG_TRUNC)) !== 0) return 0;
-    const came = this.#messages.controlLengthOf(message);
-    if (came === 0) return length;
-    const at = message * CONTROL.room;
-    if (came < CONTROL.length || this.#control.getUint32(at, true) !== CONTROL.length) return 0;
-    if (this.#control.getInt32(at + CONTROL.level, true) !== SOL_UDP) return 0;
-    if (this.#control.getInt32(at + CONTROL.type, true) !== UDP_GRO) return 0;
-    const segment = this.#control.getInt32(at + CONTROL.data, true);
-    return segment > 0 ? Math.min(segment, length) : 0;
+    const came = Math.min(this.#messages.controlLengthOf(message), CONTROL.room);
+    const start = message * CONTROL.room;
+    for (let at = start; at < start + came; ) {
+      const left = start + came - at;
+      const size = left < CONTROL.head ? 0 : this.#control.getUint32(at, true);
+      if (size < CONTROL.head || size > left) return 0;
+      if (
+        this.#control.getInt32(at + CONTROL.level, true) === SOL_UDP &&
+        this.#control.getInt32(at + CONTROL.type, true) === UDP_GRO
+      ) {
+        const segment = size === CONTROL.length ? this.#control.getInt32(at + CONTROL.data, true) : 0;
+        return segment > 0 ? Math.min(segment, length) : 0;
+      }
+      // CMSG_ALIGN
+      at += (size + 7) & ~7;
+    }
+    // The kernel always says of joined ones that they are.
+    return length;
   }
 }
