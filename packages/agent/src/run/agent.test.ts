@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
@@ -205,9 +205,13 @@ test('a target among the addresses it listens on itself ends the start', async (
 });
 
 test('a UDP port beside the tunnels that is taken is a problem, and the rest works', async () => {
+  // A port that is free for TCP, as a tunnel port has to be.
+  const free = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => free.once('listening', resolve));
+  const { port } = free.address() as AddressInfo;
   const blocker = createSocket('udp4');
-  await new Promise<void>((resolve) => blocker.bind(0, '127.0.0.1', resolve));
-  const { port } = blocker.address();
+  await new Promise<void>((resolve) => blocker.bind(port, '127.0.0.1', resolve));
+  await new Promise((resolve) => free.close(resolve));
   await start({ token, tunnel: { host: '127.0.0.1', port } });
   const told = await readLocalStatus(directory);
   expect(told?.problems.filter(({ code }) => code !== TARGET_PROBLEM)).toMatchObject([
