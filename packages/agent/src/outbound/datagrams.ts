@@ -14,6 +14,7 @@ import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.
 import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
+import { copyApart } from '../words/passing-memory.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { type Client, DatagramClients, ListenerClients } from './datagram-clients.ts';
 import type { Admitter, Forwarder } from './forward.ts';
@@ -204,7 +205,7 @@ export class OutboundDatagrams {
 
   #waits(client: Client, payload: Buffer): boolean {
     if (!this.#mayWait(client, payload)) return false;
-    client.waiting.push(copyOf(payload));
+    client.waiting.push(copyApart(payload));
     client.waitingBytes += payload.length;
     this.#waiting += payload.length;
     return true;
@@ -370,13 +371,6 @@ export class OutboundDatagrams {
       }
     }
   }
-}
-
-/** In memory of its own: of a piece of Node's pool all of that would stay with one that waits, and the bounds count its bytes alone. */
-function copyOf(payload: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(payload.length);
-  copy.set(payload);
-  return copy;
 }
 
 /** The destination has the flow, and may not be there to tell of it. */

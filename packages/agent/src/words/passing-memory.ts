@@ -12,8 +12,8 @@ export function copyOfLent(piece: Buffer): Buffer {
   return Buffer.from(piece);
 }
 
-/** The same for whoever frees it, in memory that is of nothing else. */
-export function copyToFree(piece: Buffer): Buffer<ArrayBuffer> {
+/** The same in memory that is of nothing else, for whoever frees it, or counts no more than its bytes: a copy in Node's pool would keep all of that. */
+export function copyApart(piece: Buffer): Buffer<ArrayBuffer> {
   const copy = Buffer.allocUnsafeSlow(piece.length);
   piece.copy(copy);
   return copy;

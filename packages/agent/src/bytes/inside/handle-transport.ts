@@ -3,7 +3,7 @@
  * one preallocated buffer, so nothing is allocated for a read; a write that the kernel takes at once, which is nearly each, is one call.
  */
 import { constants } from 'node:os';
-import { copyToFree, free } from '../../words/passing-memory.ts';
+import { copyApart, free } from '../../words/passing-memory.ts';
 import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 import { found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
@@ -123,7 +123,7 @@ export class HandleTransport implements Transport {
     const sent = this.#sendNow(piece);
     // The system tells a reset once: the next write would fail with something else.
     if (sent < 0) this.#fail(sent);
-    else if (sent < piece.length) this.#writeCopy(copyToFree(sent === 0 ? piece : piece.subarray(sent)));
+    else if (sent < piece.length) this.#writeCopy(copyApart(sent === 0 ? piece : piece.subarray(sent)));
   }
 
   writeTogether(pieces: readonly Buffer[]): void {

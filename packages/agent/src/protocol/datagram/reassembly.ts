@@ -1,4 +1,5 @@
 /** Datagrams that came in fragments, put together again: few at once, for a short time, in whatever order the pieces come. */
+import { copyApart } from '../../words/passing-memory.ts';
 import { MAXIMUM_DATAGRAM } from '../mux/types.ts';
 
 /** Pieces kept at once, each in memory of its own, some 350 KiB: two datagrams of the greatest size in the least packets. */
@@ -40,7 +41,7 @@ export class Reassembly {
       this.#partials.set(number, partial);
     }
     if (partial.pieces.has(index)) return undefined;
-    partial.pieces.set(index, copyOf(piece));
+    partial.pieces.set(index, copyApart(piece));
     partial.bytes += piece.length;
     this.#kept += 1;
     if (partial.bytes > MAXIMUM_DATAGRAM) this.#giveUp(number, partial);
@@ -74,10 +75,4 @@ export class Reassembly {
     this.#partials.delete(number);
     this.#kept -= partial.pieces.size;
   }
-}
-
-function copyOf(piece: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(piece.length);
-  copy.set(piece);
-  return copy;
 }

@@ -3,7 +3,7 @@
  * a Buffer object, for each byte it sends, and a byte bound would bound nothing. Larger ones that are lent are copied alone, and the
  * copy is freed when it has been used: what a slow reader lets wait is no garbage afterwards.
  */
-import { copyToFree, free } from '../../words/passing-memory.ts';
+import { copyApart, free } from '../../words/passing-memory.ts';
 
 const BLOCK = 16 * 1024;
 /** The first block after another piece; each next one doubles. Small and large pieces in turn must not cost a BLOCK a turn. */
@@ -47,7 +47,7 @@ export class ByteQueue {
     }
     // An owned piece that is less than half of its memory would keep more alive than the bound counts.
     const compact = owned && piece.length * 2 >= piece.buffer.byteLength;
-    const copy = compact ? undefined : copyToFree(piece);
+    const copy = compact ? undefined : copyApart(piece);
     this.#waiting.push({ bytes: copy ?? piece, copy });
     this.#block = undefined;
   }
