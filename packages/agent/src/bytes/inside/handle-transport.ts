@@ -113,6 +113,7 @@ export class HandleTransport implements Transport {
   }
 
   writeBorrowed(piece: Buffer): void {
+    if (this.#failed || this.#over) return;
     if (piece.length <= COPIED) {
       const waiting = this.#waiting;
       this.write(copies.subarray(0, piece.copy(copies)));
@@ -226,7 +227,7 @@ export class HandleTransport implements Transport {
   /** How much of it the kernel takes at once, none where that cannot be asked; or why it takes no more, as a negated errno. */
   #sendNow(piece: Buffer): number {
     const native = nativeCalls();
-    if (native === undefined || this.#waiting > 0 || this.#failed || this.#over) return 0;
+    if (native === undefined || this.#waiting > 0) return 0;
     const descriptor = shownDescriptor(this.#handle);
     if (descriptor === undefined) return 0;
     const sent = native.send(descriptor, piece);
@@ -234,9 +235,7 @@ export class HandleTransport implements Transport {
   }
 
   #writeCopy(copy: Buffer<ArrayBuffer>): void {
-    const waits =
-      !this.#failed && !this.#over && this.#settle(this.#handle.writeBuffer(this.#request(), copy), copy, copy);
-    if (!waits) free(copy);
+    if (!this.#settle(this.#handle.writeBuffer(this.#request(), copy), copy, copy)) free(copy);
   }
 
   #request(): WriteRequest | null {
