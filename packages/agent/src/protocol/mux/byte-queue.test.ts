@@ -68,6 +68,13 @@ describe('a byte queue', () => {
     expect(kept()).toBeLessThan(2 ** 20);
     queue.free();
     expect(used?.length).toBe(0);
+    // And of what was used nothing is left for who comes to free it.
+    queue.push(lent, false);
+    const part = queue.shift(100);
+    queue.free();
+    expect(part?.length).toBe(100);
+    queue.clear();
+    expect(part?.length).toBe(0);
   });
 
   it('counts the pieces that it is in', () => {

@@ -33,6 +33,8 @@ export class ByteQueue {
   #blockEnd = 0;
   /** Copies of which nothing waits any more. */
   #used: Buffer<ArrayBuffer>[] = [];
+  /** What the first copy that waits lies in, while a part of it that was shifted is in use. */
+  #inUse: Buffer<ArrayBuffer> | undefined;
 
   get pieces(): number {
     return this.#waiting.length - this.#head;
@@ -79,6 +81,7 @@ export class ByteQueue {
       first.bytes = bytes.subarray(maximum);
       if (this.pieces === 1) this.#blockStart += maximum;
       this.length -= maximum;
+      this.#inUse = copy;
       return bytes.subarray(0, maximum);
     }
     if (copy !== undefined) this.#used.push(copy);
@@ -91,6 +94,7 @@ export class ByteQueue {
 
   /** What was shifted is used. */
   free(): void {
+    this.#inUse = undefined;
     if (this.#used.length === 0) return;
     for (const copy of this.#used) free(copy);
     this.#used = [];
@@ -98,9 +102,9 @@ export class ByteQueue {
 
   /** Drops what waits. What was shifted stays until `free`. */
   clear(): void {
-    for (const { bytes, copy } of this.#waiting.slice(this.#head)) {
+    for (const { copy } of this.#waiting.slice(this.#head)) {
       if (copy === undefined) continue;
-      if (bytes.length < copy.length) this.#used.push(copy);
+      if (copy === this.#inUse) this.#used.push(copy);
       else free(copy);
     }
     this.#forget();
