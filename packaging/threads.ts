@@ -1,4 +1,4 @@
-/** The last step of a build: the code of an agent's second thread as one file, which a loop beside bulk waits for. Its 200 modules one by one take six times as long. */
+/** The last step of a build: the code of an agent's second thread in a few files, which a loop beside bulk waits for. Its 200 modules one by one take six times as long. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from './bundle.ts';
