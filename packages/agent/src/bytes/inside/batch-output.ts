@@ -5,11 +5,10 @@
 import type dgram from 'node:dgram';
 import { constants } from 'node:os';
 import type { DatagramDropped, DatagramOutput } from '../output.ts';
-import { CutPause } from './cut-pause.ts';
 import { isNumbered, type Numbered, systemError } from './known.ts';
 import { batched, type NativeCalls, UNKNOWN } from './native-calls.ts';
 import { NativeMessages, pinned } from './native-memory.ts';
-import { type Destination, Destinations } from './socket-address.ts';
+import { CutPause, type Destination, Destinations } from './socket-address.ts';
 
 /** Datagrams gathered at most, of all sockets of the thread; the kernel cuts a message in so many at most (UDP_MAX_SEGMENTS). */
 const SLOTS = 64;

@@ -1,7 +1,6 @@
 /** Where datagrams come from and go to, as the kernel has it (struct sockaddr_in and sockaddr_in6, Linux) and as Node says it. */
 import { networkInterfaces } from 'node:os';
 import { entryOf, formatAddress, groupsOf, normalHost, parseAddress } from '@weft/proto';
-import { CutPause } from './cut-pause.ts';
 import { NAME_BYTES } from './native-memory.ts';
 
 const AF_INET = 2;
@@ -12,6 +11,9 @@ const ADDRESS = { 4: 4, 6: 8, scope: 24 };
 const TAIL = ADDRESS[6] + 12;
 /** Places that are kept. */
 const MOST = 1_024;
+/** A message that was refused whole is not tried again for so many datagrams, each time twice as many. */
+const FIRST_PAUSE = 64;
+const LONGEST_PAUSE = 1 << 20;
 
 export interface SocketPlace {
   readonly address: string;
@@ -69,6 +71,34 @@ function interfaceName(scope: number): string {
     if (places?.some((place) => place.family === 'IPv6' && place.scopeid === scope) === true) return name;
   }
   return String(scope);
+}
+
+/**
+ * Messages of one length are cut to a place, unless its path or device refuses it: then seldom asked, and each time for longer. Of one
+ * place: others' paths take what this one refuses.
+ */
+export class CutPause {
+  /** Datagrams until the kernel is asked again to cut one. */
+  #left = 0;
+  #next = FIRST_PAUSE;
+
+  /** To be called for each datagram that may begin a message: whether it goes by itself. */
+  holds(): boolean {
+    if (this.#left === 0) return false;
+    this.#left -= 1;
+    return true;
+  }
+
+  /** A message was refused. */
+  begin(): void {
+    this.#left = this.#next;
+    this.#next = Math.min(2 * this.#next, LONGEST_PAUSE);
+  }
+
+  /** A message was cut. */
+  end(): void {
+    this.#next = FIRST_PAUSE;
+  }
 }
 
 export interface Destination extends SocketPlace {
