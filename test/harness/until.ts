@@ -14,6 +14,7 @@ export async function until<T>(
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
   while (Date.now() < deadline) {
+    const asked = Date.now();
     try {
       const answer = await ask();
       if (satisfied(answer)) return answer;
@@ -21,7 +22,9 @@ export async function until<T>(
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // What takes long, as a command does, leaves others half of the time.
+    const pause = Math.min(Math.max(50, Date.now() - asked), 1_000);
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   throw new Error(
     `${what}: not within ${timeoutMs} ms; last: ${last instanceof Error ? last.stack : JSON.stringify(last)}`,

@@ -304,6 +304,9 @@ describe.each(NODES)('Node %s', (version, node) => {
       const how = { used: major >= 26, cause: major >= 26 ? '' : expect.stringContaining('no node:ffi') };
       expect(await howOf(local)).toEqual(how);
       expect(await howOf(singly)).toEqual({ used: false, cause: 'switched off by --no-native' });
+      const sealingOf = async (agent: Agent) => (await agent.status<{ readonly sealing: unknown }>()).sealing;
+      expect(await sealingOf(local)).toEqual({ in_place: how.used, cause: how.cause });
+      expect(await sealingOf(singly)).toEqual({ in_place: false, cause: 'switched off by --no-native' });
     });
   });
 });

@@ -4,8 +4,11 @@
  */
 import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { messageOf } from '@weft/proto';
-import { nativeCalls, setNativeCipher } from './inside/known.ts';
+import type { CipherName } from '../words/cipher-name.ts';
+import { nativeCalls, nativeCause, setNativeCipher } from './inside/known.ts';
 import { findCipher, type NativeCipher } from './inside/native-cipher.ts';
+
+export { nativeCipherCause } from './inside/known.ts';
 
 const KEY = Buffer.from('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'hex');
 const PLAINTEXT = randomBytes(40_000);
@@ -13,75 +16,123 @@ const PLAINTEXT = randomBytes(40_000);
 const PLANS = [[1], [16, 16], [9, 20_000], [31, 1, 4_097, 5], [40_000]];
 const COUNTERS = [0, 1, 2 ** 40 + 3];
 const TAG_LENGTH = 16;
+const CIPHERS: readonly CipherName[] = ['AESGCM', 'ChaChaPoly'];
+/** What is shown otherwise than it was sealed. */
+const FORGERIES = ['tag', 'ciphertext', 'additional data', 'nothing'] as const;
 
 /**
  * Of this thread, where it has native calls: what is sealed in memory that is used again wants to be sent from there. Answers what
  * went wrong, and that node:crypto does it all; undefined where all is well, or there is none.
  */
 export function startCipher(): string | undefined {
-  const found = nativeCalls() && findCipher();
-  setNativeCipher(undefined);
-  if (found === undefined || typeof found === 'string') return undefined;
+  const found = nativeCalls() === undefined ? nativeCause() : findCipher();
+  let fault: string | undefined;
   try {
-    checkCipher(found);
+    if (typeof found !== 'string') checkCipher(found);
   } catch (error) {
-    return messageOf(error);
+    fault = messageOf(error);
   }
-  setNativeCipher(found);
-  return undefined;
+  setNativeCipher(fault === undefined ? found : otherwise(fault));
+  return fault;
 }
 
-/** Throws what is wrong. */
+/** As another thread of this process has found it: what went wrong there, if anything did. */
+export function takeCipher(fault: string | undefined): void {
+  if (fault !== undefined) setNativeCipher(otherwise(fault));
+  else setNativeCipher(nativeCalls() === undefined ? nativeCause() : findCipher());
+}
+
+/** As status tells it. */
+function otherwise(fault: string): string {
+  return `OpenSSL called by node:ffi does otherwise: ${fault}`;
+}
+
+/** Throws what is wrong. A cipher that node:crypto does not have either, as where only those of FIPS are permitted, no tunnel uses. */
 export function checkCipher(cipher: Pick<NativeCipher, 'newKey'>): void {
-  for (const name of ['AESGCM', 'ChaChaPoly'] as const) {
-    const [sealing, opening] = (['seal', 'open'] as const).map((use) => cipher.newKey(name, createSecretKey(KEY), use));
-    if (sealing === undefined || opening === undefined) return;
+  const key = createSecretKey(KEY);
+  for (const name of CIPHERS) {
+    if (!nodeHas(name)) continue;
+    const keys: Key[] = [];
     try {
+      for (const use of ['seal', 'open'] as const) keys.push(cipher.newKey(name, key, use));
+      const [sealing, opening] = keys as [Key, Key];
       for (const counter of COUNTERS) {
         for (const plan of PLANS) check(name, sealing, opening, counter, plan);
       }
     } finally {
-      sealing.forget();
-      opening.forget();
+      for (const made of keys) made.forget();
     }
   }
 }
 
 type Key = ReturnType<NativeCipher['newKey']>;
 
-function check(
-  name: 'AESGCM' | 'ChaChaPoly',
-  sealing: Key,
-  opening: Key,
-  counter: number,
-  plan: readonly number[],
-): void {
+function check(name: CipherName, sealing: Key, opening: Key, counter: number, plan: readonly number[]): void {
   const length = plan.reduce((sum, piece) => sum + piece, 0);
   const additional = PLAINTEXT.subarray(0, 4);
   const expected = sealedByNode(name, counter, additional, PLAINTEXT.subarray(0, length));
   const target = Buffer.alloc(length + TAG_LENGTH + 1);
   sealing.start(counter, additional);
   let at = 0;
-  for (const piece of plan) {
-    sealing.update(PLAINTEXT.subarray(at, at + piece), target, at);
+  for (const [index, piece] of plan.entries()) {
+    let from: Buffer = PLAINTEXT.subarray(at, at + piece);
+    if (index % 2 === 1) {
+      // In place, as small pieces among long ones are.
+      from.copy(target, at);
+      from = target.subarray(at, at + piece);
+    }
+    sealing.update(from, target, at);
     at += piece;
   }
   sealing.writeTag(target, at);
   if (!target.subarray(0, -1).equals(expected) || target.at(-1) !== 0) throw new Error('it seals to other bytes');
   const [ciphertext, tag] = [target.subarray(0, length), target.subarray(length, length + TAG_LENGTH)];
-  for (const forged of [true, false]) {
-    const opened = Buffer.from(ciphertext);
-    const shown = Buffer.from(tag);
-    if (forged) shown[counter % TAG_LENGTH] = (shown[counter % TAG_LENGTH] ?? 0) ^ 1;
-    opening.start(counter, additional);
-    // In place, as records that come in small bits are.
-    opening.update(opened, opened, 0);
-    if (opening.proves(shown) === forged) throw new Error(forged ? 'it takes a forged tag' : 'it refuses a right tag');
-    if (!opened.equals(PLAINTEXT.subarray(0, length))) throw new Error('it opens to other bytes');
+  for (const forgery of FORGERIES) {
+    const shown = {
+      tag: forgery === 'tag' ? flipped(tag, counter) : tag,
+      ciphertext: forgery === 'ciphertext' ? flipped(ciphertext, counter) : ciphertext,
+      additional: forgery === 'additional data' ? flipped(additional, counter) : additional,
+    };
+    for (const pieces of [[length], plan]) {
+      opening.start(counter, shown.additional);
+      const opened = openedBy(opening, shown.ciphertext, pieces);
+      const proved = opening.proves(shown.tag);
+      if (proved !== (forgery === 'nothing'))
+        throw new Error(proved ? `it takes forged ${forgery}` : 'it refuses what is right');
+      if (proved && !opened.equals(PLAINTEXT.subarray(0, length))) throw new Error('it opens to other bytes');
+    }
   }
 }
 
-function sealedByNode(name: 'AESGCM' | 'ChaChaPoly', counter: number, additional: Buffer, plaintext: Buffer): Buffer {
+/** In place where it comes whole, as records are that come in small bits; else from where it lies. */
+function openedBy(opening: Key, ciphertext: Buffer, pieces: readonly number[]): Buffer {
+  const whole = pieces.length === 1;
+  const opened = whole ? Buffer.from(ciphertext) : Buffer.alloc(ciphertext.length);
+  let at = 0;
+  for (const piece of pieces) {
+    opening.update((whole ? opened : ciphertext).subarray(at, at + piece), opened, at);
+    at += piece;
+  }
+  return opened;
+}
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const other = Buffer.from(bytes);
+  const place = at % bytes.length;
+  other[place] = (other[place] ?? 0) ^ 1;
+  return other;
+}
+
+function nodeHas(name: CipherName): boolean {
+  try {
+    sealedByNode(name, 0, Buffer.alloc(0), Buffer.alloc(1));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sealedByNode(name: CipherName, counter: number, additional: Buffer, plaintext: Buffer): Buffer {
   const nonce = Buffer.alloc(12);
   if (name === 'AESGCM') nonce.writeBigUInt64BE(BigInt(counter), 4);
   else nonce.writeBigUInt64LE(BigInt(counter), 4);

@@ -3,7 +3,7 @@ import type dgram from 'node:dgram';
 import { type DatagramReceiver, receiveBatches } from './inside/batch-input.ts';
 import { gatheringOf } from './inside/batch-output.ts';
 import { datagramHandleOutput } from './inside/datagram-output.ts';
-import { nativeCalls } from './inside/known.ts';
+import { manyDatagrams } from './inside/known.ts';
 import type { DatagramDropped, DatagramOutput } from './output.ts';
 
 export type { SocketPlace as DatagramSource } from './inside/socket-address.ts';
@@ -18,13 +18,13 @@ export function datagramOutput(socket: dgram.Socket, limit: number, dropped: Dat
  * the thread, goes when all that came together is served, before this turn of the loop ends.
  */
 export function receiveDatagrams(socket: dgram.Socket, receiver: DatagramReceiver): void {
-  const calls = nativeCalls();
+  const calls = manyDatagrams();
   if (calls === undefined || !receiveBatches(socket, calls, receiver)) socket.on('message', receiver);
 }
 
 /** To be called once all that came together is served, before what was sent meanwhile goes. False, and never called, where nothing is being served. */
 export function whenServed(call: () => void): boolean {
-  const calls = nativeCalls();
+  const calls = manyDatagrams();
   return calls !== undefined && gatheringOf(calls).atEnd(call);
 }
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { messageOf } from '@weft/proto';
 import { datagramOutput, receiveDatagrams } from './datagrams.ts';
 import { Deadline } from './deadline.ts';
-import { nativeCalls, setNative } from './inside/known.ts';
+import { leaveDatagrams, manyDatagrams, setNative } from './inside/known.ts';
 import { batched, findNative } from './inside/native-calls.ts';
 
 export { nativeCause } from './inside/known.ts';
@@ -38,7 +38,7 @@ export function startNative(wanted: boolean): Promise<string | undefined> {
 
 /** Answers what went wrong, and that this thread does without from now on; undefined where all came through, or it has none. */
 export async function checkNative(longestMs: number = LONGEST_MS): Promise<string | undefined> {
-  if (nativeCalls() === undefined) return undefined;
+  if (manyDatagrams() === undefined) return undefined;
   const deadline = new Deadline(longestMs);
   const stop = new AbortController();
   try {
@@ -48,12 +48,17 @@ export async function checkNative(longestMs: number = LONGEST_MS): Promise<strin
     // No socket to be had says nothing of how one works.
     if (!deadline.late && (error as NodeJS.ErrnoException).syscall === 'bind') return undefined;
     const fault = messageOf(error);
-    setNative(`many datagrams at once do not come through: ${fault}`);
+    leaveDatagrams(notThrough(fault));
     return fault;
   } finally {
     deadline.close();
     stop.abort();
   }
+}
+
+/** As status tells it. */
+export function notThrough(fault: string): string {
+  return `many datagrams at once do not come through: ${fault}`;
 }
 
 /** Resolves once all came through, and together; rejects with what is wrong. */

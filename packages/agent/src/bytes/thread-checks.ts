@@ -2,11 +2,10 @@
  * What lies under Node, asked before any of the network's bytes go through it: by the first thread of a process, and told to the others, for which it is
  * the same Node on the same system.
  */
-import { startCipher } from './cipher-check.ts';
-import { nativeCalls, setNative, setNativeCipher, trustInside } from './inside/known.ts';
+import { startCipher, takeCipher } from './cipher-check.ts';
+import { leaveDatagrams, setNative, trustInside } from './inside/known.ts';
 import { findNative } from './inside/native-calls.ts';
-import { findCipher } from './inside/native-cipher.ts';
-import { SWITCHED_OFF, startNative } from './native-check.ts';
+import { notThrough, SWITCHED_OFF, startNative } from './native-check.ts';
 import { checkInside } from './self-check.ts';
 
 /** What went wrong, and is done without; undefined where nothing did, or where it was not looked for. Plain values. */
@@ -29,8 +28,8 @@ export async function checkThread(native: boolean): Promise<Faults> {
 
 /** As another thread of this process has found it. */
 export function takeChecked(native: boolean, faults: Faults): void {
-  setNative(native ? (faults.native ?? findNative()) : SWITCHED_OFF);
+  setNative(native ? findNative() : SWITCHED_OFF);
+  if (faults.native !== undefined) leaveDatagrams(notThrough(faults.native));
   if (faults.inside !== undefined) trustInside(false);
-  const cipher = nativeCalls() && faults.cipher === undefined ? findCipher() : undefined;
-  setNativeCipher(typeof cipher === 'string' ? undefined : cipher);
+  takeCipher(faults.cipher);
 }

@@ -144,6 +144,9 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   if (agent.native !== undefined) {
     line('datagrams', printable(agent.native.used ? 'many by one call' : `one by one: ${agent.native.cause}`));
   }
+  if (agent.sealing !== undefined) {
+    line('records', printable(agent.sealing.inPlace ? 'sealed in place' : `by node:crypto: ${agent.sealing.cause}`));
+  }
   if (agent.second !== undefined && agent.second.cause !== '')
     line('workers', printable(`no second thread beside bulk: ${agent.second.cause}`));
   if (agent.workers.length > 1) {

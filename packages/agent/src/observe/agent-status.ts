@@ -77,6 +77,8 @@ export interface AgentStatus {
   readonly second?: { readonly state: SecondThreadState; readonly cause: string };
   /** Whether many datagrams go and come by one call of the system, and why not; empty where they do. An agent of before does not tell. */
   readonly native?: { readonly used: boolean; readonly cause: string };
+  /** Whether bulk is sealed in place, and why not; empty where it is. An agent of before does not tell. */
+  readonly sealing?: { readonly inPlace: boolean; readonly cause: string };
   readonly problems: readonly Problem[];
   /** What others reach of services' programs here past Weft, closed by the guard or not. An agent of before does not tell. */
   readonly exposed?: readonly ExposedPlace[];

@@ -101,6 +101,8 @@ interface DescribedInFull extends Described {
   readonly callers: Outlook;
   /** Why datagrams go one by one; empty where they do not. */
   readonly native: string;
+  /** Why records are sealed by node:crypto; empty where they are sealed in place. */
+  readonly sealing: string;
   readonly second: () => AgentStatus['second'];
 }
 
@@ -144,6 +146,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     sandboxes: parts.sandboxes,
     callers: parts.callers,
     native: { used: parts.native === '', cause: parts.native },
+    sealing: { inPlace: parts.sealing === '', cause: parts.sealing },
     problems: parts.problems.current,
     exposed: exposed.places,
     exposedUnknown: exposed.hidden,

@@ -14,6 +14,7 @@ import {
   VERSION,
 } from '@weft/proto';
 import { keepHouse } from '@weft/proto/house';
+import { nativeCipherCause } from '../bytes/cipher-check.ts';
 import { dualStackHost } from '../bytes/dual-stack.ts';
 import { fullCollector } from '../bytes/inside/collector.ts';
 import { wantedMemoryReturner } from '../bytes/inside/memory-returner.ts';
@@ -164,6 +165,7 @@ async function runMember(
         sandboxes: sandboxes?.current ?? [],
         callers: path.outlook,
         native: nativeCause(),
+        sealing: nativeCipherCause(),
       });
     };
     reload.serve({

@@ -1,4 +1,8 @@
 import { CodedError } from '@weft/proto';
+import { DatagramError } from '../protocol/datagram/errors.ts';
+import { MuxError } from '../protocol/mux/errors.ts';
+import { HandshakeError } from '../protocol/noise/errors.ts';
+import { RecordError } from '../protocol/record/errors.ts';
 
 /** No tunnel to the peer could be made, or none carried the request, in time. */
 export class UnreachableError extends CodedError<
@@ -33,4 +37,14 @@ export class TunnelEndedError extends CodedError<
 export class FlowCutError extends Error {
   override readonly name = 'FlowCutError';
   readonly code = 'cut';
+}
+
+/** Whether the peer is at fault, and not this program. */
+export function isViolation(error: unknown): error is MuxError | RecordError | HandshakeError | DatagramError {
+  return (
+    error instanceof MuxError ||
+    error instanceof RecordError ||
+    error instanceof HandshakeError ||
+    error instanceof DatagramError
+  );
 }

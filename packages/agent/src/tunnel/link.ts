@@ -1,21 +1,18 @@
 /** One tunnel that is up: records in and out of a connection, the mux on them, and the UDP path beside it. */
 import { whenServed } from '../bytes/datagrams.ts';
-import { DatagramError } from '../protocol/datagram/errors.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
-import { MuxError } from '../protocol/mux/errors.ts';
 import { Mux, type MuxEvents } from '../protocol/mux/mux.ts';
 import type { Offer, OpeningEvents } from '../protocol/mux/opening.ts';
 import { BACKLOG_LIMIT, type RecordOutput } from '../protocol/mux/scheduler.ts';
-import { HandshakeError } from '../protocol/noise/errors.ts';
-import { RecordError } from '../protocol/record/errors.ts';
 import { MAXIMUM_PLAINTEXT } from '../protocol/record/format.ts';
+import { SHORT_RECORD } from '../protocol/record/in-place.ts';
 import { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
 import type { EarlyData, OpenRequest } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { DatagramPath } from './datagram-path.ts';
 import type { DatagramAddress } from './datagram-port.ts';
-import { TunnelEndedError } from './errors.ts';
+import { isViolation, TunnelEndedError } from './errors.ts';
 import { type Established, NO_DATAGRAMS } from './handshake.ts';
 import { offerInbound } from './inbound-offer.ts';
 import { Liveness } from './liveness.ts';
@@ -26,8 +23,8 @@ import type { Wire } from './wire.ts';
 
 /** Milliseconds that the peer has for ending its half. */
 const LINGER = 1_000;
-/** Plaintext of the first record of the side that dialled: until it opens, its sender may be a replay, and is held to little. */
-const FIRST_RECORD = 16 * 1024;
+/** Plaintext of the first record of the side that dialled: until it opens, its sender may be a replay, and is held to what takes no block. */
+const FIRST_RECORD = SHORT_RECORD;
 
 /** Bytes that a write takes while it waits, beside its own: a peer that asks and reads nothing makes many of a few bytes. */
 const WRITE_COST = 1024;
@@ -58,6 +55,8 @@ export class Link implements RecordOutput, MuxEvents {
   #streamSent = 0;
   #streamReceived = 0;
   #flushing: boolean = false;
+  /** A record could not be made, so none after it opens. */
+  #unsealed: boolean = false;
   #ended: TunnelEndedError | undefined;
 
   /** `dialled` is the address that answered; undefined on the side that was dialled. */
@@ -268,17 +267,23 @@ export class Link implements RecordOutput, MuxEvents {
   }
 
   record(pieces: readonly Buffer[]): void {
-    if (this.over) return;
-    this.#wire.conduit.writeTogether((emit) => {
-      this.#sealer.seal(pieces, (piece, owned) => {
-        this.#context.counters.bytesSent += piece.length;
-        this.#streamSent += piece.length;
-        if (owned) this.#context.young.allocated(piece.length);
-        else this.#context.young.passed(piece.length);
-        this.liveness.said(piece.length);
-        emit(piece, owned);
+    if (this.over || this.#unsealed) return;
+    try {
+      this.#wire.conduit.writeTogether((emit) => {
+        this.#sealer.seal(pieces, (piece, owned) => {
+          this.#context.counters.bytesSent += piece.length;
+          this.#streamSent += piece.length;
+          if (owned) this.#context.young.allocated(piece.length);
+          else this.#context.young.passed(piece.length);
+          this.liveness.said(piece.length);
+          emit(piece, owned);
+        });
       });
-    });
+    } catch (error) {
+      this.#unsealed = true;
+      // The mux is in the midst of its turn, and a program may be writing.
+      queueMicrotask(() => this.#failed('this agent failed to make a record', error));
+    }
   }
 
   flushSoon(): void {
@@ -391,14 +396,4 @@ export class Link implements RecordOutput, MuxEvents {
     this.#flush();
     this.close(new TunnelEndedError('idle', 'both ends are done with this tunnel'));
   }
-}
-
-/** Whether the peer is at fault, and not this program. */
-function isViolation(error: unknown): error is MuxError | RecordError | HandshakeError | DatagramError {
-  return (
-    error instanceof MuxError ||
-    error instanceof RecordError ||
-    error instanceof HandshakeError ||
-    error instanceof DatagramError
-  );
 }

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
+import { inPlaceKeys } from '../protocol/noise/pair.fixture.ts';
+import { InPlace } from '../protocol/record/in-place.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { collect, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { FlowCutError } from './errors.ts';
@@ -52,6 +54,21 @@ describe('a stream between two agents', () => {
     await Promise.all(work);
     // Each side may have dialled; not one tunnel a stream.
     expect(alice.tunnels.counters.open).toBeLessThanOrEqual(4);
+  });
+
+  it('that cannot be sealed costs its tunnel, and the next one carries', async () => {
+    const openssl: { lacking: boolean } = { lacking: true };
+    const newKey = (...key: Parameters<typeof inPlaceKeys.newKey>) => {
+      if (openssl.lacking && key[2] === 'seal') throw new Error('OpenSSL makes no context for a cipher');
+      return inPlaceKeys.newKey(...key);
+    };
+    const carol = await network.agent('carol', { inPlace: new InPlace(newKey) });
+    const blocks = [randomBytes(100_000)];
+    const outcome = await exchange(await openStream(carol, 'bob'), blocks);
+    expect(outcome).toMatchObject({ how: 'reset', cause: { code: 'failed' } });
+    openssl.lacking = false;
+    expect(await exchange(await openStream(carol, 'bob'), blocks)).toMatchObject({ how: 'closed', bytes: 100_000 });
+    expect(bob.tunnels.counters.violations).toBe(0);
   });
 
   it('passes a half-close and lets the other direction go on', async () => {

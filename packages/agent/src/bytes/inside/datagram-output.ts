@@ -2,7 +2,7 @@
 import type dgram from 'node:dgram';
 import type { DatagramDropped, DatagramOutput } from '../output.ts';
 import { batchOutput, type SingleOutput } from './batch-output.ts';
-import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
+import { isInsideKnown, manyDatagrams, shownDescriptor, systemError } from './known.ts';
 
 /** What node:dgram sends by, a UDPWrap. */
 export interface DatagramHandle {
@@ -40,7 +40,7 @@ export function datagramHandleOutput(
   const requestClass = findSendWrap(socket, handle);
   if (requestClass === undefined) return undefined;
   const single = new DatagramHandleOutput(socket, handle, requestClass, limit, dropped);
-  const calls = nativeCalls();
+  const calls = manyDatagrams();
   return (calls && batchOutput(socket, calls, handle, single, dropped)) ?? single;
 }
 

@@ -13,7 +13,7 @@ const READ_BUFFER_BYTES = 224 * 1024;
 /** Libuv's own number for the end of a stream. */
 const UV_EOF = -4_095;
 /** Up to here a copy and Node's own write cost less than a call past it. */
-const COPIED = 4096;
+const COPY_LIMIT = 4096;
 /** Up to 1.51 libuv tells a hang-up behind a read that was not full as an orderly end, without a look at what it is. */
 const HIDES_RESETS = /^1\.([0-9]|[1-4]\d|5[01])\./.test(process.versions.uv);
 const NOT_CONNECTED = -constants.errno.ENOTCONN;
@@ -24,7 +24,7 @@ const FULL: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constants.e
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
 /** Where what is lent and small is written from: all of the thread, as long as the kernel takes it at once. */
-let copies = Buffer.allocUnsafeSlow(COPIED);
+let copies = Buffer.allocUnsafeSlow(COPY_LIMIT);
 
 /** Handles live until they are closed, whoever refers to them, and what they name with them. */
 interface OwnedHandle extends TcpHandle {
@@ -114,11 +114,11 @@ export class HandleTransport implements Transport {
 
   writeBorrowed(piece: Buffer): void {
     if (this.#failed || this.#over) return;
-    if (piece.length <= COPIED) {
+    if (piece.length <= COPY_LIMIT) {
       const waiting = this.#waiting;
       this.write(copies.subarray(0, piece.copy(copies)));
       // It lies there until it has left.
-      if (this.#waiting > waiting) copies = Buffer.allocUnsafeSlow(COPIED);
+      if (this.#waiting > waiting) copies = Buffer.allocUnsafeSlow(COPY_LIMIT);
       return;
     }
     const sent = this.#sendNow(piece);

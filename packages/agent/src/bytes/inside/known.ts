@@ -6,7 +6,9 @@ import type { NativeCipher } from './native-cipher.ts';
 
 let trusted = true;
 let native: NativeCalls | string = 'not looked for';
-let cipher: NativeCipher | undefined;
+/** Why datagrams go one by one where there are calls for many. */
+let singly = '';
+let cipher: NativeCipher | string = 'not looked for';
 
 /** False once it was found to do something else: sockets that are made from then on do without. */
 export function isInsideKnown(): boolean {
@@ -23,24 +25,40 @@ export function nativeCalls(): NativeCalls | undefined {
   return trusted && typeof native !== 'string' ? native : undefined;
 }
 
-/** Why this thread has none; empty where it has them. */
+/** Of this thread, where many datagrams come through by them as one by one. */
+export function manyDatagrams(): NativeCalls | undefined {
+  return singly === '' ? nativeCalls() : undefined;
+}
+
+/** Why datagrams go one by one; empty where they do not. */
 export function nativeCause(): string {
   if (typeof native === 'string') return native;
-  return trusted ? '' : 'this Node is not as it is known';
+  return trusted ? singly : 'this Node is not as it is known';
 }
 
 /** For sockets that this thread makes from now on; or why there are none. */
 export function setNative(found: NativeCalls | string): void {
   native = found;
+  singly = '';
+}
+
+/** Datagrams of this thread go one by one from now on, and all else by native calls as before. */
+export function leaveDatagrams(cause: string): void {
+  singly = cause;
 }
 
 /** Of this thread, where it was found and seals as node:crypto does. */
 export function nativeCipher(): NativeCipher | undefined {
-  return cipher;
+  return typeof cipher === 'string' ? undefined : cipher;
 }
 
-/** For tunnels that this thread makes from now on. */
-export function setNativeCipher(found: NativeCipher | undefined): void {
+/** Why this thread has none; empty where it has one. */
+export function nativeCipherCause(): string {
+  return typeof cipher === 'string' ? cipher : '';
+}
+
+/** For tunnels that this thread makes from now on; or why there is none. */
+export function setNativeCipher(found: NativeCipher | string): void {
   cipher = found;
 }
 

@@ -7,9 +7,7 @@ import { endianness } from 'node:os';
 import { markAsUntransferable } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
 import { nodeFfi } from '@weft/proto/house';
-
-/** As protocol/noise has them: its InPlaceKey. */
-type CipherName = 'AESGCM' | 'ChaChaPoly';
+import type { CipherName } from '../../words/cipher-name.ts';
 
 /** What is used of node:ffi, which is experimental. */
 interface Ffi {
@@ -55,7 +53,7 @@ const BLOCK_LENGTH = 104;
 /** Greatest length of one call, an int. */
 const LONGEST = 0x7fff_ffff;
 
-/** Makes keys, and counts those that are not forgotten. */
+/** Makes keys, each an InPlaceKey of protocol/noise, and counts those that are not forgotten. */
 export class NativeCipher {
   readonly #functions: Functions;
   readonly #ffi: Ffi;
@@ -64,7 +62,7 @@ export class NativeCipher {
   readonly #at: Readonly<Record<keyof typeof PLACE, bigint>>;
   /** Held, lest it be closed. */
   readonly library: object;
-  open = 0;
+  #alive = 0;
 
   constructor(ffi: Ffi) {
     const library = ffi.dlopen(null, DEFINITIONS);
@@ -85,6 +83,11 @@ export class NativeCipher {
     };
   }
 
+  /** Keys that are not forgotten. */
+  get alive(): number {
+    return this.#alive;
+  }
+
   readonly newKey = (cipher: CipherName, key: KeyObject, use: 'seal' | 'open'): NativeKey => {
     return new NativeKey(this, cipher, key.export(), use);
   };
@@ -96,15 +99,15 @@ export class NativeCipher {
       const { EVP_CIPHER_CTX_new, EVP_CIPHER_CTX_free, EVP_CipherInit_ex, EVP_aes_256_gcm, EVP_chacha20_poly1305 } =
         this.#functions;
       const algorithm = cipher === 'AESGCM' ? EVP_aes_256_gcm() : EVP_chacha20_poly1305();
-      const context = EVP_CIPHER_CTX_new();
-      if (context === 0n || algorithm === 0n) throw new Error('OpenSSL makes no context for a cipher');
+      const context = algorithm === 0n ? 0n : EVP_CIPHER_CTX_new();
+      if (context === 0n) throw this.#refusal('OpenSSL makes no context for a cipher');
       this.#block.set(key, PLACE.key);
       const made = EVP_CipherInit_ex(context, algorithm, 0n, this.#at.key, 0n, use === 'seal' ? 1 : 0);
       if (made !== 1) {
         EVP_CIPHER_CTX_free(context);
         this.#check(made);
       }
-      this.open += 1;
+      this.#alive += 1;
       return context;
     } finally {
       key.fill(0);
@@ -115,7 +118,7 @@ export class NativeCipher {
   /** Wipes what it holds. */
   free(context: bigint): void {
     this.#functions.EVP_CIPHER_CTX_free(context);
-    this.open -= 1;
+    this.#alive -= 1;
   }
 
   /** The nonce is 32 zero bits, then the counter, as Noise has it for each (section 12). */
@@ -172,11 +175,14 @@ export class NativeCipher {
     if (this.#block.readInt32LE(PLACE.length) !== length) throw new Error('OpenSSL wrote another length');
   }
 
-  /** OpenSSL keeps its errors for the thread, and TLS would take one of these for its own. */
   #check(answer: number): void {
-    if (answer === 1) return;
+    if (answer !== 1) throw this.#refusal('OpenSSL refuses to seal or open');
+  }
+
+  /** OpenSSL keeps its errors for the thread, and TLS would take one of these for its own. */
+  #refusal(message: string): Error {
     this.#functions.ERR_clear_error();
-    throw new Error('OpenSSL refuses to seal or open');
+    return new Error(message);
   }
 }
 

@@ -136,6 +136,10 @@ const agent = told({
     used: flag.describe('whether many datagrams go and come by one call of the system'),
     cause: text.describe('why not; empty where they do'),
   } satisfies Record<keyof NonNullable<AgentStatus['native']>, z.ZodType>).optional(),
+  sealing: told({
+    inPlace: flag.describe('whether bulk is sealed in place, by OpenSSL past node:crypto'),
+    cause: text.describe('why not; empty where it is'),
+  } satisfies Record<keyof NonNullable<AgentStatus['sealing']>, z.ZodType>).optional(),
   problems,
   exposed: list(
     told({

@@ -12,10 +12,10 @@ import {
   type DecipherGCM,
   type KeyObject,
 } from 'node:crypto';
+import type { CipherName } from '../../words/cipher-name.ts';
 import { CipherError } from './errors.ts';
 
-/** As Noise protocol names spell them: AES-256-GCM and ChaCha20-Poly1305. */
-export type CipherName = 'AESGCM' | 'ChaChaPoly';
+export type { CipherName };
 
 export const KEY_LENGTH = 32;
 export const TAG_LENGTH = 16;

@@ -11,15 +11,15 @@ import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
 /**
  * Plaintext bytes up to which a record is left to node:crypto: what many small messages share, whose pieces are then theirs to keep.
  */
-const GATHERED_LIMIT = 16 * 1024;
+export const SHORT_RECORD = 16 * 1024;
 
 /**
  * Of what is free so many are kept, 4 MiB: as many records that come in parts make nothing anew. A record has
  * a whole block from its first ciphertext to its end, however slowly it comes: what a peer can hold is bounded by its tunnels.
  */
 const FREE_BLOCKS = 16;
-/** Up to here a call costs more than copying. */
-const GATHERED = 4096;
+/** Bytes of a piece up to which a call costs more than copying. */
+const COPY_LIMIT = 4096;
 
 /** What the records of a thread share. */
 export class InPlace {
@@ -28,7 +28,7 @@ export class InPlace {
   readonly above: number;
   readonly #free: Buffer<ArrayBuffer>[] = [];
 
-  constructor(newKey: NewInPlaceKey, above = GATHERED_LIMIT) {
+  constructor(newKey: NewInPlaceKey, above = SHORT_RECORD) {
     this.newKey = newKey;
     this.above = above;
   }
@@ -90,7 +90,7 @@ function sealPieces(aead: InPlaceKey, pieces: readonly Buffer[], record: Buffer)
     from = at;
   };
   for (const piece of pieces) {
-    if (piece.length <= GATHERED) {
+    if (piece.length <= COPY_LIMIT) {
       at += piece.copy(record, at);
       continue;
     }
@@ -134,7 +134,7 @@ export class InPlaceOpening {
     // Not before: a header alone would hold it for nothing.
     this.#block ??= this.#inPlace.take();
     const { aead, block } = this.#begun();
-    if (part.length <= GATHERED) {
+    if (part.length <= COPY_LIMIT) {
       this.#filled += part.copy(block, this.#filled);
       return;
     }

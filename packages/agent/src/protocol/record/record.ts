@@ -14,7 +14,7 @@ const ONE_BUFFER_LIMIT = 4096;
 /** `owned`: the piece may be kept; else it lies in memory that is used again as soon as the call returns. */
 type Emit = (piece: Buffer, owned: boolean) => void;
 
-/** The sending half of a connection: plaintext in, records out. Every throw is a RecordError and final. */
+/** The sending half of a connection: plaintext in, records out. Every throw is final: a RecordError, or an Error of `inPlace`. */
 export class RecordSealer {
   readonly #state: CipherState;
   readonly #inPlace: InPlaceSealing | undefined;
@@ -148,8 +148,8 @@ function gather(pieces: readonly Buffer[], into: Buffer): Buffer {
 }
 
 /**
- * The receiving half of a connection: bytes in, as they were torn on the way; whole, proven records out. Every throw is a
- * RecordError and final. It holds the plaintext of one record at most, and hands out none of it before its tag has proved.
+ * The receiving half of a connection: bytes in, as they were torn on the way; whole, proven records out. Every throw is
+ * final: a RecordError where the sender is at fault, or an Error of `inPlace`. It holds the plaintext of one record at most, and hands out none of it before its tag has proved.
  */
 export class RecordOpener {
   /** Plaintext bytes of the next record at most, and so of what is held before its tag has proved it. */
