@@ -204,8 +204,12 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     if (denial !== undefined) this.#judged = { ...denial, source: this.#judged.source, client: this.#judged.client };
     const cut = this.#cut;
     this.#cutReason = reason;
-    this.end('cut', reason);
-    cut?.(reason);
+    try {
+      this.end('cut', reason);
+    } finally {
+      // Nobody would find it again to do so.
+      cut?.(reason);
+    }
   }
 
   /** See Flow. */

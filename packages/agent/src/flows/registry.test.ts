@@ -318,6 +318,23 @@ describe('the registry', () => {
     expect(registry.live).toBe(0);
   });
 
+  it('cuts what cannot be judged, and what cannot be recorded, and says so', () => {
+    const { registry, records, swap } = setup();
+    const cut: string[] = [];
+    const lost = () => {
+      throw new Error('confused');
+    };
+    opened(registry, { ...fromWeb, lost }).onCut((reason) => cut.push(reason));
+    expect(() => swap(netmap(2))).toThrow(AggregateError);
+    expect(cut).toEqual(['it could not be judged by the policy of now']);
+    records.push = () => {
+      throw new Error('no room');
+    };
+    opened(registry).onCut((reason) => cut.push(reason));
+    expect(() => swap(netmap(3, { rules: [DENY_WEB] }))).toThrow(AggregateError);
+    expect(cut).toHaveLength(2);
+  });
+
   it('lets no peer use up the room of the others', () => {
     const { registry } = setup(undefined, 2);
     const first = opened(registry, { ...fromWeb, peer: 'p' });

@@ -203,7 +203,7 @@ export class FlowRegistry {
         recheckFlow(netmap, flow);
       } catch (error) {
         // The others must be judged still: one that fails to end is no reason to leave those open.
-        failures.push(error);
+        failures.push(error, ...failureOf(() => flow.cut(undefined, 'it could not be judged by the policy of now')));
       }
     }
     if (failures.length > 0) throw new AggregateError(failures, 'flows could not be cut in order');
@@ -222,6 +222,15 @@ function countedAs({ services }: Netmap, names: TrafficPair, rule: string, outsi
     service: outside || services.has(service) ? service : OTHER,
     destinationHost,
   };
+}
+
+function failureOf(step: () => void): readonly unknown[] {
+  try {
+    step();
+    return [];
+  } catch (error) {
+    return [error];
+  }
 }
 
 function recheckFlow(netmap: Netmap, flow: LiveFlow): void {

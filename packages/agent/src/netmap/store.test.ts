@@ -156,6 +156,18 @@ describe('the netmap store', () => {
     expect(store.current).toBe(current);
   });
 
+  test('holds nothing of a change that no netmap can be made of, so that control is not told that it does', () => {
+    const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
+    const bytes = (at: number) => new Map(Object.entries({ self: Buffer.of(at), policy: Buffer.of(at) }));
+    store.apply(snapshot, false, bytes(1));
+    const { current } = store;
+    const broken = { ...item.policy, rules: undefined } as unknown as NetmapItem;
+    const change = delta({ previous: 5, index: 6, removals: ['self'], upserts: [broken] });
+    expect(() => store.apply(change, false, bytes(2))).toThrow(TypeError);
+    expect([store.current, store.items.get('policy')]).toEqual([current, item.policy]);
+    expect([...store.encoded]).toEqual([...bytes(1)]);
+  });
+
   test('takes an answer to its inventory whatever timeline counts now', () => {
     const store = storeWith();
     expect(store.apply(delta({ timeline: 't2', previous: 5, index: 6, removals: ['instance/redis/1'] }), true)).toEqual(

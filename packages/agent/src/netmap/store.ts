@@ -158,32 +158,27 @@ export class NetmapStore implements NetmapSource {
     }
     const takesAway = mayTakeAway(delta, this.#items);
     const items = new Map(delta.snapshot ? [] : this.#items);
-    if (delta.snapshot) this.#encoded.clear();
-    for (const key of delta.removals) {
-      items.delete(key);
-      this.#encoded.delete(key);
-    }
-    for (const item of delta.upserts) {
-      const key = itemKey(item);
-      items.set(key, item);
-      const bytes = encoded?.get(key);
-      if (bytes === undefined) this.#encoded.delete(key);
-      else this.#encoded.set(key, bytes);
-    }
-    return { applied: true, elsewhere: this.#swap(items, delta), takesAway };
+    for (const key of delta.removals) items.delete(key);
+    for (const item of delta.upserts) items.set(itemKey(item), item);
+    return { applied: true, elsewhere: this.#swap(items, delta, encoded), takesAway };
   }
 
   /** Forgets everything: the membership is over. Tunnels, flows and names go with it. */
   clear(): { readonly elsewhere: Promise<void> | undefined } {
-    this.#encoded.clear();
     return { elsewhere: this.#swap(new Map(), EMPTY) };
   }
 
-  #swap(items: ReadonlyMap<string, NetmapItem>, change: NetmapDelta): Promise<void> | undefined {
+  #swap(
+    items: ReadonlyMap<string, NetmapItem>,
+    change: NetmapDelta,
+    encoded?: ReadonlyMap<string, Uint8Array>,
+  ): Promise<void> | undefined {
     const previous = this.#current;
     const { timeline, index, revision, receipt } = change;
     const position = { timeline, index, revision, ...defined({ receipt }) };
+    // What this throws on is not held: control, which is told what is, says it again.
     const next = createNetmap(items.values(), position, this.#range);
+    this.#encode(change, encoded);
     this.#items = items;
     this.#position = position;
     this.#current = next;
@@ -191,6 +186,17 @@ export class NetmapStore implements NetmapSource {
     const elsewhere = this.#tellFollowers(change);
     this.#enforce(next, previous);
     return elsewhere;
+  }
+
+  #encode({ snapshot, removals, upserts }: NetmapDelta, encoded: ReadonlyMap<string, Uint8Array> | undefined): void {
+    if (snapshot) this.#encoded.clear();
+    for (const key of removals) this.#encoded.delete(key);
+    for (const item of upserts) {
+      const key = itemKey(item);
+      const bytes = encoded?.get(key);
+      if (bytes === undefined) this.#encoded.delete(key);
+      else this.#encoded.set(key, bytes);
+    }
   }
 
   /** Runs every subscriber again: what else they go by has changed. Throws when one of them failed. */

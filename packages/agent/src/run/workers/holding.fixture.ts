@@ -1,6 +1,6 @@
 /**
- * For tests: a thread that comes to its connections and closes them, ends unasked when it is told of services, and enforces a netmap only when it is asked
- * for its numbers.
+ * For tests: a thread that comes to its connections and keeps those to the service "kept", ends unasked when it is told of services, cannot enforce a netmap
+ * in which something is new, and enforces another only when it is asked for its numbers.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { closeHandle } from '../../bytes/handle.ts';
@@ -9,6 +9,7 @@ import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 const tell = (message: FromWorker | object): void => parentPort?.postMessage(message);
 const held: number[] = [];
+const kept: object[] = [];
 
 parentPort?.on('message', (message: ToWorker) => {
   const enforced = (serial: number) => tell({ type: 'enforced', serial, failure: undefined });
@@ -16,6 +17,8 @@ parentPort?.on('message', (message: ToWorker) => {
     case 'update':
       if (message.update.services !== undefined) throw new Error('out of luck');
       if (message.update.netmap === undefined) enforced(message.serial);
+      else if (message.update.netmap.upserts.length > 0)
+        tell({ type: 'enforced', serial: message.serial, failure: 'out of order' });
       else held.push(message.serial);
       return;
     case 'count':
@@ -33,7 +36,7 @@ const { passed } = workerData as WorkerStart;
 if (passed !== undefined)
   await receiveSockets(
     passed,
-    (handle) => closeHandle(handle),
+    (handle, text) => void (text.includes('"kept"') ? kept.push(handle) : closeHandle(handle)),
     () => {},
   );
 tell({ type: 'ready' });

@@ -171,7 +171,8 @@ test('neither one that cannot begin nor one that ends unasked later is a failure
 
   const later = await open(() => UNKNOWN_OWNER, new URL('./failing-later.fixture.ts', import.meta.url));
   const ended = await later.pool.add(later.sender.way, Promise.resolve());
-  await expect(later.pool.services(new Map())).rejects.toThrow('out of luck');
+  // Not held up: nothing is unenforced in a thread that is gone.
+  await later.pool.services(new Map());
   await expect(ended.failed).rejects.toThrow('out of luck');
   await later.pool.remove(ended);
   await later.pool.services(new Map());

@@ -29,9 +29,10 @@ describe('a merging feed', () => {
     expect(settled).toEqual(['a', 'b', 'c']);
     sent[2]?.done.resolve();
     await last;
+    await expect.poll(() => made.idle).toBe(true);
   });
 
-  it('tells a failure to those whose value it was, and goes on', async () => {
+  it('tells a failure to those whose value it was, and goes on, but is never done with all', async () => {
     const { made, sent, values } = feed();
     const first = made.push('a');
     const second = made.push('b');
@@ -40,5 +41,8 @@ describe('a merging feed', () => {
     await expect.poll(values).toEqual(['a', 'b']);
     sent[1]?.done.resolve();
     await second;
+    // Were it ever, it would be in the turn after the last was.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(made.idle).toBe(false);
   });
 });

@@ -6,6 +6,7 @@ export class MergingFeed<Value> {
   readonly #send: (value: Value) => Promise<void>;
   readonly #merge: (before: Value, after: Value) => Value;
   #out: boolean = false;
+  #refused: boolean = false;
   #waiting: { value: Value; readonly settled: PromiseWithResolvers<void> } | undefined;
 
   /** `send` resolves when the receiver is done with the value. `merge` answers what has the effect of both, in turn. */
@@ -14,9 +15,9 @@ export class MergingFeed<Value> {
     this.#merge = merge;
   }
 
-  /** Whether the receiver is done with all. */
+  /** Whether the receiver is done with all. Never again once it has failed at one: what it has by then nobody knows. */
   get idle(): boolean {
-    return !this.#out && this.#waiting === undefined;
+    return !this.#out && this.#waiting === undefined && !this.#refused;
   }
 
   /** Settles as the sending of the value, or of what it was merged into, does. Values settle in their order. */
@@ -35,7 +36,10 @@ export class MergingFeed<Value> {
     this.#out = true;
     // One that failed is its pusher's to tell; the next goes on.
     this.#send(value)
-      .then(settled.resolve, settled.reject)
+      .then(settled.resolve, (cause: unknown) => {
+        this.#refused = true;
+        settled.reject(cause);
+      })
       .finally(() => {
         this.#out = false;
         this.#next();

@@ -40,7 +40,7 @@ export class WorkerPool implements ListenerFollowers {
   #workers: readonly WorkerHandle[] = [];
   /** Begun later and not ready: it carries nothing, and is told of what comes meanwhile without being waited for. */
   #late: { readonly handle: WorkerHandle; missed: unknown } | undefined;
-  /** One that is being removed: it has no flows, and its numbers count until they are among those of the past. */
+  /** One that is being removed: its numbers count until they are among those of the past. */
   #removed: WorkerHandle | undefined;
   #answering: ReadonlySet<string> | undefined;
   #leaving: boolean = false;
@@ -107,8 +107,8 @@ export class WorkerPool implements ListenerFollowers {
     // Nobody who asks from here on finds less than was told before.
     const asked = [handle.ask('count'), handle.ask('pulse'), ...(common.metrics ? [handle.ask('measure')] : [])];
     await Promise.all(asked);
-    this.#workers = this.#workers.filter((each) => each !== handle);
     this.#removed = handle;
+    this.#workers = this.#workers.filter((each) => each !== handle);
     await handle.stop('it carries nothing');
     const { numbers, pulse, measures } = handle.told;
     this.past.add(numbers?.tunnel, pulse?.peers ?? [], measures);
@@ -246,7 +246,14 @@ export class WorkerPool implements ListenerFollowers {
     late?.handle.update(update).catch((cause: unknown) => {
       late.missed ??= cause;
     });
-    await Promise.all(this.#workers.map((worker) => worker.update(update)));
+    const told = this.#workers.map((worker) => this.#enforced(worker, worker.update(update)));
+    await Promise.all([...told, this.#removed?.gone]);
+  }
+
+  /** One that the agent can do without enforces a change, or is gone with all that it carried: nothing lives on there that was taken away. */
+  async #enforced(worker: WorkerHandle, told: Promise<void>): Promise<void> {
+    if (worker.listens) await told;
+    else await told.catch(() => worker.gone);
   }
 }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
-import { CONTROL_RANGE, type PortRange } from '@weft/proto';
+import { CONTROL_RANGE, type NetmapItem, type PortRange } from '@weft/proto';
 import pino from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { acceptHandles } from '../../bytes/inside/handle-connections.ts';
@@ -101,51 +101,78 @@ test('a start that goes wrong is over in time and tried again, and is told of no
   await expect.poll(() => second.status, POLL).toEqual({ state: 'off', cause: '' });
 });
 
+/** Calls by a listener of that service, and answers which thread it was that took the connection, and what the caller has of it. */
+async function listen({ second }: ReturnType<typeof open>, service: string, port: number) {
+  const spec = { service, ordinal: undefined, address: '127.0.0.1', port, protocol: 'tcp' } as const;
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const elsewhere = second.beside.calls?.(spec);
+  if (elsewhere === undefined) throw new Error('connections do not go anywhere');
+  return async () => {
+    const where = Promise.withResolvers<'here' | 'there'>();
+    const take: typeof elsewhere.take = (handle, back) => {
+      const taken = elsewhere.take(handle, back);
+      if (taken) where.resolve('there');
+      return taken;
+    };
+    acceptHandles(
+      server,
+      (transport) => {
+        where.resolve('here');
+        transport.destroy();
+      },
+      { gate: elsewhere.gate, take },
+    );
+    const socket = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').on('error', () => {});
+    onTestFinished(() => void socket.destroy());
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()).resume());
+    return { where: await where.promise, closed };
+  };
+}
+
+const change = { timeline: 't', previous: 1, index: 2, revision: 2, snapshot: false, upserts: [], removals: [] };
+const NEWS: NetmapItem = { type: 'policy', defaultAction: 'deny', rules: [] };
+
 test('a connection goes there once the thread knows its listener; a thread that ends unasked is told of and tried again, and the agent goes on', async () => {
-  const { second, pool, store } = open(new URL('./holding.fixture.ts', import.meta.url), { again: 1_000 });
+  const opened = open(new URL('./holding.fixture.ts', import.meta.url), { again: 1_000 });
+  const { second, pool, store } = opened;
   second.look();
   await expect.poll(() => second.status.state, POLL).toBe('on');
-  const beside = second.beside;
-  const listen = async (port: number) => {
-    const spec = { service: 'web', ordinal: undefined, address: '127.0.0.1', port, protocol: 'tcp' } as const;
-    const server = net.createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    onTestFinished(() => void server.close());
-    const elsewhere = beside.calls?.(spec);
-    if (elsewhere === undefined) throw new Error('connections do not go anywhere');
-    return async (): Promise<'here' | 'there'> => {
-      const where = Promise.withResolvers<'here' | 'there'>();
-      const take: typeof elsewhere.take = (handle, back) => {
-        const taken = elsewhere.take(handle, back);
-        if (taken) where.resolve('there');
-        return taken;
-      };
-      acceptHandles(
-        server,
-        (transport) => {
-          where.resolve('here');
-          transport.destroy();
-        },
-        { gate: elsewhere.gate, take },
-      );
-      const socket = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').on('error', () => {});
-      onTestFinished(() => void socket.destroy());
-      return await where.promise;
-    };
+  const to = async (port: number) => {
+    const call = await listen(opened, 'web', port);
+    return async () => (await call()).where;
   };
-  const known = await listen(1);
+  const known = await to(1);
   expect(await known()).toBe('there');
   // Not enforced there before it is counted.
-  store.apply({ timeline: 't', previous: 1, index: 2, revision: 2, snapshot: false, upserts: [], removals: [] }, false);
-  const appeared = await listen(2);
+  store.apply(change, false);
+  const appeared = await to(2);
   expect(await appeared()).toBe('here');
   expect(await known()).toBe('there');
   await pool.count();
   await expect.poll(appeared, POLL).toBe('there');
 
-  const told = pool.services(new Map());
-  await expect(told).rejects.toThrow('out of luck');
+  // Nothing is unenforced in a thread that is gone.
+  await pool.services(new Map());
   await expect.poll(() => second.status.cause, POLL).toBe('it ended: out of luck');
   await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
   expect(await known()).toBe('there');
+});
+
+test('a thread that cannot enforce a change is passed nothing more, and the change is acknowledged once it is gone with all that it carried', async () => {
+  const opened = open(new URL('./holding.fixture.ts', import.meta.url), { again: 60_000 });
+  const { second, pool, store } = opened;
+  second.look();
+  await expect.poll(() => second.status.state, POLL).toBe('on');
+  const call = await listen(opened, 'kept', 1);
+  const before = await call();
+  expect(before.where).toBe('there');
+  const enforced = store.apply({ ...change, upserts: [NEWS] }, false);
+  if (enforced.applied) await enforced.elsewhere;
+  await before.closed;
+  expect((await call()).where).toBe('here');
+  expect(second.status.cause).toBe('it ended: out of order');
+  await pool.services(new Map());
+  expect(pool.numbers).toEqual([]);
 });

@@ -172,12 +172,12 @@ export class SecondThread {
     }
   }
 
-  /** It ended unasked, or answers no more. What it carried ends with it; the first thread goes on. */
+  /** It ended unasked, answers no more, or could not enforce a change. What it carried ends with it; the first thread goes on. */
   async #lost(handle: WorkerHandle, cause: unknown): Promise<void> {
     if (handle !== this.#running) return;
     this.#options.log.error(
       { event: 'second-thread-lost', err: cause },
-      'the second thread has ended unasked, and what it carried with it: new connections are taken by the first',
+      'the second thread has ended, and what it carried with it: new connections are taken by the first',
     );
     this.#end();
     this.#state = 'leaving';

@@ -81,6 +81,20 @@ describe('a worker', () => {
     await worker.stop('the test is over');
   });
 
+  it('that cannot enforce a change is ended, and never says that it has enforced a later one', async () => {
+    const worker = start(await sharedPort());
+    await worker.ready;
+    const broken = { type: 'policy', defaultAction: 'deny', rules: undefined } as unknown as NetmapItem;
+    const change = { timeline: 't', previous: 1, index: 2, revision: 2, snapshot: false, removals: [] };
+    const told = worker.update({ netmap: { ...change, upserts: [broken] } });
+    const later = worker.update({ netmap: { ...change, previous: 2, index: 3, upserts: [] } });
+    await expect(told).rejects.toThrow(/rules|undefined/);
+    await expect(later).rejects.toThrow(/rules|undefined/);
+    await expect(worker.failed).rejects.toThrow(/rules|undefined/);
+    expect(worker.behind).toBe(true);
+    await worker.gone;
+  });
+
   it('that cannot start says why', async () => {
     // Held by somebody who does not share it.
     const holder = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => conduit.reset());

@@ -34,14 +34,18 @@ const ENTRIES: Readonly<Record<string, string>> = { '.ts': './entry.ts', '.js': 
 const ENTRY = new URL(ENTRIES[extname(import.meta.url)] ?? './entry.mjs', import.meta.url);
 
 export class WorkerHandle {
+  /** Whether the agent cannot do without it. */
+  readonly listens: boolean;
   readonly #worker: Worker;
   readonly #ready = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
   /** Resolves when it takes flows. */
   readonly ready = this.#ready.promise;
-  /** Rejects when it ends unasked. */
+  /** Rejects when it ends unasked, or is ended since it has not enforced an update, or answers nothing. */
   readonly failed = this.#failed.promise;
+  /** Resolves when nothing of it runs any more, and its sockets are closed. */
+  readonly gone: Promise<void>;
   readonly #feed: MergingFeed<Update>;
   readonly #waiting = new Map<number, PromiseWithResolvers<void>>();
   readonly #boundWaiters: { readonly serial: number; readonly resolve: () => void }[] = [];
@@ -60,6 +64,7 @@ export class WorkerHandle {
   readonly #openFlows = new Map<number, (open: OpenFlows) => void>();
 
   constructor(start: WorkerStart, news: (message: WorkerNews) => void, entry: URL = ENTRY) {
+    this.listens = start.passed === undefined;
     this.#worker = new Worker(entry, {
       name: `weft worker ${start.thread}`,
       workerData: start,
@@ -73,6 +78,7 @@ export class WorkerHandle {
     this.#watch = this.#watchUpdates();
     this.#worker.on('messageerror', (error) => this.#fail(error));
     this.#worker.on('error', (error) => this.#fail(error));
+    this.gone = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.on('exit', (code) => this.#fail(new Error(`exit ${code}`)));
   }
 
@@ -105,7 +111,7 @@ export class WorkerHandle {
     this.#post({ type: 'leave', leaving });
   }
 
-  /** Resolves when it is enforced there; rejects when it was not in full, or the worker has ended. */
+  /** Resolves when it is enforced there; rejects when it was not in full, which ends the worker, or that has ended. */
   update(update: Update): Promise<void> {
     return this.#feed.push(update);
   }
@@ -150,7 +156,7 @@ export class WorkerHandle {
         const waiting = this.#waiting.get(message.serial);
         this.#waiting.delete(message.serial);
         if (message.failure === undefined) waiting?.resolve();
-        else waiting?.reject(new Error(message.failure));
+        else this.#refused(new Error(message.failure), waiting);
         return;
       }
       case 'bound':
@@ -214,6 +220,15 @@ export class WorkerHandle {
     return setInterval(look, LOOK_MS).unref();
   }
 
+  /** What it would go by from here on nobody knows. So that nothing which was taken away lives on in it, it is ended, with all that it carries. */
+  #refused(cause: Error, waiting: PromiseWithResolvers<void> | undefined): void {
+    waiting?.reject(cause);
+    if (this.#ending) return;
+    this.#ended = cause;
+    this.#failed.reject(cause);
+    void this.stop('a thread of this agent did not enforce a change, and was ended');
+  }
+
   /** Nobody answers any more. */
   #endWaits(cause: Error): void {
     this.#ended ??= cause;
@@ -239,5 +254,7 @@ export class WorkerHandle {
     clearInterval(this.#watch);
     this.#ready.reject(cause);
     this.#failed.reject(cause);
+    // One that is stuck may come to itself, and would go on by what was in force before.
+    void this.#worker.terminate();
   }
 }
