@@ -150,10 +150,11 @@ function tunnels(out: Exposition, { threads }: AgentMeasures): void {
   out.counter('weft_agent_tunnel_renewals_total', 'Handshakes finished inside tunnels.', sum('renewals'));
   out.counter(
     'weft_agent_datagrams_dropped_total',
-    'Datagrams that were dropped, between agents and from programs of this host.',
+    'Datagrams that were dropped, between agents and from programs of this host, and messages of several whose ends could not be told.',
     [
       [{ where: 'tunnel' }, sum('datagramsDropped')],
       [{ where: 'local' }, total(threads, ({ datagramsDropped }) => datagramsDropped)],
+      [{ where: 'joined' }, total(threads, ({ batched }) => batched.unparted)],
     ],
   );
   out.counter(
@@ -163,6 +164,11 @@ function tunnels(out: Exposition, { threads }: AgentMeasures): void {
       { direction },
       threads.reduce((sum, { batched }) => sum + batched[direction], 0),
     ]),
+  );
+  out.counter(
+    'weft_agent_datagrams_joined_total',
+    'Datagrams that the system handed over joined to others, in one message; 0 where Node has no node:ffi.',
+    [[{}, total(threads, ({ batched }) => batched.joined)]],
   );
   out.counter(
     'weft_agent_callers_refused_total',

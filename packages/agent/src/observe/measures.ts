@@ -13,8 +13,13 @@ export interface ThreadMeasures {
   readonly flows: number;
   /** UDP datagrams of this host's programs that were dropped. */
   readonly datagramsDropped: number;
-  /** Datagrams that went or came beside others in one call of the system. */
-  readonly batched: { readonly sent: number; readonly received: number };
+  /** As `batchedDatagrams` has them. */
+  readonly batched: {
+    readonly sent: number;
+    readonly received: number;
+    readonly joined: number;
+    readonly unparted: number;
+  };
   /** Connections and datagrams to VIPs that came from other hosts and were refused. */
   readonly callersRefused: number;
   /** Flow records that wait here, those of batches that are out among them. */

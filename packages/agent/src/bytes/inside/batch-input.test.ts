@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../until.fixture.ts';
 import { receiveBatches } from './batch-input.ts';
+import { nativeCause, setNative } from './known.ts';
 import { type Came, FakeKernel } from './native-calls.fixture.ts';
-import { findNative } from './native-calls.ts';
+import { batched, findNative } from './native-calls.ts';
 
 const AGAIN = -11;
 /** Of struct cmsghdr, SOL_UDP and UDP_GRO. */
@@ -78,7 +79,9 @@ describe.skipIf(typeof findNative() === 'string')('what comes as one message', (
     ['that had no room', { control: [], flags: 0x08 }],
     ['of a message that was cut', { flags: 0x20 }],
   ])('is nothing where control data came %s', async (_what, wrong) => {
+    const { unparted } = batched;
     expect(await heardOf({ bytes, ...wrong }, { bytes: Buffer.of(7) })).toEqual([[7]]);
+    expect(batched.unparted - unparted).toBe(1);
   });
 
   test.each([
@@ -117,7 +120,102 @@ describe.skipIf(typeof findNative() === 'string')('what comes as one message', (
     expect(turns[0]).toBe(4);
   });
 
+  test('is handed on over several turns where it is many, all of it and in its order', async () => {
+    const one = { bytes: Buffer.of(0) };
+    const many = Array.from({ length: 32 }, (_, message) => ({
+      bytes: Buffer.from(Array.from({ length: 128 }, (_, index) => 4 * message + (index >> 5))),
+      control: joined(1),
+    }));
+    // After those that came alone as many are asked for as there can be.
+    const answers: (number | readonly Came[])[] = [[one, one], AGAIN, many];
+    const kernel = new FakeKernel(
+      () => 0,
+      () => answers.shift() ?? AGAIN,
+    );
+    const turns: number[] = [];
+    const heard: number[] = [];
+    let thisTurn = 0;
+    receiveBatches(socket, kernel, (datagram) => {
+      heard.push(datagram[0] ?? -1);
+      if (thisTurn++ === 0) {
+        setImmediate(() => {
+          turns.push(thisTurn);
+          thisTurn = 0;
+        });
+      }
+    });
+    socket.send('rings', socket.address().port, '127.0.0.1');
+    await until(() => heard.length >= 2 + 4_096 && thisTurn === 0);
+    expect(Math.max(...turns)).toBeLessThan(256);
+    const all = Array.from({ length: 4_096 }, (_, index) => index >> 5);
+    expect(heard).toEqual([0, 0, ...all]);
+  });
+
+  test('is as many as were handed on of it, where its socket is closed meanwhile', async () => {
+    const before = { ...batched };
+    const other = dgram.createSocket('udp4');
+    other.bind(0, '127.0.0.1');
+    await once(other, 'listening');
+    const answers = [[{ bytes, control: joined(1) }, { bytes }]];
+    const kernel = new FakeKernel(
+      () => 0,
+      () => answers.shift() ?? AGAIN,
+    );
+    let heard = 0;
+    receiveBatches(other, kernel, () => {
+      heard += 1;
+      if (heard === 4) other.close();
+    });
+    socket.send('rings', other.address().port, '127.0.0.1');
+    await once(other, 'close');
+    expect([heard, batched.received - before.received, batched.joined - before.joined]).toEqual([4, 4, 4]);
+  });
+
   test('is one where it is empty, whatever is said', async () => {
     expect(await heardOf({ bytes: Buffer.alloc(0) }, { bytes: Buffer.alloc(0), control: joined(4) })).toEqual([[], []]);
   });
 });
+
+test.skipIf(typeof findNative() === 'string')(
+  'come one by one as long as no epoll is to be had, which is told',
+  async () => {
+    let files = false;
+    const kernel = new (class extends FakeKernel {
+      override pollInstead(descriptor: number): number {
+        return files ? super.pollInstead(descriptor) : -24;
+      }
+    })(
+      () => 0,
+      () => [{ bytes: Buffer.from('by one call') }],
+    );
+    setNative(kernel);
+    const next = dgram.createSocket('udp4');
+    next.bind(0, '127.0.0.1');
+    await once(next, 'listening');
+    try {
+      const heard: string[] = [];
+      expect(receiveBatches(socket, kernel, (datagram) => heard.push(String(datagram)))).toBe(true);
+      const send = async (count: number) => {
+        const { length } = heard;
+        for (let sent = 0; sent < count; sent++) socket.send('by Node', socket.address().port, '127.0.0.1');
+        await until(() => heard.length >= length + count);
+      };
+      await send(1);
+      expect([heard, nativeCause()]).toEqual([['by Node'], expect.stringMatching(/^1 of its UDP sockets/)]);
+      files = true;
+      // The next one has it at once, and who came before does before long.
+      receiveBatches(next, kernel, () => undefined);
+      expect(nativeCause()).toMatch(/^1 /);
+      for (let sent = 1; sent < 1_024; sent += 93) {
+        expect(nativeCause()).not.toBe('');
+        await send(93);
+      }
+      expect([nativeCause(), heard.at(-1)]).toEqual(['', 'by Node']);
+      await send(1);
+      expect(heard.at(-1)).toBe('by one call');
+    } finally {
+      next.close();
+      setNative('not looked for');
+    }
+  },
+);

@@ -8,7 +8,7 @@ import { type Gathering, gatheringOf } from './batch-output.ts';
 import { datagramHandleOf } from './datagram-output.ts';
 import { Doorbell } from './doorbell.ts';
 import { joinDatagrams, SegmentLengths } from './joined-datagrams.ts';
-import { isNumbered, type Numbered, systemError } from './known.ts';
+import { countUnwatched, isNumbered, type Numbered, systemError } from './known.ts';
 import { batched, type NativeCalls } from './native-calls.ts';
 import { NAME_BYTES, NativeMessages } from './native-memory.ts';
 import { type SocketPlace, Sources } from './socket-address.ts';
@@ -22,8 +22,13 @@ const SLOTS = 32;
 const SLOT_BYTES = 65_536;
 /** Apart by a few lines of the processor's cache more than that, lest all slots lie in the same ones. */
 const SLOT_STRIDE = SLOT_BYTES + 320;
-/** Datagrams that one socket is to bring in a turn of the loop, and brings where they are not joined: others wait meanwhile. */
+/**
+ * Once so many datagrams of one socket were handed on it is asked for no more in this turn of the loop, and what came beside them waits for a
+ * later one: others wait meanwhile. A message is not parted for it, so that it is fewer than 256.
+ */
 const MOST_A_TURN = 128;
+/** Datagrams that came one by one until that is tried again which could not be had for them. */
+const TRY_AGAIN = 1_024;
 /** Views kept of one slot: as many as the kernel joins (UDP_MAX_SEGMENTS), whatever it says. */
 const MOST_KEPT = 128;
 /** Nothing is there, or a signal came. */
@@ -32,8 +37,6 @@ const NOTHING: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constant
 /** A thread's memory for what one call brings, which is served before there is another. */
 class Receiving {
   readonly gathering: Gathering;
-  /** Undefined where the thread can have none. */
-  readonly doorbell: Doorbell | undefined;
   readonly names: DataView;
   readonly #calls: NativeCalls;
   readonly #memory: Buffer;
@@ -42,6 +45,7 @@ class Receiving {
   /** Of each slot the datagrams that it held last. */
   readonly #views: Buffer[][] = Array.from({ length: SLOTS }, () => []);
   #busy: boolean = false;
+  #doorbell: Doorbell | undefined;
 
   constructor(calls: NativeCalls) {
     const memory = new ArrayBuffer(SLOTS * SLOT_STRIDE);
@@ -55,9 +59,13 @@ class Receiving {
       this.#messages.setPieces(slot, slot, 1);
       this.#messages.setName(slot, NAME_BYTES);
     }
-    const gathering = gatheringOf(calls);
-    this.gathering = gathering;
-    this.doorbell = Doorbell.hang(calls, (serve) => gathering.during(serve));
+    this.gathering = gatheringOf(calls);
+  }
+
+  /** As `Doorbell.watch`; false also where there can be no doorbell now, as where no file can be opened. */
+  watch(socket: dgram.Socket, ready: () => number): boolean {
+    this.#doorbell ??= Doorbell.hang(this.#calls, (serve) => this.gathering.during(serve));
+    return this.#doorbell?.watch(socket, ready) === true;
   }
 
   /** How many messages came of at most `count`, or a negated errno; none while what came before is being served. */
@@ -102,16 +110,39 @@ class Receiving {
 /** A thread has its calls once, and so one of these. */
 const receivings = new WeakMap<NativeCalls, Receiving>();
 
-/** Receives on a bound socket; false where that cannot be watched. Datagrams are lent. */
+/** Receives on a bound socket; false where Node does not show its number. Datagrams are lent. */
 export function receiveBatches(socket: dgram.Socket, calls: NativeCalls, receiver: DatagramReceiver): boolean {
   const handle = datagramHandleOf(socket);
   if (handle === undefined || !isNumbered(handle)) return false;
   const receiving = receivings.get(calls) ?? new Receiving(calls);
   receivings.set(calls, receiving);
   const input = new BatchInput(socket, handle, receiving, receiver);
-  if (receiving.doorbell?.watch(socket, () => input.receive()) !== true) return false;
-  joinDatagrams(calls, handle.fd);
+  const watch = (): boolean => {
+    if (!receiving.watch(socket, () => input.receive())) return false;
+    joinDatagrams(calls, handle.fd);
+    return true;
+  };
+  if (!watch()) receiveSingly(socket, watch, receiver);
   return true;
+}
+
+/** By Node, until `watch` does not fail any more. */
+function receiveSingly(socket: dgram.Socket, watch: () => boolean, receiver: DatagramReceiver): void {
+  let left = TRY_AGAIN;
+  const stop = () => {
+    countUnwatched(-1);
+    socket.off('message', receive).off('close', stop);
+  };
+  const receive = (datagram: Buffer, from: SocketPlace) => {
+    left -= 1;
+    if (left === 0) {
+      left = TRY_AGAIN;
+      if (watch()) stop();
+    }
+    receiver(datagram, from);
+  };
+  countUnwatched(1);
+  socket.on('message', receive).once('close', stop);
 }
 
 class BatchInput {
@@ -122,6 +153,11 @@ class BatchInput {
   readonly #sources = new Sources();
   /** Messages that the next call asks for: fewer where each was many datagrams. */
   #asked = SLOTS;
+  /** Of the last call: messages that came, the next to be served, and what was handed on of those before it. */
+  #came = 0;
+  #next = 0;
+  #handed = 0;
+  readonly #goOn = (): void => this.#receiving.gathering.during(() => this.#serve(MOST_A_TURN));
 
   constructor(socket: dgram.Socket, handle: Numbered, receiving: Receiving, receiver: DatagramReceiver) {
     this.#socket = socket;
@@ -130,44 +166,59 @@ class BatchInput {
     this.#receiver = receiver;
   }
 
-  /** What is there, or so much of it as a turn has room for. */
-  receive(): void {
-    for (let left = MOST_A_TURN; left > 0; ) {
+  /** What is there, or so much of it as a turn has room for; answers how much of that it took. */
+  receive(): number {
+    let left = MOST_A_TURN;
+    while (left > 0) {
       const { fd } = this.#handle;
-      const asked = this.#asked;
       // Who has closed the socket hears nothing more of it.
-      const came = fd >= 0 ? this.#receiving.receive(fd, asked) : 0;
+      const came = fd >= 0 ? this.#receiving.receive(fd, this.#asked) : 0;
       // As Node tells it.
       if (came < 0 && !NOTHING.has(came)) this.#socket.emit('error', systemError(came, 'recvmsg'));
-      if (came <= 0) return;
-      let served = 0;
-      try {
-        served = this.#serve(came);
-      } finally {
-        this.#receiving.done(came);
-      }
-      if (served > 1) batched.received += served;
-      // More only step by step, for one that comes alone does not say that the next will.
-      this.#asked = Math.min(SLOTS, 2 * asked, Math.max(1, Math.floor((MOST_A_TURN * came) / Math.max(served, 1))));
-      if (came < asked) return;
-      // Also one of which nothing is handed on has cost its time.
-      left -= Math.max(served, came);
+      if (came <= 0) break;
+      const all = came < this.#asked;
+      this.#came = came;
+      this.#next = 0;
+      this.#handed = 0;
+      left -= this.#serve(left);
+      if (all) break;
     }
+    return MOST_A_TURN - left;
   }
 
-  /** Answers how many datagrams there were. */
-  #serve(came: number): number {
-    let served = 0;
-    for (let slot = 0; slot < came; slot++) {
-      const from = this.#sources.read(this.#receiving.names, slot * NAME_BYTES);
-      const datagrams = this.#receiving.datagrams(slot);
-      served += datagrams.length;
-      if (datagrams.length > 1) batched.joined += datagrams.length;
-      for (const datagram of datagrams) {
-        if (!(this.#handle.fd >= 0)) return served;
-        this.#receiver(datagram, from);
-      }
+  /** Hands on of what came as much as there is room for, the rest later; answers how much of the room it took. */
+  #serve(room: number): number {
+    let taken = 0;
+    let waits = false;
+    try {
+      while (this.#next < this.#came && taken < room) taken += this.#hand(this.#next++);
+      waits = this.#next < this.#came && this.#handle.fd >= 0;
+    } finally {
+      if (waits) setImmediate(this.#goOn);
+      else this.#end();
     }
-    return served;
+    return taken;
+  }
+
+  #end(): void {
+    this.#receiving.done(this.#came);
+    if (this.#handed > 1) batched.received += this.#handed;
+    // More only step by step, for one that comes alone does not say that the next will.
+    const fitting = Math.floor((MOST_A_TURN * this.#came) / Math.max(this.#handed, 1));
+    this.#asked = Math.min(SLOTS, 2 * this.#asked, Math.max(1, fitting));
+  }
+
+  /** The datagrams of one message. Also one of which nothing is handed on has cost its time. */
+  #hand(slot: number): number {
+    const from = this.#sources.read(this.#receiving.names, slot * NAME_BYTES);
+    const datagrams = this.#receiving.datagrams(slot);
+    if (datagrams.length === 0) batched.unparted += 1;
+    for (const datagram of datagrams) {
+      if (!(this.#handle.fd >= 0)) break;
+      this.#handed += 1;
+      if (datagrams.length > 1) batched.joined += 1;
+      this.#receiver(datagram, from);
+    }
+    return Math.max(1, datagrams.length);
   }
 }

@@ -192,3 +192,19 @@ describe('what is sent while a batch is served', () => {
     expect(went.at(-1)).toBe(2_049);
   });
 });
+
+test('what is to be called when a batch ends is called in its order, also behind one that fails', () => {
+  const called: string[] = [];
+  const call = (name: string) => () => {
+    called.push(name);
+    if (name === 'first') gathering.atEnd(call('for the first'));
+    if (name === 'second') throw new Error('a fault');
+  };
+  expect(() =>
+    gathering.during(() => {
+      for (const name of ['first', 'second', 'third']) gathering.atEnd(call(name));
+    }),
+  ).toThrow('a fault');
+  gathering.during(() => undefined);
+  expect(called).toEqual(['first', 'second', 'third', 'for the first']);
+});

@@ -56,7 +56,7 @@ export class Gathering {
   used = 0;
   readonly #calls: NativeCalls;
   readonly #outputs: BatchOutput[] = [];
-  readonly #last: (() => void)[] = [];
+  #last: (() => void)[] = [];
   readonly memory: Buffer;
   readonly messages: NativeMessages;
   readonly #control: DataView;
@@ -100,13 +100,12 @@ export class Gathering {
 
   #end(): void {
     try {
-      while (this.#depth === 1) {
-        const call = this.#last.pop();
-        if (call === undefined) break;
-        call();
+      while (this.#depth === 1 && this.#last.length > 0) {
+        const calls = this.#last;
+        this.#last = [];
+        callAll(calls);
       }
     } finally {
-      // Of one that threw the others are called at the end of the next.
       this.#depth -= 1;
       if (this.#depth === 0) this.flush();
     }
@@ -147,6 +146,18 @@ export class Gathering {
 
   send(descriptor: number, first: number, count: number): number {
     return this.#calls.sendMany(descriptor, this.messages.at(first, count), count);
+  }
+}
+
+/** All of them in their order, also those behind one that throws. */
+function callAll(calls: readonly (() => void)[], from = 0): void {
+  for (let next = from; next < calls.length; next++) {
+    try {
+      calls[next]?.();
+    } catch (error) {
+      callAll(calls, next + 1);
+      throw error;
+    }
   }
 }
 

@@ -34,6 +34,23 @@ function hang(calls: NativeCalls): Doorbell {
   return bell;
 }
 
+/** What a program says and ends with, that has these at hand. */
+async function run(script: string, before = 'true'): Promise<[code: number, output: string, errors: string]> {
+  const here = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+  const whole = `
+    const { Doorbell } = await import(${here('./doorbell.ts')});
+    const { findNative } = await import(${here('./native-calls.ts')});
+    const { addressSocket } = await import(${here('../address-socket.ts')});
+    ${script}
+  `;
+  const child = spawn('sh', ['-c', `${before}; exec "$0" --input-type=module -e "$1"`, process.execPath, whole], {
+    timeout: 30_000,
+  });
+  const [output, errors] = [child.stdout, child.stderr].map((stream) => stream.setEncoding('utf8').toArray());
+  const [code] = (await once(child, 'close')) as [number];
+  return [code, ((await output) ?? []).join(''), ((await errors) ?? []).join('')];
+}
+
 describe.skipIf(typeof native === 'string')('a doorbell', () => {
   const calls = native as NativeCalls;
 
@@ -71,7 +88,7 @@ describe.skipIf(typeof native === 'string')('a doorbell', () => {
     const fd = Number(datagramHandleOf(shared)?.fd);
     const holder = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', fd] });
     await once(holder, 'spawn');
-    bell.watch(shared, () => undefined);
+    bell.watch(shared, () => 0);
     let rings = 0;
     bell.watch(own, () => rings++);
     close(shared);
@@ -85,24 +102,60 @@ describe.skipIf(typeof native === 'string')('a doorbell', () => {
     await once(holder, 'close');
   });
 
+  test('lets so much be done in a turn, and each of those that rang have its own', async () => {
+    let turns = 0;
+    const bell = Doorbell.hang(calls, (serve) => {
+      turns += 1;
+      serve();
+    });
+    const sockets = await Promise.all([bound(), bound(), bound()]);
+    const order: number[] = [];
+    for (const [index, socket] of sockets.entries()) {
+      bell?.watch(socket, () => (order.push(index) > 0 ? 256 : 0));
+    }
+    for (const socket of sockets) sockets[0]?.send('read by nobody', socket.address().port, '127.0.0.1');
+    await until(() => new Set(order).size === 3 && order.length >= 12);
+    expect(turns).toBe(order.length);
+    for (const index of [0, 1, 2]) expect(order.slice(-6).filter((one) => one === index)).toHaveLength(2);
+  });
+
   test('is no reason for a thread to stay once nothing is watched', async () => {
     const script = `
-      const { Doorbell } = await import(${JSON.stringify(new URL('./doorbell.ts', import.meta.url).href)});
-      const { findNative } = await import(${JSON.stringify(new URL('./native-calls.ts', import.meta.url).href)});
-      const { addressSocket } = await import(${JSON.stringify(new URL('../address-socket.ts', import.meta.url).href)});
       const bell = Doorbell.hang(findNative(), (serve) => serve());
       const socket = addressSocket('udp4');
       socket.bind(0, '127.0.0.1');
-      bell.watch(socket, () => { console.log('rang'); socket.close(); });
+      bell.watch(socket, () => { console.log('rang'); socket.close(); return 1; });
       const source = addressSocket('udp4');
       source.send('ring', socket.address().port, '127.0.0.1', () => source.close());
     `;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const output = child.stdout.setEncoding('utf8').toArray();
-    const [code] = (await once(child, 'close')) as [number];
-    expect([code, (await output).join('')]).toEqual([0, 'rang\n']);
+    expect(await run(script)).toEqual([0, 'rang\n', '']);
+  });
+
+  test('ends a thread whose epoll is none any more, and does not ring in vain for ever', async () => {
+    const script = `
+      const bell = Doorbell.hang({ ...findNative(), ready: () => -9 }, (serve) => serve());
+      const socket = addressSocket('udp4');
+      socket.bind(0, '127.0.0.1');
+      bell.watch(socket, () => 0);
+      process.on('uncaughtException', ({ message }) => { console.log(message); process.exit(3); });
+      socket.send('ring', socket.address().port, '127.0.0.1');
+    `;
+    expect(await run(script)).toEqual([3, 'epoll_wait EBADF\n', '']);
+  });
+
+  test('is found also where no file can be opened just then', async () => {
+    const script = `
+      const { openSync } = await import('node:fs');
+      let code;
+      try {
+        for (;;) openSync('/dev/null');
+      } catch (error) {
+        code = error.code;
+      }
+      const found = findNative();
+      process.stdout.write(code + ' ' + (typeof found === 'string' ? found : 'calls'));
+    `;
+    expect(await run(script, 'ulimit -n 64')).toEqual([0, 'EMFILE calls', '']);
   });
 });
 

@@ -5,11 +5,13 @@
 import type dgram from 'node:dgram';
 import { addressSocket } from '../address-socket.ts';
 import { datagramHandleOf } from './datagram-output.ts';
-import { isNumbered, type Numbered } from './known.ts';
+import { isNumbered, type Numbered, systemError } from './known.ts';
 import type { NativeCalls } from './native-calls.ts';
 
 /** Sockets that are told of at once; others ring again. */
 const MOST = 64;
+/** Once so much was done for those that rang, others of them wait for the loop's next turn. */
+const MOST_A_TURN = 256;
 
 /** What node:dgram reads by, of a UDPWrap. */
 interface ReadingHandle extends Numbered {
@@ -21,7 +23,7 @@ interface ReadingHandle extends Numbered {
 
 interface Watched {
   readonly handle: ReadingHandle;
-  readonly ready: () => void;
+  readonly ready: () => number;
 }
 
 export class Doorbell {
@@ -31,6 +33,9 @@ export class Doorbell {
   readonly #around: (serve: () => void) => void;
   readonly #watched = new Map<number, Watched>();
   readonly #tokens = new Uint32Array(MOST);
+  #nextToken = 0;
+  /** Of the tokens, those that are told of, and the first whose socket was not asked. */
+  #count = 0;
   #next = 0;
 
   /** Undefined where there cannot be one. `around` calls what it is given, once a ring. */
@@ -64,14 +69,15 @@ export class Doorbell {
   }
 
   /**
-   * `ready` is called in each turn of the loop in which there is something to be read, and is to read it, or it is called again. Node reads nothing of it any more.
+   * `ready` is called in a turn of the loop in which there is something to be read, and is to read it, or it is called again; it answers how much that was, of
+   * which a turn has some 256, of all sockets. Node reads nothing of it any more.
    * False where that cannot be. To be called once of a bound socket.
    */
-  watch(socket: dgram.Socket, ready: () => void): boolean {
+  watch(socket: dgram.Socket, ready: () => number): boolean {
     const handle = datagramHandleOf(socket);
     if (handle === undefined || !isReading(handle)) return false;
-    const token = this.#next;
-    this.#next = (token + 1) % 2 ** 32;
+    const token = this.#nextToken;
+    this.#nextToken = (token + 1) % 2 ** 32;
     if (this.#calls.watch(this.#handle.fd, handle.fd, token) !== 0) return false;
     handle.recvStop();
     this.#forgetBeforeClose(handle);
@@ -94,11 +100,16 @@ export class Doorbell {
   }
 
   #ring(): void {
-    const count = this.#calls.ready(this.#handle.fd, this.#tokens);
+    if (this.#next >= this.#count) {
+      this.#next = 0;
+      this.#count = this.#calls.ready(this.#handle.fd, this.#tokens);
+      // Its number is no epoll's any more: it would ring for ever, and nobody be asked.
+      if (this.#count < 0) throw systemError(this.#count, 'epoll_wait');
+    }
     this.#around(() => {
-      for (let index = 0; index < count; index++) {
-        const watched = this.#watched.get(this.#tokens[index] ?? 0);
-        if (watched !== undefined && watched.handle.fd >= 0) watched.ready();
+      for (let done = 0; this.#next < this.#count && done < MOST_A_TURN; ) {
+        const watched = this.#watched.get(this.#tokens[this.#next++] ?? 0);
+        if (watched !== undefined && watched.handle.fd >= 0) done += watched.ready();
       }
     });
   }

@@ -9,6 +9,8 @@ let native: NativeCalls | string = 'not looked for';
 /** Why datagrams go one by one where there are calls for many. */
 let singly = '';
 let cipher: NativeCipher | string = 'not looked for';
+/** Sockets that receive one by one all the same. */
+let unwatched = 0;
 
 /** False once it was found to do something else: sockets that are made from then on do without. */
 export function isInsideKnown(): boolean {
@@ -33,7 +35,14 @@ export function manyDatagrams(): NativeCalls | undefined {
 /** Why datagrams go one by one; empty where they do not. */
 export function nativeCause(): string {
   if (typeof native === 'string') return native;
-  return trusted ? singly : 'this Node is not as it is known';
+  if (!trusted) return 'this Node is not as it is known';
+  if (singly !== '' || unwatched === 0) return singly;
+  return `${unwatched} of its UDP sockets, for which no epoll(7) could be had; it is tried again`;
+}
+
+/** More sockets of this thread, or fewer, receive one by one though it has calls for many. */
+export function countUnwatched(change: 1 | -1): void {
+  unwatched += change;
 }
 
 /** For sockets that this thread makes from now on; or why there are none. */

@@ -80,8 +80,11 @@ const LONGEST = 0x7fff_0000;
 /** Node's number for an error that the system did not name. */
 export const UNKNOWN = -4094;
 
-/** Datagrams of this thread that went or came beside others in one call, and those that came joined to others. */
-export const batched = { sent: 0, received: 0, joined: 0 };
+/**
+ * Datagrams of this thread that went or came beside others in one call, and those that came joined to others in one message; and messages
+ * of which nothing was handed on, for it could not be told where each datagram ends.
+ */
+export const batched = { sent: 0, received: 0, joined: 0, unparted: 0 };
 
 /** Or why there are none. Each call looks anew. */
 export function findNative(): NativeCalls | string {
@@ -157,13 +160,17 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     addressOf: (memory) => ffi.getRawPointer(memory),
     library,
   };
-  const { EBADF } = constants.errno;
+  const { EBADF, EINVAL } = constants.errno;
   const known =
     calls.receiveMany(-1, 0n, 0) === -EBADF &&
     calls.sendMany(-1, 0n, 0) === -EBADF &&
     calls.send(-1, Buffer.alloc(1)) === -EBADF &&
     calls.setOption(-1, 0, 0, 0) === -EBADF &&
-    calls.pollInstead(-1) === -EBADF &&
+    // These two open no file, of which there may be none left just now: an unknown flag, and a number that no file can have.
+    epoll_create1(-1) < 0 &&
+    failure() === -EINVAL &&
+    dup3(-1, -2, O_CLOEXEC) < 0 &&
+    failure() === -EBADF &&
     calls.watch(-1, -1, 0) === -EBADF &&
     calls.forget(-1, -1) === -EBADF &&
     calls.ready(-1, new Uint32Array(1)) === -EBADF;

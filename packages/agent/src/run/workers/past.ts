@@ -61,13 +61,15 @@ function sumOf(past: ThreadMeasures, next: ThreadMeasures): ThreadMeasures {
   for (const series of [...past.series, ...next.series]) table.add(series);
   const sent = past.batched.sent + next.batched.sent;
   const received = past.batched.received + next.batched.received;
+  const joined = past.batched.joined + next.batched.joined;
+  const unparted = past.batched.unparted + next.batched.unparted;
   return {
     ...next,
     series: table.all.map((series) => series.copy()),
     peers: mergePeers([past.peers, next.peers]),
     tunnel: sumOfCounters(past.tunnel, next.tunnel),
     datagramsDropped: past.datagramsDropped + next.datagramsDropped,
-    batched: { sent, received },
+    batched: { sent, received, joined, unparted },
     callersRefused: past.callersRefused + next.callersRefused,
   };
 }
