@@ -20,6 +20,8 @@ export interface SecondThreadTimes {
   readonly leave: number;
   /** After one that could not begin. */
   readonly again: number;
+  /** From one question whether it answers to the next; one that answers nothing for five of them is ended. */
+  readonly look: number;
 }
 
 /** Times and bounds of the data path where they are not the usual ones. */

@@ -1,6 +1,6 @@
 /**
  * For tests: a thread that comes to its connections and keeps those to the service "kept", ends unasked when it is told of services, cannot enforce a netmap
- * in which something is new, and enforces another only when it is asked for its numbers.
+ * in which something is new, hangs at one that lacks something, and enforces another only when it is asked for its numbers.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { closeHandle } from '../../bytes/handle.ts';
@@ -19,6 +19,8 @@ parentPort?.on('message', (message: ToWorker) => {
       if (message.update.netmap === undefined) enforced(message.serial);
       else if (message.update.netmap.upserts.length > 0)
         tell({ type: 'enforced', serial: message.serial, failure: 'out of order' });
+      else if (message.update.netmap.removals.length > 0)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0);
       else held.push(message.serial);
       return;
     case 'count':

@@ -1,5 +1,5 @@
 /** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
-import { messageOf, type NetmapDelta, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
+import { defined, messageOf, type NetmapDelta, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { PassWay } from '../../bytes/inside/pass-sockets.ts';
 import type { FlowRecorder } from '../../flows/recorder.ts';
 import type { FlowTraffic } from '../../flows/traffic.ts';
@@ -14,7 +14,7 @@ import type { CallerSocket, Owner } from '../../words/owner.ts';
 import { portable } from './merge-updates.ts';
 import type { PacketWays, Update, WorkerCommon, WorkerNumbers, WorkerStart } from './messages.ts';
 import { PastThreads } from './past.ts';
-import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
+import { type StuckWatch, WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
 export interface WorkerPoolOptions {
   readonly common: WorkerCommon;
@@ -66,13 +66,13 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   /**
-   * Begins the second thread, which comes to its connections by `passed`, and to its tunnels' datagrams by `packets`. Resolves when it
+   * Begins the second thread, which comes to its connections by `passed`, and to its tunnels' datagrams by `packets`, and is ended when `watch` finds it stuck. Resolves when it
    * enforces what is in force, and whoever waits for an acknowledgement waits for it. Rejects where it could not begin, or `joined`
    * rejects: nothing is left of it then. One that ends unasked later is for whoever asked for it to remove.
    */
-  async add(passed: PassWay, joined: Promise<void>, packets?: PacketWays): Promise<WorkerHandle> {
+  async add(passed: PassWay, joined: Promise<void>, packets?: PacketWays, watch?: StuckWatch): Promise<WorkerHandle> {
     if (this.#stopped !== undefined || this.#late !== undefined) throw new Error('the agent stops, or another begins');
-    const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets, passed });
+    const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets, passed }, watch);
     const late = { handle, missed: undefined as unknown };
     this.#late = late;
     try {
@@ -118,7 +118,7 @@ export class WorkerPool implements ListenerFollowers {
     problems.replace(SECOND, []);
   }
 
-  #begin(of: Pick<WorkerStart, 'thread' | 'threads' | 'packets' | 'passed'>): WorkerHandle {
+  #begin(of: Pick<WorkerStart, 'thread' | 'threads' | 'packets' | 'passed'>, watch?: StuckWatch): WorkerHandle {
     const { common, store, entry } = this.#options;
     const { timeline, index, revision } = store.current;
     const netmap = { position: { timeline, index, revision }, items: portable(store.items.values()) };
@@ -130,7 +130,7 @@ export class WorkerPool implements ListenerFollowers {
         if (news.type !== 'find') heard(of.thread, news, this.#options);
         else void this.#options.find?.(news.caller).then((owner) => handle.found(news.serial, owner));
       },
-      entry,
+      defined({ entry, watch }),
     );
     return handle;
   }

@@ -176,3 +176,33 @@ test('a thread that cannot enforce a change is passed nothing more, and the chan
   await pool.services(new Map());
   expect(pool.numbers).toEqual([]);
 });
+
+test('a thread that hangs is passed nothing, and what is taken away is not acknowledged before it is gone', async () => {
+  const hanging = (look: number) => {
+    const opened = open(new URL('./holding.fixture.ts', import.meta.url), { again: 60_000, look });
+    opened.second.look();
+    return opened;
+  };
+  const hang = ({ store }: ReturnType<typeof open>) => {
+    const applied = store.apply({ ...change, removals: ['service/web'] }, false);
+    return applied.applied ? applied.elsewhere : Promise.reject(new Error(applied.gap));
+  };
+  // One that nobody looks at, and one that is looked at often.
+  const [unseen, seen] = [hanging(3_600_000), hanging(200)];
+  for (const { second } of [unseen, seen]) await expect.poll(() => second.status.state, POLL).toBe('on');
+  const [callUnseen, callSeen] = [await listen(unseen, 'kept', 1), await listen(seen, 'kept', 1)];
+  const before = [await callUnseen(), await callSeen()];
+  expect(before.map(({ where }) => where)).toEqual(['there', 'there']);
+
+  let acknowledged: boolean = false;
+  void hang(unseen)?.then(() => {
+    acknowledged = true;
+  });
+  await expect.poll(async () => (await callUnseen()).where, POLL).toBe('here');
+  expect([unseen.second.status.state, acknowledged]).toEqual(['on', false]);
+
+  await hang(seen);
+  await before[1]?.closed;
+  await expect.poll(() => seen.second.status.cause, POLL).toBe('it ended: it has not answered for 1 s');
+  expect((await callSeen()).where).toBe('here');
+});

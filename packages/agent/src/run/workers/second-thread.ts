@@ -18,7 +18,12 @@ import { TO_TUNNELS, textOf } from './passed-specs.ts';
 import type { WorkerPool } from './pool.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
-const TIMES: SecondThreadTimes = { start: 30_000, rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 };
+const TIMES: SecondThreadTimes = {
+  ...{ start: 30_000, rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 },
+  look: 1_000,
+};
+/** It is missed for less than a worker that the agent cannot do without, so that what is taken away waits for a stuck one no longer. */
+const STUCK_LOOKS = 5;
 const LOOK_MS = 1_000;
 const CALLED = 'a program in a sandbox is called, and the first thread alone has its sockets';
 
@@ -126,7 +131,7 @@ export class SecondThread {
     const running = this.#running;
     if (!this.#gate.open || running === undefined) return false;
     if (this.#bulk <= (running.told.numbers?.bulk ?? 0)) return false;
-    if (!this.#knows(running, text)) return false;
+    if (running.late || !this.#knows(running, text)) return false;
     // One too many is refused here.
     if (this.#first?.files.spares(shownDescriptor(handle)) !== true) return false;
     if (this.#sender?.pass(handle, text, back) !== true) return false;
@@ -148,7 +153,8 @@ export class SecondThread {
       const sender = await sendSockets(directory, this.#times.start);
       this.#sender = sender;
       signal.throwIfAborted();
-      const handle = await pool.add(sender.way, sender.joined, this.#steering.begin());
+      const watch = { lookMs: this.#times.look, stuckLooks: STUCK_LOOKS };
+      const handle = await pool.add(sender.way, sender.joined, this.#steering.begin(), watch);
       signal.throwIfAborted();
       this.#running = handle;
       handle.failed.catch((cause: unknown) => void this.#lost(handle, cause));

@@ -1,4 +1,4 @@
-import { CONTROL_RANGE, type NetmapItem } from '@weft/proto';
+import { CONTROL_RANGE, defined, type NetmapItem } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listenConduits } from '../../bytes/socket-listen.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
@@ -55,7 +55,7 @@ function start(port: number, entry?: URL): WorkerHandle {
     native: true,
     packets,
   };
-  const handle = new WorkerHandle(begin, (message) => news.push(message), entry);
+  const handle = new WorkerHandle(begin, (message) => news.push(message), defined({ entry }));
   handles.push(handle);
   return handle;
 }

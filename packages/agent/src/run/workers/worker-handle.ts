@@ -24,6 +24,10 @@ interface Told {
 const LOOK_MS = 5_000;
 /** Looks in a row that find the same update under way; more than one, so that a host that slept is not taken for stuck. */
 const STUCK_LOOKS = 3;
+/** Of one that starts, for which others keep the cores busy, where it is looked at more often. */
+const STUCK_STARTING_MS = 15_000;
+/** What has an update for so long may be stuck. */
+const LATE_MS = 250;
 /** Longest time for handing over records at a stop, milliseconds. */
 const STOP_MS = 2_000;
 
@@ -32,6 +36,18 @@ const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 /** As source and in a package beside this file. In a built checkout bundled (packaging/threads.ts): it is begun when somebody waits. */
 const ENTRIES: Readonly<Record<string, string>> = { '.ts': './entry.ts', '.js': '../../bundled/entry.mjs' };
 const ENTRY = new URL(ENTRIES[extname(import.meta.url)] ?? './entry.mjs', import.meta.url);
+
+/** How a worker is found to be stuck: by looks in a row that find the same update under way. */
+export interface StuckWatch {
+  readonly lookMs: number;
+  readonly stuckLooks: number;
+}
+
+export interface WorkerHandleOptions {
+  /** What it runs, where that is not the usual. */
+  readonly entry?: URL;
+  readonly watch?: StuckWatch;
+}
 
 export class WorkerHandle {
   /** Whether the agent cannot do without it. */
@@ -52,6 +68,9 @@ export class WorkerHandle {
   #serial = 0;
   #counts = 0;
   #bound = 0;
+  /** When the update was sent that is under way. */
+  #sentAt = 0;
+  #starts: boolean = true;
   #ending: boolean = false;
   #stopping: Promise<void> | undefined;
   /** Why, once it is over. */
@@ -63,7 +82,11 @@ export class WorkerHandle {
 
   readonly #openFlows = new Map<number, (open: OpenFlows) => void>();
 
-  constructor(start: WorkerStart, news: (message: WorkerNews) => void, entry: URL = ENTRY) {
+  constructor(
+    start: WorkerStart,
+    news: (message: WorkerNews) => void,
+    { entry = ENTRY, watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS } }: WorkerHandleOptions = {},
+  ) {
     this.listens = start.passed === undefined;
     this.#worker = new Worker(entry, {
       name: `weft worker ${start.thread}`,
@@ -75,7 +98,7 @@ export class WorkerHandle {
     this.#failed.promise.catch(() => {});
     this.#ready.promise.catch(() => {});
     this.#worker.on('message', (message: FromWorker) => this.#heard(message, news));
-    this.#watch = this.#watchUpdates();
+    this.#watch = this.#watchUpdates(watch);
     this.#worker.on('messageerror', (error) => this.#fail(error));
     this.#worker.on('error', (error) => this.#fail(error));
     this.gone = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
@@ -121,6 +144,11 @@ export class WorkerHandle {
     return !this.#feed.idle;
   }
 
+  /** Whether it may be stuck, or has failed: what is passed to it then may be met by what was in force before, or by nobody. */
+  get late(): boolean {
+    return this.#ending || (this.#waiting.size > 0 && performance.now() - this.#sentAt > LATE_MS);
+  }
+
   /** Resolves when the listeners of the updates that it has were bound or failed. */
   bound(): Promise<void> {
     const serial = this.#serial;
@@ -147,6 +175,7 @@ export class WorkerHandle {
     const told: Told = this.told;
     switch (message.type) {
       case 'ready':
+        this.#starts = false;
         this.#ready.resolve();
         return;
       case 'stopped':
@@ -203,11 +232,12 @@ export class WorkerHandle {
     const serial = ++this.#serial;
     const waiting = Promise.withResolvers<void>();
     this.#waiting.set(serial, waiting);
+    this.#sentAt = performance.now();
     this.#post({ type: 'update', serial, update });
     return waiting.promise;
   }
 
-  #watchUpdates(): NodeJS.Timeout {
+  #watchUpdates({ lookMs, stuckLooks }: StuckWatch): NodeJS.Timeout {
     let [seen, looks] = [0, 0];
     const look = () => {
       const [oldest] = this.#waiting.keys();
@@ -215,9 +245,10 @@ export class WorkerHandle {
       seen = oldest ?? 0;
       // A thread that is told nothing is asked, with a change of nothing: it may hold connections, and never come back.
       if (oldest === undefined && !this.#ending) this.update({}).catch(() => {});
-      if (looks >= STUCK_LOOKS) this.#fail(new Error(`it has not answered for ${(looks * LOOK_MS) / 1_000} s`));
+      const stuck = this.#starts ? looks * lookMs >= STUCK_STARTING_MS : looks >= stuckLooks;
+      if (stuck) this.#fail(new Error(`it has not answered for ${(looks * lookMs) / 1_000} s`));
     };
-    return setInterval(look, LOOK_MS).unref();
+    return setInterval(look, lookMs).unref();
   }
 
   /** What it would go by from here on nobody knows. So that nothing which was taken away lives on in it, it is ended, with all that it carries. */
