@@ -70,15 +70,17 @@ describe('housekeeping', () => {
     expect(house.collections).toHaveLength(1);
   });
 
-  test('collects again when the heap has grown and the load is over', () => {
+  test('collects again when the heap has grown and a minute has passed since the load', () => {
     const house = new FakeHouse();
     house.pass(10);
     house.load = 0.9;
     house.heldMib = 120;
     house.pass(600);
-    expect(house.collections).toHaveLength(1);
     house.load = 0;
-    house.pass(3);
+    // V8 forgets with it how what has just run is run fast.
+    house.pass(59);
+    expect(house.collections).toHaveLength(1);
+    house.pass(1);
     // What the start needed goes, and what has run under load stays.
     expect(house.starts).toEqual([true, false]);
   });
@@ -88,7 +90,9 @@ describe('housekeeping', () => {
     house.load = 0.9;
     house.pass(600);
     house.load = 0;
-    house.pass(3);
+    house.pass(59);
+    expect(house.starts).toEqual([]);
+    house.pass(1);
     expect(house.starts).toEqual([false]);
   });
 
@@ -112,12 +116,13 @@ describe('housekeeping', () => {
 
   test('pauses take at most a fiftieth of the time, however fast the heap grows', () => {
     const house = new FakeHouse();
+    house.pass(60);
     for (let second = 0; second < 600; second++) {
       house.heldMib += 10;
       house.pass(1);
     }
     expect(house.collections.length).toBeGreaterThan(10);
-    expect(house.collections.length * house.pauseMs * 50).toBeLessThanOrEqual(600_000 + 50 * house.pauseMs);
+    expect((house.collections.length - 1) * house.pauseMs * 50).toBeLessThanOrEqual(600_000 + 50 * house.pauseMs);
   });
 
   test('gives back with what the start took, and again after each long rest before which the process grew', () => {
@@ -161,6 +166,19 @@ describe('housekeeping', () => {
     house.residentMib = 83.9;
     house.pass(3_600);
     expect([house.returns.length, house.trims.length]).toEqual([1, 2]);
+  });
+
+  test('gives back what a collection has freed', () => {
+    const house = new FakeHouse();
+    house.pass(20);
+    house.load = 0.5;
+    house.heldMib = 120;
+    house.pass(10);
+    house.load = 0;
+    house.pass(59);
+    expect([house.collections.length, house.trims.length]).toEqual([1, 0]);
+    house.pass(1);
+    expect([house.collections.length, house.trims.length]).toEqual([2, 1]);
   });
 
   test('gives back once where that leaves all as it is, and after a long rest where it was busy from its start on', () => {

@@ -2,9 +2,10 @@
  * Gives memory back that is held for nothing. V8 collects when a program allocates, so an agent that has started, or that
  * has just let go of thousands of connections, would keep its garbage until the next busy hour: a third of its memory.
  * Collecting all of it stops the thread, 60 to 120 ms for an agent of 1,000 services: so it is done when nothing happens,
- * when there is something to give back, and for a bounded share of the time. What is held outside of the heap, by malloc and as pages
- * of Node's own file, goes with the first collection, and then after each long rest before which it grew: the pages where it grew by
- * much, for they come back with what runs on, and what malloc keeps free where it grew at all, for that costs a millisecond.
+ * when there is something to give back, and for a bounded share of the time. It also takes from V8 the shapes of objects of which there is none at
+ * the moment, and with them the code that was optimized for these: so that is done a minute after something has run, and only the start's own goes soon. What is held
+ * outside of the heap, by malloc and as pages of Node's own file, goes with the first collection, and then after each long rest before which it grew: the pages
+ * where it grew by much, for they come back with what runs on, and what malloc keeps free where it grew at all, for that costs a millisecond.
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
@@ -28,12 +29,14 @@ export interface House {
 const LOOK_MS = 1_000;
 /** An idle agent with 1,000 services is busy for a hundredth of the time. */
 const QUIET = 0.05;
-/** Quiet this many times in a row: a lull between two bursts is shorter. */
+/** Quiet this many times in a row: the start is over. */
 const QUIET_LOOKS = 3;
 /** Less growth than this is not worth a pause; what an idle agent throws away between two collections stays under it. */
 const WORTH_BYTES = 8 * 1024 * 1024;
 /** Quiet this many times in a row: a long rest. */
 const RESTING_LOOKS = 10;
+/** The same of a rest that whoever has callers now and then does not come to. */
+const LEFT_LOOKS = 60;
 /** Of the process. What an idle agent's young garbage and the pages of Node's file that it goes on with come to stays under it. */
 const WORTH_RESIDENT_BYTES = 16 * 1024 * 1024;
 /** The same of what goes without a page of files. */
@@ -73,15 +76,16 @@ export class Housekeeping {
   #tidy(): void {
     const house = this.#house;
     const began = house.now();
-    const collects = house.held() - this.#kept >= WORTH_BYTES;
+    const grew = house.held() - this.#kept >= WORTH_BYTES;
     // What the start ran does not run again.
-    const start = collects && this.#kept === 0 && began - this.#startedMs <= START_MS;
+    const start = grew && this.#kept === 0 && began - this.#startedMs <= START_MS;
+    const collects = start || (grew && this.#quiet >= LEFT_LOOKS);
     if (collects) {
       house.collect(start);
       // Measured after it: what does not go away is no reason to try again.
       this.#kept = house.held();
     }
-    const returns = this.#gives(house, start);
+    const returns = this.#gives(house, start, collects);
     if (!collects && !returns) return;
     const ended = house.now();
     this.#restUntil = ended + REST * (ended - began);
@@ -89,13 +93,13 @@ export class Housekeeping {
     house.busy();
   }
 
-  /** Gives back what it holds outside of the heap, where that is worth it: `start`, or a long rest behind growth. Whether it did. */
-  #gives(house: House, start: boolean): boolean {
+  /** Gives back what it holds outside of the heap, where that is worth it: `start`, a long rest behind growth, or what a collection has freed. Whether it did. */
+  #gives(house: House, start: boolean, collected: boolean): boolean {
     const { giveBack } = house;
     if (giveBack === undefined || (!start && this.#quiet < RESTING_LOOKS)) return false;
     const resident = house.resident();
     const files = start || resident - this.#residentKept >= WORTH_RESIDENT_BYTES;
-    if (!files && resident - this.#trimmedKept < WORTH_TRIMMING_BYTES) return false;
+    if (!files && !collected && resident - this.#trimmedKept < WORTH_TRIMMING_BYTES) return false;
     giveBack(files);
     this.#trimmedKept = house.resident();
     if (files) this.#residentKept = this.#trimmedKept;
