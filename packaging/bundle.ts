@@ -10,10 +10,12 @@ export interface BundleOptions {
   readonly entries: Readonly<Record<string, string>>;
   /** The folder that is written to. */
   readonly to: string;
+  /** Whether what entries share is named by what it holds, so that none finds that of another build. */
+  readonly hashed?: boolean;
 }
 
 /** Writes TO/NAME.mjs for each entry. What is loaded on demand has a file of its own beside these. Answers the paths of all modules that are in them. */
-export async function bundle({ root, entries, to }: BundleOptions): Promise<readonly string[]> {
+export async function bundle({ root, entries, to, hashed = false }: BundleOptions): Promise<readonly string[]> {
   const modules: string[] = [];
   const made = await rolldown({
     cwd: root,
@@ -28,7 +30,7 @@ export async function bundle({ root, entries, to }: BundleOptions): Promise<read
   const { output } = await made.generate({
     format: 'esm',
     entryFileNames: '[name].mjs',
-    chunkFileNames: '[name].mjs',
+    chunkFileNames: hashed ? '[name]-[hash].mjs' : '[name].mjs',
     comments: { legal: false, annotation: false, jsdoc: false },
     // Names stay: of what nobody foresaw, the stack is all that a report can tell.
     minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },

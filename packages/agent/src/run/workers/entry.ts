@@ -11,6 +11,7 @@ import { ProblemBoard } from '../../observe/problems.ts';
 import { HandOver } from './hand-over.ts';
 import { MainOwners } from './main-owners.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
+import { requireProgram } from './program.ts';
 import { openWorkerPath, type WorkerPath } from './worker-path.ts';
 
 /** How often the main thread is told of numbers that changed. */
@@ -19,6 +20,8 @@ const TELL_MS = 250;
 const NOT_HERE = { warn: () => {}, info: () => {} };
 
 async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
+  // Before anything else of what it was given is read: another program may mean another thing by it.
+  requireProgram(start.program, import.meta.url);
   const tell = (message: FromWorker) => main.postMessage(message);
   const log = createLogger({ WEFT_LOG_LEVEL: start.logLevel }).child({ worker: start.thread });
   const recorder = new FlowRecorder({ recent: 1 });

@@ -29,6 +29,8 @@ export interface WorkerCommon extends DataPathCommon {
 
 /** What a worker begins with. Changes follow as updates. */
 export interface WorkerStart extends WorkerCommon {
+  /** Of what begins it: see `requireProgram`. */
+  readonly program: string;
   /** 1 and up; the main thread is 0. */
   readonly thread: number;
   readonly threads: number;

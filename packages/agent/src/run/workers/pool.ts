@@ -14,7 +14,7 @@ import type { CallerSocket, Owner } from '../../words/owner.ts';
 import { portable } from './merge-updates.ts';
 import type { PacketWays, Update, WorkerCommon, WorkerNumbers, WorkerStart } from './messages.ts';
 import { PastThreads } from './past.ts';
-import { type StuckWatch, WorkerHandle, type WorkerNews } from './worker-handle.ts';
+import { type StuckWatch, THREAD_PROGRAM, WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
 export interface WorkerPoolOptions {
   readonly common: WorkerCommon;
@@ -125,7 +125,7 @@ export class WorkerPool implements ListenerFollowers {
     // With bytes of its own: see `portable`.
     const tunnelSecret = Uint8Array.from(common.tunnelSecret);
     const handle = new WorkerHandle(
-      { ...common, ...of, tunnelSecret, netmap },
+      { ...common, ...of, tunnelSecret, netmap, program: THREAD_PROGRAM.id },
       (news) => {
         if (news.type !== 'find') heard(of.thread, news, this.#options);
         else void this.#options.find?.(news.caller).then((owner) => handle.found(news.serial, owner));

@@ -4,7 +4,7 @@ import { listenConduits } from '../../bytes/socket-listen.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { PacketWays, WorkerStart } from './messages.ts';
 import { createPacketWays, ThreadSteering } from './packet-steering.ts';
-import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
+import { THREAD_PROGRAM, WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
 const items: readonly NetmapItem[] = [
   {
@@ -35,7 +35,7 @@ afterEach(() => {
   for (const listener of listeners.splice(0)) listener.close();
 });
 
-function start(port: number, entry?: URL): WorkerHandle {
+function start(port: number, entry?: URL, program: string = THREAD_PROGRAM.id): WorkerHandle {
   const [first, packets] = createPacketWays(2) as [PacketWays, PacketWays];
   steerings.push(new ThreadSteering(0, first));
   const begin: WorkerStart = {
@@ -54,6 +54,7 @@ function start(port: number, entry?: URL): WorkerHandle {
     metrics: false,
     native: true,
     packets,
+    program,
   };
   const handle = new WorkerHandle(begin, (message) => news.push(message), defined({ entry }));
   handles.push(handle);
@@ -102,6 +103,11 @@ describe('a worker', () => {
     const worker = start(holder.port);
     await expect(worker.ready).rejects.toThrow(/cannot listen for other agents at .*the port is taken/);
     await expect(worker.failed).rejects.toThrow('the port is taken');
+  });
+
+  it('that is of another program than what begins it refuses to, and says what to do', async () => {
+    const worker = start(await sharedPort(), undefined, 'of yesterday');
+    await expect(worker.ready).rejects.toThrow('it was replaced; restart the agent');
   });
 
   it('that was stopped takes no more', async () => {

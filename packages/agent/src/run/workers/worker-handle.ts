@@ -1,5 +1,4 @@
 /** One worker, as the main thread has it. */
-import { extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
@@ -9,6 +8,7 @@ import type { Owner } from '../../words/owner.ts';
 import { mergeUpdates } from './merge-updates.ts';
 import { MergingFeed } from './merging-feed.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
+import { threadProgram } from './program.ts';
 
 /** What a worker says that is for the agent as a whole. */
 export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' | 'pulse' | 'find' }>;
@@ -33,9 +33,8 @@ const STOP_MS = 2_000;
 
 const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 
-/** As source and in a package beside this file. In a built checkout bundled (packaging/threads.ts): it is begun when somebody waits. */
-const ENTRIES: Readonly<Record<string, string>> = { '.ts': './entry.ts', '.js': '../../bundled/entry.mjs' };
-const ENTRY = new URL(ENTRIES[extname(import.meta.url)] ?? './entry.mjs', import.meta.url);
+/** As it was when this program began. */
+export const THREAD_PROGRAM = threadProgram(import.meta.url);
 
 /** How a worker is found to be stuck: by looks in a row that find the same update under way. */
 export interface StuckWatch {
@@ -85,7 +84,7 @@ export class WorkerHandle {
   constructor(
     start: WorkerStart,
     news: (message: WorkerNews) => void,
-    { entry = ENTRY, watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS } }: WorkerHandleOptions = {},
+    { entry = THREAD_PROGRAM.entry, watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS } }: WorkerHandleOptions = {},
   ) {
     this.listens = start.passed === undefined;
     this.#worker = new Worker(entry, {

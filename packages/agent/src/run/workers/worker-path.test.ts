@@ -50,7 +50,15 @@ async function open(recorder: FlowRecorder, port: number) {
   const steering = new ThreadSteering(0, first);
   const start = {
     ...NOBODY,
-    ...{ thread: 1, threads: 2, range: CONTROL_RANGE, network: 'prod', controls: ['127.0.0.1:7400'], packets },
+    ...{
+      thread: 1,
+      threads: 2,
+      program: '',
+      range: CONTROL_RANGE,
+      network: 'prod',
+      controls: ['127.0.0.1:7400'],
+      packets,
+    },
     netmap: { position: { timeline: 't', index: 1, revision: 1 }, items: items(port) },
     services: new Map([['mailer', { name: 'mailer', targets: [] }]]),
     tunnelSecret: new Uint8Array(32).fill(1),
