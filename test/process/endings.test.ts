@@ -71,7 +71,9 @@ test('a join tells of every address of control why it is not there', async () =>
   const { code, stderr } = await host.run(['weft', 'up', '--join', token, '--data', join(dir, 'agent'), ...ports]);
   speaksNoTls.close();
   expect(code).toBe(1);
-  expect(stderr).toContain(`control at ${closed} cannot be reached: connect ECONNREFUSED ${closed}; `);
+  expect(stderr).toContain(`control at ${closed} cannot be reached: nobody listens there (ECONNREFUSED); `);
+  expect(stderr).toContain('check that weft-control runs there');
+  expect(stderr).toContain('this one leads to loopback alone');
   expect(stderr).toContain(`control at ${plain} cannot be reached: what answers there speaks no TLS, as the ports of`);
 });
 

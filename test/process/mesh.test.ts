@@ -93,6 +93,18 @@ describe('control and agents as processes', () => {
     });
   }
 
+  test('that no other host can follow a token is told at the start of control, and when one is made', async () => {
+    const [line] = await control.process.output(/^.*"event":"token-addresses".*$/m);
+    expect(JSON.parse(line)).toMatchObject({
+      addresses: [control.listen],
+      msg: expect.stringContaining('--advertise'),
+    });
+    const made = await control.weft('token', 'create', '--network', 'prod');
+    expect(made.stderr).toContain(
+      `note: the token leads to ${control.listen}, where control's own host alone finds it`,
+    );
+  });
+
   test('a service and a worker reach a private service by name, each from an address of its own', async () => {
     callers.length = 0;
     expect(await echo('front')).toBe('hello');

@@ -1,7 +1,7 @@
 /** Entry of the weft binary: how a process ends, whatever happens, without a stack for people to read. */
 import { endWithOutput } from '@weft/proto';
 import type { ExitCode } from './cli/errors.ts';
-import { failureOf, tellFailure } from './cli/failure.ts';
+import { failureOf, tellFailure, toldAs } from './cli/failure.ts';
 import { run } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
 
@@ -31,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   };
   const fail = (error: unknown): never => {
     const failure = failureOf(error, terminal.env, stop.signal);
-    tellFailure(failure, args.includes('--json'), terminal);
+    tellFailure(failure, toldAs(args), terminal);
     process.exit(failure.code === 130 ? ended : failure.code);
   };
   process.on('SIGINT', onSignal);

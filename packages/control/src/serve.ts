@@ -3,7 +3,15 @@ import { existsSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { formatHostPort, type HostPort, LEAST_FILES, parseHostPort, requireFiles, VERSION } from '@weft/proto';
+import {
+  formatHostPort,
+  type HostPort,
+  hostInterfaces,
+  LEAST_FILES,
+  parseHostPort,
+  requireFiles,
+  VERSION,
+} from '@weft/proto';
 import { lockDirectory, prepareDirectory, removeHalfWritten } from '@weft/proto/files';
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
@@ -11,7 +19,7 @@ import { createExplain } from './admin/explain.ts';
 import { OpenFlowsWalk } from './admin/open-flows.ts';
 import { policyCache } from './admin/policy-cache.ts';
 import { createReach } from './admin/reach.ts';
-import { isWildcard, toldAddresses } from './admin/token-addresses.ts';
+import { isWildcard, toldAddresses, unsaidAddresses } from './admin/token-addresses.ts';
 import { openAuditLog } from './audit/log.ts';
 import { openRefusalAudit } from './audit/refusals.ts';
 import { FailureCounter } from './bounds/failures.ts';
@@ -265,6 +273,12 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     { event: 'started', address, dashboard, metrics: scraped, version: VERSION, directory, revision },
     'control started',
   );
+  const unsaid = unsaidAddresses({ advertise, listen: listening, interfaces: hostInterfaces() ?? {} });
+  if (unsaid?.grave === true) {
+    logger.warn({ event: 'token-addresses', addresses: unsaid.addresses }, unsaid.words);
+  } else if (unsaid !== undefined) {
+    logger.info({ event: 'token-addresses', addresses: unsaid.addresses }, unsaid.words);
+  }
   const { adminTokenPath } = credentials;
   return { address, dashboard, metrics: scraped, pin, adminTokenPath, close: () => closeAll(closers) };
 }

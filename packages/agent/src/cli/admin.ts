@@ -2,10 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, decodeAdminToken, messageOf, pages, parseHostPort, TokenError } from '@weft/proto';
+import { ADMIN_LIMITS, decodeAdminToken, pages, parseHostPort, TokenError } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
+  ControlUnreachableError,
   callServerStream,
   callUnary,
   isServiceError,
@@ -208,8 +209,8 @@ function explained(cause: unknown, { address, tokenFile }: AdminAccess): unknown
   const code = (cause as { code?: unknown } | undefined)?.code;
   const details = isServiceError(cause) ? cause.details : undefined;
   if (details === undefined) {
-    if (code === 'control-unreachable')
-      return told(code, `${messageOf(cause)}; check that weft-control runs there, or name another with --control`);
+    if (cause instanceof ControlUnreachableError)
+      return told(cause.code, `${cause.message}; ${cause.advice}; or name another with --control`);
     if (code !== 'pin-mismatch') return cause;
     return told(
       'control-unreachable',

@@ -118,7 +118,9 @@ describe('check', () => {
     expect({ code, control: lines('control') }).toEqual({
       code: 4,
       control: addresses.map((address) =>
-        expect.stringContaining(`broken ${address}: connection refused; start weft-control`),
+        expect.stringContaining(
+          `broken ${address}: nobody listens there (ECONNREFUSED); check that weft-control runs there`,
+        ),
       ),
     });
   });
@@ -133,7 +135,7 @@ describe('check', () => {
       code: 0,
       control: [
         expect.stringContaining(`ok ${control.address}: answers in`),
-        'hint 0.0.0.0:1: connection refused; nothing, while control answers elsewhere',
+        'hint 0.0.0.0:1: nobody listens there (ECONNREFUSED); nothing, while control answers elsewhere',
         expect.stringContaining(`hint ${another.address}: ${another.address} shows a certificate other than`),
       ],
     });
@@ -285,7 +287,9 @@ describe('check', () => {
     expect(lines('agent')).toEqual([
       expect.stringMatching(/, which is build-3's in network prod; start it: weft up; or name /),
     ]);
-    expect(lines('control')).toEqual([expect.stringMatching(/^broken 127\.0\.0\.1:1: connection refused; /)]);
+    expect(lines('control')).toEqual([
+      expect.stringMatching(/^broken 127\.0\.0\.1:1: nobody listens there \(ECONNREFUSED\); /),
+    ]);
     for (const area of ['names', 'target'])
       expect(lines(area)).toEqual([expect.stringMatching(/^unknown not looked at: /)]);
     expect(lines('directory')).toEqual([expect.stringMatching(/^ok /)]);
@@ -307,7 +311,7 @@ describe('check', () => {
       area: 'control',
       subject: '127.0.0.1:1',
       result: 'broken',
-      message: 'connection refused',
+      message: 'nobody listens there (ECONNREFUSED)',
       remedy: expect.stringContaining('weft up --control HOST:PORT'),
     });
   });

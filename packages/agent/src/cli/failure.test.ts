@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
-import { failureOf, tellFailure } from './failure.ts';
+import { failureOf, tellFailure, toldAs } from './failure.ts';
 
 const { weft, weftWith, file, serve, noToken } = commandLine();
 const { signal } = new AbortController();
@@ -14,7 +14,7 @@ function told(error: unknown, env = {}): { readonly code: number; readonly err: 
   const bytes = () => ({ input: new PassThrough(), output: new PassThrough() });
   const terminal = { out: write, err: write, outColors: false, errColors: false, env, now: () => NOW, bytes };
   const failure = failureOf(error, env, signal);
-  tellFailure(failure, false, terminal);
+  tellFailure(failure, toldAs([]), terminal);
   return { code: failure.code, err };
 }
 

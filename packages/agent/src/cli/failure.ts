@@ -40,11 +40,32 @@ export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSig
   return { code: 1, error: 'fault', message: `${message}${advice}` };
 }
 
+interface Told {
+  readonly json: boolean;
+  /** Whether the command changes something where all goes well. */
+  readonly changes: boolean;
+}
+
+/** What is asked of a command line, `argv` without node and script. */
+export function toldAs(argv: readonly string[]): Told {
+  const end = argv.indexOf('--');
+  return { json: (end === -1 ? argv : argv.slice(0, end)).includes('--json'), changes: !ONLY_READS.has(argv[0] ?? '') };
+}
+
+/** Commands that are given a file, and never change anything. */
+const ONLY_READS: ReadonlySet<string> = new Set(['diff', 'lint']);
+
 /** On stderr: in words, or as one line of JSON. */
-export function tellFailure({ error, message, told, problems }: Failure, json: boolean, terminal: Terminal): void {
+export function tellFailure(
+  { error, message, told, problems }: Failure,
+  { json, changes }: Told,
+  terminal: Terminal,
+): void {
   const name = paintErr(terminal, 'red', 'weft');
   if (json) writeJsonLine({ out: terminal.err }, 'error', { error: { code: error, message, problems } });
-  else if (problems !== undefined) terminal.err(`${escapeUnseen(message)}\n${name}: nothing was changed\n`);
+  else if (problems !== undefined) {
+    terminal.err(`${escapeUnseen(message)}\n${changes ? `${name}: nothing was changed\n` : ''}`);
+  }
   // Commander has said it.
   else if (told !== true) terminal.err(`${name}: ${escapeUnseen(message)}\n`);
 }

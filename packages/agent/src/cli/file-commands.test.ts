@@ -79,6 +79,8 @@ describe('lint', () => {
     const { code, out, err } = await weft('lint', path);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toContain(words);
+    // It only reads.
+    expect(err).not.toContain('nothing was changed');
     const json = await weft('lint', path, '--json');
     expect(json).toMatchObject({ code: 2, err: '' });
     const { problems, ...rest } = JSON.parse(json.out);

@@ -7,7 +7,7 @@ import { escapeUnseen, FLOW_NAME_FILTERS, VERSION } from '@weft/proto';
 import { Command, Option } from 'commander';
 import { holdOptimizers } from '../run/optimizers.ts';
 import type { ExitCode } from './errors.ts';
-import { failureOf, tellFailure } from './failure.ts';
+import { failureOf, tellFailure, toldAs } from './failure.ts';
 import { hostProgram } from './host-program.ts';
 import { meshProgram } from './mesh-program.ts';
 import { admin, json as asJson, data, example, leaveBehind, network, networkFromEnvironment, wide } from './options.ts';
@@ -20,10 +20,9 @@ const HELPING: ReadonlySet<string> = new Set(['completion', 'complete', 'help', 
 
 /** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
-  const options = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
-  const json = options.includes('--json');
+  const told = toldAs(args);
   let code: ExitCode = 0;
-  const program = build(terminal, signal, json, (next) => {
+  const program = build(terminal, signal, told.json, (next) => {
     code = next;
   });
   try {
@@ -33,7 +32,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
     return code;
   } catch (error) {
     const failure = failureOf(error, terminal.env, signal);
-    if (failure.code !== 0) tellFailure(failure, json, terminal);
+    if (failure.code !== 0) tellFailure(failure, told, terminal);
     return failure.code;
   }
 }

@@ -1,9 +1,17 @@
 import { status } from '@grpc/grpc-js';
+import { encodeJoinToken } from '@weft/proto';
 import { durationToWire, type pb, rolesToWire, timestampToWire } from '@weft/proto/wire';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 
 const { weft, weftWith, serve } = commandLine();
+
+const NEAR = encodeJoinToken({
+  addresses: ['127.0.0.1:7400'],
+  pin: new Uint8Array(32),
+  id: 'tk1',
+  secret: Buffer.alloc(32).toString('base64url'),
+});
 
 describe('tokens', () => {
   const requests: pb.CreateTokenRequest[] = [];
@@ -13,7 +21,8 @@ describe('tokens', () => {
       createToken: (call, answer) => {
         requests.push(call.request);
         const networkCreated = call.request.network === 'fresh';
-        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expireTime: timestampToWire(NOW + 1), networkCreated });
+        const token = call.request.network === 'near' ? NEAR : 'weft1.abc';
+        answer(null, { token, tokenId: 'tk1', expireTime: timestampToWire(NOW + 1), networkCreated });
       },
       listTokens: (call, answer) =>
         answer(null, {
@@ -93,6 +102,18 @@ describe('tokens', () => {
     };
     expect(JSON.parse(json.out)).toEqual(answer);
     expect(requests.at(-1)?.ttl).toMatchObject({ seconds: 3_600 });
+  });
+
+  test('create says on stderr that no other host can follow the token', async () => {
+    for (const options of [[], ['--json']]) {
+      const { code, err } = await weft('token', 'create', '--network', 'near', ...options);
+      expect({ code, err }).toEqual({
+        code: 0,
+        err: expect.stringMatching(
+          /^note: the token leads to 127\.0\.0\.1:7400, .* --advertise HOST:7400, and make another token\n$/,
+        ),
+      });
+    }
   });
 
   test('create says on stderr that it made the network', async () => {

@@ -1,10 +1,11 @@
 /** Becoming a member: the one call that a join token is good for. */
 import { randomBytes } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type AgentRole, CAPABILITY, type JoinToken, messageOf } from '@weft/proto';
+import { type AgentRole, CAPABILITY, isLoopback, type JoinToken, messageOf, parseHostPort } from '@weft/proto';
 import {
   AgentClient,
   agentService,
+  ControlUnreachableError,
   callUnary,
   isServiceError,
   joinProofMessage,
@@ -40,6 +41,7 @@ export interface JoinAttempt {
 export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<Membership> {
   const { token } = attempt;
   const failures: string[] = [];
+  const advice = new Set<string>();
   let mismatch: PinMismatchError | undefined;
   for (const address of token.addresses) {
     signal.throwIfAborted();
@@ -55,15 +57,19 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
       failures.push(
         isServiceError(error) ? `control at ${address} did not answer: ${error.details}` : messageOf(error),
       );
+      advice.add(error instanceof ControlUnreachableError ? error.advice : 'check that weft-control runs there');
     }
   }
   if (mismatch !== undefined && failures.length === 1) {
     throw new AgentError('token-wrong', `cannot join: ${mismatch.message}`, { cause: mismatch });
   }
-  throw new AgentError(
-    'control-unreachable',
-    `cannot join: ${failures.join('; ')}. Check that weft-control runs and that this host can reach its --listen address`,
-  );
+  if (token.addresses.every((address) => isLoopback(parseHostPort(address)?.host ?? ''))) {
+    advice.add(
+      "on another host than control's say where control is with --control HOST:PORT, or have weft-control started with " +
+        '--advertise HOST:PORT, and a token made then: this one leads to loopback alone',
+    );
+  }
+  throw new AgentError('control-unreachable', `cannot join: ${[failures.join('; '), ...advice].join('; ')}`);
 }
 
 /** The name that the token gives is taken first; only where it gives none is the host's own asked for. */

@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { expect, test } from 'vitest';
-import { type AddressSources, tokenAddresses, toldAddresses } from './token-addresses.ts';
+import { type AddressSources, tokenAddresses, toldAddresses, unsaidAddresses } from './token-addresses.ts';
 
 const network = (address: string, internal = false): NetworkInterfaceInfo => ({
   address,
@@ -61,4 +61,39 @@ test.each<[string, Pick<AddressSources, 'advertise' | 'listen'>, string[]]>([
   ['no port that is not known', { ...base, listen: { host: '10.0.0.5', port: 0 } }, []],
 ])('agents are told %s', (_, sources, expected) => {
   expect(toldAddresses(sources)).toEqual(expected);
+});
+
+test.each<[string, Partial<AddressSources>, ReturnType<typeof unsaidAddresses>]>([
+  [
+    'loopback is listened on',
+    { listen: { host: '127.0.0.1', port: 7400 } },
+    {
+      addresses: ['127.0.0.1:7400'],
+      words: expect.stringContaining('--listen 0.0.0.0:7400 --advertise'),
+      grave: false,
+    },
+  ],
+  [
+    'all is listened on, and loopback alone said',
+    { advertise: ['localhost:7400', '127.0.0.1:7400'] },
+    {
+      addresses: ['localhost:7400', '127.0.0.1:7400'],
+      words: expect.stringContaining('start it with --advertise HOST:PORT'),
+      grave: true,
+    },
+  ],
+  [
+    'all is listened on, by a host without a network',
+    { interfaces: {} },
+    { addresses: ['127.0.0.1:7400'], words: expect.stringContaining("this host's own agents alone"), grave: true },
+  ],
+  [
+    'all is listened on, and nothing said',
+    {},
+    { addresses: ['10.0.0.5:7400'], words: expect.stringContaining('this host has these addresses'), grave: false },
+  ],
+  ['one address is listened on', { listen: { host: '10.0.0.5', port: 7400 } }, undefined],
+  ['it is said', { advertise: ['c:3'] }, undefined],
+])('what tokens lead to is told where %s', (_, sources, expected) => {
+  expect(unsaidAddresses({ ...base, ...sources })).toEqual(expected);
 });

@@ -52,6 +52,27 @@ export function toldAddresses({ advertise, listen }: Pick<AddressSources, 'adver
   return isWildcard(host) || isLoopback(host) || port === 0 ? [] : [formatHostPort(host, port)];
 }
 
+/**
+ * Where tokens lead, and in words what other hosts make of that, where an operator has not said it by an address that they can follow.
+ * Undefined where nothing is to be told. `grave`: control listens for other hosts, and none of them finds it.
+ */
+export function unsaidAddresses(
+  sources: Pick<AddressSources, 'advertise' | 'listen' | 'interfaces'>,
+): { readonly addresses: readonly string[]; readonly words: string; readonly grave: boolean } | undefined {
+  const { advertise, listen } = sources;
+  const addresses = tokenAddresses({ ...sources, requested: [], authority: '' });
+  const lead = `join tokens lead to ${addresses.join(', ')}`;
+  const here = isLoopback(listen.host);
+  if (addresses.every((address) => isLoopback(parseHostPort(address)?.host ?? ''))) {
+    const listens = here ? '--listen 0.0.0.0:7400 ' : '';
+    const words = `${lead}, where this host's own agents alone find it; for agents of other hosts start it with ${listens}--advertise HOST:PORT`;
+    return { addresses, words, grave: !here };
+  }
+  if (advertise.length > 0 || !isWildcard(listen.host)) return undefined;
+  const words = `${lead}, for this host has these addresses; where others reach it by another, or it may move, start it with --advertise HOST:PORT`;
+  return { addresses, words, grave: false };
+}
+
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }

@@ -1,5 +1,6 @@
 /** What goes wrong between the wire and the model, and on the way to control. */
 import { CodedError } from '../model/errors.ts';
+import type { Unreachable } from './unreachable.ts';
 
 export type WireCode =
   | 'wire-missing'
@@ -26,9 +27,14 @@ export class WireError extends CodedError<WireCode> {
 export class ControlUnreachableError extends Error {
   override readonly name = 'ControlUnreachableError';
   readonly code = 'control-unreachable';
+  readonly why: string;
+  /** What to do about it. */
+  readonly advice: string;
 
-  constructor(address: string, why: string, cause?: unknown) {
+  constructor(address: string, { why, advice }: Unreachable, cause?: unknown) {
     super(`control at ${address} cannot be reached: ${why}`, cause === undefined ? undefined : { cause });
+    this.why = why;
+    this.advice = advice;
   }
 }
 

@@ -270,12 +270,30 @@ describe('pinned credentials', () => {
     await close();
     const error = await failure(pinnedCredentials(free, pin));
     expect(error).toBeInstanceOf(ControlUnreachableError);
-    expect(error.message).toContain('ECONNREFUSED');
+    expect(error).toMatchObject({
+      message: `control at ${free} cannot be reached: nobody listens there (ECONNREFUSED)`,
+      advice: expect.stringContaining('check that weft-control runs there'),
+    });
   });
 
   it('say that whoever is there speaks no TLS', async () => {
     const [plain, close] = await listen((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
-    expect(await failure(pinnedCredentials(plain, pin))).toBeInstanceOf(ControlUnreachableError);
+    expect(await failure(pinnedCredentials(plain, pin))).toMatchObject({
+      why: expect.stringContaining('speaks no TLS'),
+    });
+    await close();
+  });
+
+  it.each([
+    ['resets', (socket: Socket) => socket.resetAndDestroy()],
+    ['closes', (socket: Socket) => socket.end()],
+  ])('say that whoever is there %s', async (_, accept) => {
+    const [odd, close] = await listen(accept);
+    const told = {
+      why: expect.stringMatching(/\(ECONNRESET\)$|^it closed/),
+      advice: expect.stringContaining('--listen'),
+    };
+    expect(await failure(pinnedCredentials(odd, pin))).toMatchObject(told);
     await close();
   });
 

@@ -7,10 +7,9 @@ import { isIP } from 'node:net';
 import { connect } from 'node:tls';
 import { parseHostPort } from '../model/endpoint.ts';
 import { ControlUnreachableError, PinMismatchError } from './errors.ts';
+import { CLOSED, SILENT, type Unreachable, unreachable, WITHOUT_CERTIFICATE } from './unreachable.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-const NO_TLS =
-  'what answers there speaks no TLS, as the ports of --dashboard and --metrics do not: name that of its --listen, 7400 unless it says otherwise';
 
 /** SHA-256 of a certificate's SubjectPublicKeyInfo in DER: 32 bytes. */
 export function certificatePin(certificate: X509Certificate): Uint8Array {
@@ -34,7 +33,10 @@ export function fetchPinnedCertificate(
   signal?: AbortSignal,
 ): Promise<X509Certificate> {
   const target = parseHostPort(address);
-  if (target === undefined) return Promise.reject(new ControlUnreachableError(address, 'expected HOST:PORT'));
+  if (target === undefined) {
+    const advice = 'give it as control.example.com:7400, 192.0.2.11:7400 or [2001:db8::11]:7400';
+    return Promise.reject(new ControlUnreachableError(address, { why: 'expected HOST:PORT', advice }));
+  }
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const socket = connect({
@@ -47,11 +49,11 @@ export function fetchPinnedCertificate(
       ALPNProtocols: ['h2'],
       ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
     });
-    const unreachable = (why: string, cause?: unknown): void =>
-      end(() => reject(new ControlUnreachableError(address, why, cause)));
+    const fail = (how: Unreachable, cause?: unknown): void =>
+      end(() => reject(new ControlUnreachableError(address, how, cause)));
     const abort = (): void => end(() => reject(signal?.reason));
     // One timer for the whole: an idle timeout would be put off by a peer that drips bytes.
-    const timer = setTimeout(() => unreachable('no answer within 5 s'), CONNECT_TIMEOUT_MS);
+    const timer = setTimeout(() => fail(SILENT), CONNECT_TIMEOUT_MS);
     signal?.addEventListener('abort', abort, { once: true });
 
     /** The first one counts: a settled promise ignores the rest. */
@@ -61,17 +63,13 @@ export function fetchPinnedCertificate(
       settle();
       socket.destroy();
     }
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      // OpenSSL's own words for it help nobody.
-      const foreign = error.code?.startsWith('ERR_SSL_') === true;
-      unreachable(foreign ? NO_TLS : error.message, error);
-    });
-    socket.on('close', () => unreachable('it closed the connection'));
+    socket.on('error', (error) => fail(unreachable(error), error));
+    socket.on('close', () => fail(CLOSED));
     socket.on('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate();
-      if (certificate === undefined) unreachable('it showed no certificate');
+      if (certificate === undefined) fail(WITHOUT_CERTIFICATE);
       else if (!holdsPin(certificate, pin)) end(() => reject(new PinMismatchError(address)));
-      else if (!isValidAt(certificate, Date.now())) unreachable(clockSentence(certificate));
+      else if (!isValidAt(certificate, Date.now())) fail(wrongTime(certificate));
       else end(() => resolve(certificate));
     });
   });
@@ -82,9 +80,11 @@ function isValidAt({ validFromDate, validToDate }: X509Certificate, nowMs: numbe
 }
 
 /** The channel would refuse it with a word of OpenSSL's, and what is wrong is a clock or an old certificate. */
-function clockSentence({ validFromDate, validToDate }: X509Certificate): string {
-  return (
-    `its key is the right one, but its certificate is valid from ${validFromDate.toISOString()} to ${validToDate.toISOString()} ` +
-    `and this host's clock says ${new Date().toISOString()}; set the clock right, or start control again, which makes a certificate without a term`
-  );
+function wrongTime({ validFromDate, validToDate }: X509Certificate): Unreachable {
+  return {
+    why:
+      `its key is the right one, but its certificate is valid from ${validFromDate.toISOString()} to ${validToDate.toISOString()} ` +
+      `and this host's clock says ${new Date().toISOString()}`,
+    advice: 'set the clock right, or start control again, which makes a certificate without a term',
+  };
 }

@@ -1,7 +1,6 @@
 /** Whether control is reached from this host, at each place where it is looked for; and what its clock says. */
 import { CONTROL_RANGE, isLoopback, messageOf, parseHostPort } from '@weft/proto';
 import { ControlUnreachableError } from '@weft/proto/wire';
-import { systemWords } from '../../bytes/system-words.ts';
 import { controlAddresses } from '../../link/addresses.ts';
 import { type ControlSeen, lookAtControl } from '../../member/look-at-control.ts';
 import { type Finding, findingsOf } from './finding.ts';
@@ -42,6 +41,7 @@ const isOfThisHost = (address: string): boolean => isLoopback(parseHostPort(addr
 /** Why there is no answer, and whether nobody gave one: else it is another who did. */
 interface NotSeen {
   readonly why: string;
+  readonly advice: string;
   readonly nobody: boolean;
 }
 
@@ -56,11 +56,8 @@ async function look(
   try {
     return await lookAtControl(address, pin, now, signal);
   } catch (error) {
-    const { cause } = error as Error;
-    const nobody = error instanceof ControlUnreachableError;
-    // The system's own errors are put into words; the others are words.
-    if (nobody && cause !== undefined && 'errno' in Object(cause)) return { why: systemWords(cause), nobody };
-    return { why: messageOf(error).replace(/^control at \S+ cannot be reached: /, ''), nobody };
+    if (error instanceof ControlUnreachableError) return { why: error.why, advice: error.advice, nobody: true };
+    return { why: messageOf(error), advice: '', nobody: false };
   }
 }
 
@@ -70,7 +67,7 @@ function found(address: string, came: ControlSeen | NotSeen, another: boolean): 
   return control.broken(
     address,
     came.why,
-    'start weft-control there, and let this host reach its --listen address; where control is elsewhere by now: weft up --control HOST:PORT',
+    `${came.advice === '' ? 'check that weft-control of this network runs there' : came.advice}; where control is elsewhere by now: weft up --control HOST:PORT`,
   );
 }
 
