@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Conduit } from '../words/conduit.ts';
 import { passing } from '../words/passing-memory.ts';
 import { Deadline } from './deadline.ts';
+import { fullCollector } from './inside/collector.ts';
 import { trustInside } from './inside/known.ts';
 import { startNative } from './native-check.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
@@ -55,6 +56,12 @@ class User {
   get bytes(): Buffer {
     return Buffer.concat(this.received);
   }
+}
+
+/** Bytes in buffers, of which none is garbage of what ran before. */
+function buffersAlive(): number {
+  fullCollector()?.(false);
+  return process.memoryUsage().arrayBuffers;
 }
 
 /** How much was counted since the last look. */
@@ -224,7 +231,8 @@ describe('a socket conduit', () => {
       const user = new User(near);
       const lent = Buffer.alloc(256 * 1024);
       while (near.write(lent, true));
-      const { arrayBuffers, backlog } = { ...process.memoryUsage(), backlog: near.backlog };
+      const { backlog } = near;
+      const arrayBuffers = buffersAlive();
       for (let copies = 0; copies < 32; copies++) near.write(lent, false);
       expect(near.backlog - backlog).toBe(32 * lent.length);
       const kept = () => process.memoryUsage().arrayBuffers - arrayBuffers;
@@ -242,6 +250,37 @@ describe('a socket conduit', () => {
       expect(kept()).toBeLessThan(2 * lent.length);
     }
     expect(takePassing()).toBe(0);
+  });
+
+  it('keeps of small lent pieces that wait no more than their bytes', async () => {
+    for (const native of [true, false]) {
+      await startNative(native);
+      const { near, far } = await pair();
+      const user = new User(near);
+      const lent = Buffer.alloc(256 * 1024, 7);
+      for (;;) {
+        const before = near.writes;
+        near.write(lent.subarray(0, 4_000), false);
+        if (near.writes > before) break;
+      }
+      const [alive, { backlog, writes }] = [buffersAlive(), near];
+      for (let at = 0; at < 1_000; at++) near.write(lent.subarray(at, at + 1), false);
+      expect([near.backlog - backlog, near.writes - writes]).toEqual([1_000, 1_000]);
+      expect(process.memoryUsage().arrayBuffers - alive).toBeLessThan(64 * 1024);
+      const ended = Promise.withResolvers<void>();
+      let same = true;
+      const data = (piece: Buffer): void => {
+        same &&= piece.every((byte) => byte === 7);
+      };
+      far.attach({ data, end: ended.resolve, drain: () => {}, closed: () => {} });
+      near.end();
+      await ended.promise;
+      expect(same).toBe(true);
+      far.end();
+      await user.closed;
+      // Where the first that waited lay is used by nobody else.
+      expect(buffersAlive() - alive).toBeLessThan(64 * 1024);
+    }
   });
 
   it('is over when it is reset right behind a half-close, or while one waits for its bytes', async () => {

@@ -113,12 +113,17 @@ export class HandleTransport implements Transport {
   }
 
   writeBorrowed(piece: Buffer): void {
-    if (this.#failed || this.#over) return;
+    if (piece.length === 0 || this.#failed || this.#over) return;
+    // Behind what waits it can only wait, and is to keep no more than its own bytes: thousands may be under way.
+    if (this.#waiting > 0) {
+      this.#writeCopy(copyApart(piece));
+      return;
+    }
     if (piece.length <= COPY_LIMIT) {
-      const waiting = this.#waiting;
-      this.write(copies.subarray(0, piece.copy(copies)));
+      const copy = copies.subarray(0, piece.copy(copies));
       // It lies there until it has left.
-      if (this.#waiting > waiting) copies = Buffer.allocUnsafeSlow(COPY_LIMIT);
+      if (this.#settle(this.#handle.writeBuffer(this.#request(), copy), copy, copies))
+        copies = Buffer.allocUnsafeSlow(COPY_LIMIT);
       return;
     }
     const sent = this.#sendNow(piece);
@@ -227,7 +232,7 @@ export class HandleTransport implements Transport {
   /** How much of it the kernel takes at once, none where that cannot be asked; or why it takes no more, as a negated errno. */
   #sendNow(piece: Buffer): number {
     const native = nativeCalls();
-    if (native === undefined || this.#waiting > 0) return 0;
+    if (native === undefined) return 0;
     const descriptor = shownDescriptor(this.#handle);
     if (descriptor === undefined) return 0;
     const sent = native.send(descriptor, piece);

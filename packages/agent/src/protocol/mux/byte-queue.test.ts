@@ -41,40 +41,50 @@ describe('a byte queue', () => {
     expect(kept?.buffer === piece.buffer).toBe(same);
   });
 
-  it('keeps the memory of what waits, and of what was taken until that is used, and no more', () => {
+  it.each([
+    ['large and lent', 200_000, false],
+    ['small and lent', 2_000, false],
+    ['its to keep', 12_000, true],
+  ])('keeps no memory of pieces that a slow reader has used, where they are %s', (_what, size, owned) => {
     const queue = new ByteQueue();
-    const lent = Buffer.alloc(200_000, 7);
-    const before = process.memoryUsage().arrayBuffers;
-    const kept = () => process.memoryUsage().arrayBuffers - before;
-    let most = 0;
-    const take = (bytes: number) => {
-      const piece = queue.shift(bytes);
-      expect([piece?.length, piece?.at(0), queue.owned]).toEqual([bytes, 7, false]);
-      queue.free();
-    };
-    // 200 MB pass a reader who is 8 MB behind.
-    for (let pieces = 0; pieces < 1_000; pieces++) {
-      queue.push(lent, false);
-      if (pieces < 40) continue;
-      for (const bytes of [50_000, 150_000]) take(bytes);
-      most = Math.max(most, kept());
+    const memories = new Set<ArrayBufferLike>();
+    for (let pushed = 0; pushed < 24 * 2 ** 20; pushed += size) {
+      queue.push(Buffer.alloc(size, 7), owned);
+      while (queue.length > 4 * 2 ** 20) {
+        const piece = queue.shift(50_000);
+        expect([piece?.at(0), piece?.at(-1)]).toEqual([7, 7]);
+        if (piece !== undefined) memories.add(piece.buffer);
+        queue.free();
+      }
     }
-    expect(most).toBeGreaterThan(queue.length - lent.length);
-    expect(most).toBeLessThan(queue.length + 2 ** 20);
-    // Who drops it while a part is in use does not take that away.
-    const used = queue.shift(100);
-    queue.clear();
-    expect(used?.every((byte) => byte === 7)).toBe(true);
-    expect(kept()).toBeLessThan(2 ** 20);
-    queue.free();
-    expect(used?.length).toBe(0);
-    // And of what was used nothing is left for who comes to free it.
-    queue.push(lent, false);
-    const part = queue.shift(100);
-    queue.free();
-    expect(part?.length).toBe(100);
-    queue.clear();
-    expect(part?.length).toBe(0);
+    // What came while the queue was short, and what a part waits of.
+    const alive = [...memories].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(alive).toBeLessThan(512 * 1024);
+  });
+
+  it('takes nothing away from who uses a part, and leaves nothing to free behind', () => {
+    const queue = new ByteQueue();
+    for (const size of [200_000, 1_000]) {
+      const push = (): void => {
+        queue.push(Buffer.alloc(10), false);
+        queue.push(Buffer.alloc(size, 7), false);
+        expect(queue.shift(10)?.length).toBe(10);
+      };
+      // Who drops it while a part is in use does not take that away.
+      push();
+      const used = queue.shift(100);
+      queue.clear();
+      expect(used?.every((byte) => byte === 7)).toBe(true);
+      queue.free();
+      expect(used?.length).toBe(0);
+      // And of what was used nothing is left for who comes to free it.
+      push();
+      const part = queue.shift(100);
+      queue.free();
+      expect(part?.length).toBe(100);
+      queue.clear();
+      expect(part?.length).toBe(0);
+    }
   });
 
   it('counts the pieces that it is in', () => {
@@ -103,6 +113,7 @@ describe('a byte queue', () => {
         const take = (most: number): boolean => {
           const piece = queue.shift(most);
           for (const byte of piece ?? []) expect(byte).toBe(taken++ % 251);
+          queue.free();
           return piece !== undefined;
         };
         for (const each of steps) {

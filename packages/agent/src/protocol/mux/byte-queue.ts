@@ -1,15 +1,20 @@
 /**
  * Bytes that wait, in order. Small pieces are copied into blocks: otherwise a peer could pin a 256 KiB record, or make
- * a Buffer object, for each byte it sends, and a byte bound would bound nothing. Larger ones that are lent are copied alone, and the
- * copy is freed when it has been used: what a slow reader lets wait is no garbage afterwards.
+ * a Buffer object, for each byte it sends, and a byte bound would bound nothing. Larger ones are copied alone where they are lent, and
+ * behind a long queue. Those, and blocks of several, are freed when they have been used: what a slow reader lets wait is no garbage afterwards.
  */
-import { copyApart, free } from '../../words/passing-memory.ts';
+import { copyApart, free, passing } from '../../words/passing-memory.ts';
 
 const BLOCK = 16 * 1024;
 /** The first block after another piece; each next one doubles. Small and large pieces in turn must not cost a BLOCK a turn. */
 const FIRST_BLOCK = 1024;
 /** Below this a copy costs less than one more piece. */
 const SMALL = 4 * 1024;
+/**
+ * What comes behind so many bytes waits for a slow reader, and is copied though it may be kept: by the time that it leaves it is old
+ * to V8, which collects such when tens of megabytes of it have come.
+ */
+const LONG = 256 * 1024;
 
 /** A piece of it. */
 interface Waiting {
@@ -28,7 +33,7 @@ export class ByteQueue {
   #waiting: Waiting[] = [];
   #head = 0;
   /** Block that the last piece is the filled end of; undefined when the last piece is no block. */
-  #block: Buffer | undefined;
+  #block: Buffer<ArrayBuffer> | undefined;
   #blockStart = 0;
   #blockEnd = 0;
   /** Copies of which nothing waits any more. */
@@ -48,8 +53,8 @@ export class ByteQueue {
       return;
     }
     // An owned piece that is less than half of its memory would keep more alive than the bound counts.
-    const compact = owned && piece.length * 2 >= piece.buffer.byteLength;
-    const copy = compact ? undefined : copyApart(piece);
+    const kept = owned && this.length <= LONG && piece.length * 2 >= piece.buffer.byteLength;
+    const copy = kept ? undefined : copyApart(piece);
     this.#waiting.push({ bytes: copy ?? piece, copy });
     this.#block = undefined;
   }
@@ -62,13 +67,15 @@ export class ByteQueue {
       last.bytes = block.subarray(this.#blockStart, this.#blockEnd);
       return;
     }
-    // A first piece gets a block of its own size: a queue of one short message should cost little.
+    // A first piece gets a block of its own size, which is its taker's: a queue of one short message should cost little.
+    const alone = this.pieces === 0;
     const next = Math.max(piece.length, FIRST_BLOCK, Math.min(2 * (block?.length ?? 0), BLOCK));
-    const fresh = Buffer.allocUnsafeSlow(this.pieces === 0 ? piece.length : next);
+    const fresh = Buffer.allocUnsafeSlow(alone ? piece.length : next);
+    if (alone) passing.bytes += piece.length;
     this.#blockStart = 0;
     this.#blockEnd = piece.copy(fresh);
     this.#block = fresh;
-    this.#waiting.push({ bytes: fresh.subarray(0, this.#blockEnd), copy: undefined });
+    this.#waiting.push({ bytes: fresh.subarray(0, this.#blockEnd), copy: alone ? undefined : fresh });
   }
 
   /** The next bytes that lie together, at most `maximum`; undefined when nothing waits. */

@@ -179,7 +179,7 @@ describe('decodeRecord', () => {
     else expect(decode).not.toThrow();
   });
 
-  it('hands on what may be kept of a record that is used again, and data as it lies there', () => {
+  it('hands on what may be kept of a record that is used again, and data and datagrams as they lie there', () => {
     const record = Buffer.concat([
       frame(FRAME.ping, 0, Buffer.from('a token!')),
       frame(FRAME.datagram, 1, Buffer.from('a datagram')),
@@ -188,20 +188,19 @@ describe('decodeRecord', () => {
     ]);
     for (const owned of [true, false]) {
       const kept: Buffer[] = [];
-      const keep = (_id: number, payload: Buffer) => kept.push(payload);
       const lies: boolean[] = [];
       const handler: FrameHandler = {
         ...recorder(),
         ping: (token) => kept.push(token),
-        datagram: keep,
-        open: keep,
+        datagram: (_id, payload) => lies.push(payload.buffer === again.buffer),
+        open: (_id, payload) => kept.push(payload),
         data: (_id, piece, yours) => lies.push(yours, piece.buffer === again.buffer),
       };
       const again = Buffer.from(record);
       decodeRecord([again], handler, owned);
       if (!owned) again.fill(0);
-      expect(kept.map(String)).toEqual(['a token!', 'a datagram', 'asks'.repeat(8).slice(0, 30)]);
-      expect(lies).toEqual([owned, true]);
+      expect(kept.map(String)).toEqual(['a token!', 'asks'.repeat(8).slice(0, 30)]);
+      expect(lies).toEqual([true, owned, true]);
     }
   });
 

@@ -14,12 +14,19 @@ interface Form {
   readonly tunnel?: true;
   /** The key changes with the next record, so nothing may follow in this one. */
   readonly last?: true;
+  /** Nobody keeps its payload. */
+  readonly used?: true;
   hand(handler: FrameHandler, id: number, payload: Buffer): void;
 }
 
 /** Of a stream. */
 function form(minimum: number, maximum: number, hand: Form['hand']): Form {
   return { minimum, maximum, hand };
+}
+
+/** Of a stream, and lent. */
+function used(minimum: number, maximum: number, hand: Form['hand']): Form {
+  return { minimum, maximum, used: true, hand };
 }
 
 /** Of the tunnel. */
@@ -30,12 +37,12 @@ function own(minimum: number, maximum: number, hand: (handler: FrameHandler, pay
 /** DATA is missing: it is handed on in pieces. */
 const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
   [FRAME.open, form(23, 256, (handler, id, payload) => handler.open(id, payload))],
-  [FRAME.opened, form(4, 4, (handler, id, payload) => handler.opened(id, payload))],
+  [FRAME.opened, used(4, 4, (handler, id, payload) => handler.opened(id, payload))],
   [FRAME.refused, form(12, 1024, (handler, id, payload) => handler.refused(id, payload))],
-  [FRAME.window, form(4, 4, (handler, id, payload) => handler.window(id, payload.readUInt32BE()))],
-  [FRAME.fin, form(0, 0, (handler, id) => handler.fin(id))],
-  [FRAME.reset, form(0, 0, (handler, id) => handler.reset(id))],
-  [FRAME.datagram, form(0, MAXIMUM_DATAGRAM, (handler, id, payload) => handler.datagram(id, payload))],
+  [FRAME.window, used(4, 4, (handler, id, payload) => handler.window(id, payload.readUInt32BE()))],
+  [FRAME.fin, used(0, 0, (handler, id) => handler.fin(id))],
+  [FRAME.reset, used(0, 0, (handler, id) => handler.reset(id))],
+  [FRAME.datagram, used(0, MAXIMUM_DATAGRAM, (handler, id, payload) => handler.datagram(id, payload))],
   [FRAME.ping, own(8, 8, (handler, payload) => handler.ping(payload))],
   [FRAME.pong, own(8, 8, (handler, payload) => handler.pong(payload))],
   [FRAME.goAway, own(0, 0, (handler) => handler.goAway())],
@@ -44,9 +51,6 @@ const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
   [FRAME.switchKeys, { ...own(0, 0, (handler) => handler.switchKeys()), last: true }],
   [FRAME.rekey, { ...own(0, 0, (handler) => handler.rekey()), last: true }],
 ]);
-
-/** A credit: nobody keeps its bytes. */
-const READ_AT_ONCE = 4;
 
 /** A place in the pieces of one record. */
 class Cursor {
@@ -111,7 +115,7 @@ export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler, o
     if (form.last === true && cursor.left > length)
       throw new MuxError('not-last', `frame type ${type} is not the last`);
     const payload = cursor.take(length);
-    form.hand(handler, id, owned || length <= READ_AT_ONCE ? payload : copyOfLent(payload));
+    form.hand(handler, id, owned || form.used === true ? payload : copyOfLent(payload));
   }
 }
 

@@ -46,7 +46,7 @@ export const MAXIMUM_STREAM_ID = 0x7fff_ffff;
 /** A window never exceeds this, nor may a peer's WINDOW frames take it there. */
 export const MAXIMUM_CREDIT = 0x7fff_ffff;
 
-/** Receives the frames of a record in order. Payloads may be kept: they are fresh memory; but for data that is not owned. */
+/** Receives the frames of a record in order. Payloads may be kept: they are fresh memory; but for datagrams, and data that is not owned. */
 export interface FrameHandler {
   /** Set when the tunnel ended while a record was being read: the rest of it is not looked at. */
   readonly stopped: boolean;
