@@ -14,7 +14,7 @@ services:
   redis: { kind: private, ports: [6379] }
 ${rules}
 `;
-const LIMITS = { second: { rest: 1_500, settle: 500, again: 2_000 } };
+const LIMITS = { second: { rest: 1_500, settle: 500, again: 2_000, back: 0, calm: 1_000 } };
 const MANY = 200;
 const FEW = 20;
 

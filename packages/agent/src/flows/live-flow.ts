@@ -32,8 +32,9 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   /** Bytes both ways when they were last looked at, and when they were last found to have grown. */
   #seen = 0;
   #movedMs: number;
-  /** Bytes both ways when it was last asked whether it is bulk. */
+  /** Bytes both ways when it was last asked whether it is bulk, and since when it may be. */
   #weighed = 0;
+  #strode = 0;
   readonly #over: (flow: LiveFlow, outcome: FlowOutcome, detail: string) => void;
   /** What decided last: the permit, then the denial that cut it. Of 10,000 idle flows, nothing that a record does not say. */
   #judged: Judged;
@@ -133,11 +134,13 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     this.#movedMs = nowMs;
   }
 
-  /** Bytes both ways since this was asked last. */
-  weigh(): number {
+  /** Bytes both ways for as long as it has moved no fewer than `least` from each time that this was asked to the next. */
+  stride(least: number): number {
     const before = this.#weighed;
     this.#weighed = this.bytesSent + this.bytesReceived;
-    return this.#weighed - before;
+    const moved = this.#weighed - before;
+    this.#strode = moved < least ? 0 : this.#strode + moved;
+    return this.#strode;
   }
 
   toOpenFlow(nowMs: number): OpenFlow {

@@ -40,6 +40,12 @@ export type Admission =
 /** Of a call that leaves the mesh: nothing here lets it into a service. */
 export type OutsideAdmission = { readonly admitted: true; readonly flow: Flow } | Refused;
 
+/** Of flows, see `moving`. */
+export interface Moving {
+  readonly much: number;
+  readonly less: number;
+}
+
 interface Begun {
   readonly startedMs: number;
   readonly span: FlowSpan | undefined;
@@ -137,11 +143,15 @@ export class FlowRegistry {
     for (const flow of this.#flows) flow.look(nowMs);
   }
 
-  /** How many flows have moved so many bytes since this was asked last. */
-  moved(least: number): number {
-    let count = 0;
-    for (const flow of this.#flows) if (flow.weigh() >= least) count += 1;
-    return count;
+  /** How many flows keep on moving `least` from one such question to the next: those that have moved `much` so, and those that have not yet. */
+  moving(least: number, much: number): Moving {
+    const moving = { much: 0, less: 0 };
+    for (const flow of this.#flows) {
+      const bytes = flow.stride(least);
+      if (bytes >= much) moving.much += 1;
+      else if (bytes > 0) moving.less += 1;
+    }
+    return moving;
   }
 
   openFlows(asked: OpenFlowsQuestion): OpenFlows {

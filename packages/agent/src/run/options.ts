@@ -18,6 +18,10 @@ export interface SecondThreadTimes {
   readonly settle: number;
   /** A peer that does not let go of a tunnel without flows keeps it no longer. */
   readonly leave: number;
+  /** Bulk has been over for so long before peers dial the first thread again. */
+  readonly back: number;
+  /** From one time that a thread leaves its tunnels to the next. */
+  readonly calm: number;
   /** After one that could not begin. */
   readonly again: number;
   /** From one question whether it answers to the next; one that answers nothing for five of them is ended. */

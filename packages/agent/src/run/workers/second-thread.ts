@@ -16,11 +16,12 @@ import type { SecondThreadTimes } from '../options.ts';
 import { SecondSteering } from './packet-steering.ts';
 import { TO_TUNNELS, textOf } from './passed-specs.ts';
 import type { WorkerPool } from './pool.ts';
+import { TunnelTurns } from './tunnel-turns.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 const TIMES: SecondThreadTimes = {
   ...{ start: 30_000, rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 },
-  look: 1_000,
+  ...{ look: 1_000, back: 30_000, calm: 60_000 },
 };
 /** It is missed for less than a worker that the agent cannot do without, so that what is taken away waits for a stuck one no longer. */
 const STUCK_LOOKS = 5;
@@ -65,15 +66,17 @@ export class SecondThread {
   #againAt = Number.NEGATIVE_INFINITY;
   /** When it had something to carry last, or was told to leave. */
   #usedAt = 0;
-  /** Whether bulk moved on the first when it was looked at last. */
-  #beside: boolean = false;
-  /** When the first leaves its tunnels again. */
-  #leaveAt = Number.POSITIVE_INFINITY;
+  readonly #turns: TunnelTurns;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SecondThreadOptions) {
     this.#options = options;
     this.#times = { ...TIMES, ...options.times };
+    this.#turns = new TunnelTurns({
+      times: this.#times,
+      leaveFirst: () => this.#first?.tunnels.leave(false),
+      leaveSecond: () => this.#running?.leaveTunnels(false),
+    });
     options.signal.addEventListener('abort', () => this.#end(), { once: true });
   }
 
@@ -205,29 +208,15 @@ export class SecondThread {
   #open(): void {
     this.#state = 'on';
     this.#gate.open = true;
-    this.#beside = true;
-    this.#leaveFirst();
-    this.#leaveAt = performance.now() + this.#times.settle;
-  }
-
-  /** So that peers with a tunnel dial anew, which is passed: those without bulk of their own would never. */
-  #leaveFirst(): void {
-    this.#first?.tunnels.leave(false);
+    // Peers with a tunnel dial anew, which is passed: those without bulk of their own would never.
+    this.#turns.begin(performance.now());
   }
 
   #lookAtRunning(): void {
     const { sandboxes } = this.#options;
     const now = performance.now();
     const beside = this.#bulk > 0;
-    // What peers begin when bulk is over goes to their first threads' tunnels with the first again: one thread has more in each turn.
-    if (this.#beside && !beside) this.#running?.leaveTunnels(false);
-    if (!this.#beside && beside) this.#leaveFirst();
-    this.#beside = beside;
-    if (now >= this.#leaveAt) {
-      // What greeted when the gate was opened is a tunnel by now.
-      this.#leaveAt = Number.POSITIVE_INFINITY;
-      if (beside) this.#leaveFirst();
-    }
+    this.#turns.look(beside, now);
     if (this.#flows > 0 || beside) this.#usedAt = now;
     if (!sandboxes() && now - this.#usedAt < this.#times.rest) return;
     this.#state = 'leaving';
