@@ -1,25 +1,71 @@
 /**
  * How long a piece of work may take, and why it is to end sooner. One is made where the work begins and passed down all its
- * steps: with one timer, and without the event machinery of an AbortSignal, which an opening would pay for at every step.
+ * steps: with one timer for all of a length, and without the event machinery of an AbortSignal, which an opening would pay for at every step.
  */
+
+import { entryOf } from '@weft/proto';
 
 type Told = (reason: Error) => void;
 
+/** Deadlines of one length, oldest first, and the timer of all: thousands begin in a second and are closed long before their time. */
+class Queue {
+  readonly #limitMs: number;
+  readonly #waiting = new Set<Deadline>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs;
+  }
+
+  add(deadline: Deadline): void {
+    this.#waiting.add(deadline);
+    this.#timer ??= setTimeout(() => this.#ring(), this.#limitMs);
+  }
+
+  delete(deadline: Deadline): void {
+    if (!this.#waiting.delete(deadline) || this.#waiting.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    queues.delete(this.#limitMs);
+  }
+
+  /** The timer stands until it is done: what is added meanwhile is looked at, too. */
+  #ring(): void {
+    for (const deadline of this.#waiting) {
+      const { remaining } = deadline;
+      if (remaining > 0) {
+        this.#timer = setTimeout(() => this.#ring(), Math.ceil(remaining));
+        return;
+      }
+      deadline.pass();
+    }
+  }
+}
+
+/** Of this thread, by milliseconds; each goes with its last deadline. */
+const queues = new Map<number, Queue>();
+
 export class Deadline {
+  readonly #limitMs: number;
   readonly #endsAt: number;
-  readonly #timer: NodeJS.Timeout;
-  readonly #told = new Set<Told>();
+  readonly #queue: Queue;
+  readonly #told: Told[] = [];
   #reason: Error | undefined;
   #late: boolean = false;
   #leave: (() => void) | undefined;
 
   /** `limitMs` from now. To be closed when the work is done. */
   constructor(limitMs: number) {
+    this.#limitMs = limitMs;
     this.#endsAt = performance.now() + limitMs;
-    this.#timer = setTimeout(() => {
-      this.#late = true;
-      this.end(new Error(`no answer within ${Math.round(limitMs)} ms`));
-    }, limitMs);
+    this.#queue = entryOf(queues, limitMs, () => new Queue(limitMs));
+    this.#queue.add(this);
+  }
+
+  /** Its time is over. */
+  pass(): void {
+    this.#late = true;
+    this.end(new Error(`no answer within ${Math.round(this.#limitMs)} ms`));
   }
 
   /** Whether the work is to end, or was when it was closed. */
@@ -48,12 +94,13 @@ export class Deadline {
 
   /** Called once when it ends, at once where it has. */
   onEnd(tell: Told): void {
-    if (this.#reason === undefined) this.#told.add(tell);
+    if (this.#reason === undefined) this.#told.push(tell);
     else tell(this.#reason);
   }
 
   off(tell: Told): void {
-    this.#told.delete(tell);
+    const index = this.#told.indexOf(tell);
+    if (index >= 0) this.#told.splice(index, 1);
   }
 
   throwIfOver(): void {
@@ -79,8 +126,8 @@ export class Deadline {
 
   /** The work is done: nobody is told any more. */
   close(): void {
-    clearTimeout(this.#timer);
-    this.#told.clear();
+    this.#queue.delete(this);
+    this.#told.length = 0;
     this.#leave?.();
     this.#leave = undefined;
   }

@@ -101,7 +101,8 @@ function serve(
       const { remote } = transport;
       // Undefined when it was reset before it could be accepted.
       if (remote === undefined) transport.destroy();
-      else onAccepted(new SocketConduit(transport), { ...remote, descriptor }, transport);
+      else
+        onAccepted(new SocketConduit(transport), { address: remote.address, port: remote.port, descriptor }, transport);
     };
     server.on('connection', (socket) => accept(new NetTransport(socket), descriptorOf(socket)));
     server.once('error', reject);

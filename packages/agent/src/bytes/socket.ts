@@ -246,6 +246,7 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
   const { deadline, host, port, files } = options;
   return new Promise((resolve, reject) => {
     deadline.throwIfOver();
+    const family = net.isIP(host);
     let abandon: () => void = () => undefined;
     const onEnd = (reason: Error): void => {
       abandon();
@@ -258,13 +259,14 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
         result.transport.destroy();
         reject(outOfFiles('connect'));
       } else {
-        // As the system spells it, with the zone that it found. Unknown once it was reset.
-        const remote = result.transport.remote ?? { address: host, port };
+        // As the system spells it, with the zone that it found, where there is more than one way. Unknown once it was reset.
+        const spelt = family === 4 && host !== '0.0.0.0' ? undefined : result.transport.remote;
+        const remote = spelt ?? { address: host, port };
         resolve({ conduit: new SocketConduit(result.transport), remote });
       }
     };
     deadline.onEnd(onEnd);
-    abandon = (net.isIP(host) > 0 ? connectHandle(options, connected) : undefined) ?? connectByNode(options, connected);
+    abandon = (family > 0 ? connectHandle(options, connected) : undefined) ?? connectByNode(options, connected);
   });
 }
 

@@ -105,11 +105,16 @@ export function remoteCaller(netmap: Netmap, agentId: string, claim: SourceClaim
   return peer === undefined ? undefined : callerOf(netmap, peer, claim);
 }
 
-/** How a claim is written in the record of a flow whose claim was not believed. A peer's words are not trusted to be sane. */
+/** How a peer's claim is written in the record of a flow whose claim was not believed. Its words are not trusted to be sane. */
 export function claimName(claim: SourceClaim, host: string): string {
+  return claim.type === 'service' && !isServiceName(claim.name) ? `host:${host}` : ownClaimName(claim, host);
+}
+
+/** How a claim of this very agent is. */
+export function ownClaimName(claim: SourceClaim, host: string): string {
   switch (claim.type) {
     case 'service':
-      return isServiceName(claim.name) ? claim.name : `host:${host}`;
+      return claim.name;
     case 'host':
       return `host:${host}`;
     case 'internet':
@@ -152,7 +157,7 @@ export interface FlowRequest {
   /** Of a call of this host's that was looked up: for the record. */
   readonly owner?: Pick<Owner, 'user' | 'unit' | 'program'> | undefined;
   /** Why there is no room for it here, if so; whether it is permitted is asked first. */
-  readonly full?: string;
+  readonly full?: string | undefined;
   /** How caller and host are written when `identify` does not believe the claim. */
   readonly claimed: { readonly source: string; readonly host: string };
   /** This host's name at the destination, where a flow that is denied has got to as well. Control takes records of no other host. */
@@ -236,16 +241,18 @@ function decideOutside(netmap: Netmap, { outside }: OutsideRequest, caller: Call
 }
 
 function decide(netmap: Netmap, request: FlowRequest, caller: Caller): JudgedPermit | JudgedDenied {
-  const named = { source: sourceName(caller.source), sourceHost: caller.host, client: caller.client };
+  const source = sourceName(caller.source);
+  const { host: sourceHost, client } = caller;
   const known = netmap.services.get(request.service);
   if (known === undefined) {
     const reason = `there is no service ${request.service} in this network`;
-    return { allowed: false, rule: 'builtin:no-such-service', revision: netmap.revision, reason, ...named };
+    const { revision } = netmap;
+    return { allowed: false, rule: 'builtin:no-such-service', revision, reason, source, sourceHost, client };
   }
   const { service } = known;
   const { port, protocol } = request;
   const verdict = netmap.policy.decide(caller.source, { service, port, protocol }, caller.user);
   const { rule, revision } = verdict;
-  if (!verdict.allowed) return { allowed: false, rule, revision, reason: verdict.reason, ...named };
-  return { allowed: true, rule, revision, ...named, permit: verdict, caller };
+  if (!verdict.allowed) return { allowed: false, rule, revision, reason: verdict.reason, source, sourceHost, client };
+  return { allowed: true, rule, revision, source, sourceHost, client, permit: verdict, caller };
 }

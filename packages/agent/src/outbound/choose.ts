@@ -49,14 +49,16 @@ export class Chooser {
     if (ordinal !== undefined) {
       return instances
         .filter((instance) => instance.ordinal === ordinal)
-        .flatMap((instance) => placed(netmap, instance));
+        .flatMap((instance) => placed(netmap, instance) ?? []);
     }
     const listening: Candidate[] = [];
     const doubtful: Candidate[] = [];
     const silent: Candidate[] = [];
     const unwell: Candidate[] = [];
-    for (const candidate of instances.flatMap((instance) => placed(netmap, instance))) {
-      const { instance, local } = candidate;
+    for (const instance of instances) {
+      const candidate = placed(netmap, instance);
+      if (candidate === undefined) continue;
+      const { local } = candidate;
       const answers = local
         ? this.#local.listening(service, port, protocol)
         : instanceListens(declared, instance, port, protocol);
@@ -78,13 +80,14 @@ export class Chooser {
 }
 
 /** An instance on an agent whose keys we were not given cannot be called. */
-function placed(netmap: Netmap, instance: NetmapInstance): readonly Candidate[] {
-  if (instance.agentId === netmap.self?.agentId) return [{ instance, host: netmap.self.host, local: true }];
+function placed(netmap: Netmap, instance: NetmapInstance): Candidate | undefined {
+  if (instance.agentId === netmap.self?.agentId) return { instance, host: netmap.self.host, local: true };
   const peer = netmap.peers.get(instance.agentId);
-  return peer === undefined ? [] : [{ instance, host: peer.host, local: false }];
+  return peer && { instance, host: peer.host, local: false };
 }
 
 function rotated<Value>(values: readonly Value[], turn: number): readonly Value[] {
-  const start = values.length === 0 ? 0 : turn % values.length;
+  if (values.length < 2) return values;
+  const start = turn % values.length;
   return [...values.slice(start), ...values.slice(0, start)];
 }

@@ -3,10 +3,10 @@
  * bear. What the program says meanwhile is kept, so that nothing is lost on an instance that did not take it, and goes along only to the
  * last that is left to try: no other may do the same work again.
  */
-import { defined, type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
+import { type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { newFlowId } from '../flows/flow.ts';
-import { type Caller, claimName, type DeclaredHere, goneHere, localCaller, type Outside } from '../flows/judge.ts';
+import { type Caller, type DeclaredHere, goneHere, localCaller, type Outside, ownClaimName } from '../flows/judge.ts';
 import type { Flow, FlowRefusal, FlowRegistry, FlowRequest, Loss } from '../flows/registry.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
@@ -69,9 +69,10 @@ export class Admitter {
       protocol,
       service,
       port,
-      claimed: { source: claimName(claim, host), host },
+      claimed: { source: ownClaimName(claim, host), host },
       identify: (current) => (holds?.(current) === false ? undefined : localCaller(current, declared, claim)),
-      ...defined({ full, owner }),
+      full,
+      owner,
     };
   }
 

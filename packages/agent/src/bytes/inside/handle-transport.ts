@@ -321,6 +321,7 @@ function onWritten(this: WriteRequest, status: number): void {
 
 /** Undefined where it has none, as when it was reset before it could be accepted. */
 export function placeOf(handle: TcpHandle, of: 'getsockname' | 'getpeername'): SocketPlace | undefined {
-  const place = { address: '', port: 0 };
+  // With all that it is given, or each call makes a new shape of it.
+  const place = { address: '', family: '', port: 0 };
   return handle[of](place) === 0 ? place : undefined;
 }

@@ -178,11 +178,14 @@ export function encodeOpen(request: OpenRequest, window: number): Buffer {
     payload.writeUInt8(request.protocol === 'tcp' ? 1 : 2, 12);
     payload.writeUInt16BE(request.port, 13);
     payload.writeUInt32BE(request.ordinal, 15);
-    payload.writeUInt8(sourceType(request.source), 19);
+    const sort = sourceType(request.source);
+    payload.writeUInt8(sort, 19);
     const end = writeText(payload, OPEN_FIXED, text);
     writeText(payload, end, request.service);
     if (!FLOW_ID.test(request.flowId)) throw new RangeError('flow id is not 16 hexadecimal digits');
-    decodeOpen(payload);
+    if (!SERVICE_NAME.test(request.service)) throw malformedOpen('service name');
+    checkPlace(request.protocol, request.port, window);
+    decodeSource(sort, text);
   } catch (cause) {
     throw new OpenError('invalid-request', 'the open request cannot be sent', { cause });
   }
@@ -206,18 +209,23 @@ export function decodeOpen(payload: Buffer): Asked {
   if (sort > NEWEST_SOURCE) return { request: undefined, unknown: `caller of sort ${sort}` };
   if (protocol === 0) throw malformedOpen('protocol');
   const port = payload.readUInt16BE(13);
-  if (port === 0) throw malformedOpen('port');
   const window = payload.readUInt32BE(0);
-  if (window > (protocol === 1 ? MAXIMUM_CREDIT : 0)) throw malformedOpen('window');
+  const known = protocol === 1 ? 'tcp' : 'udp';
+  checkPlace(known, port, window);
   const request: OpenRequest = {
     flowId: payload.toString('hex', 4, 12),
-    protocol: protocol === 1 ? 'tcp' : 'udp',
+    protocol: known,
     service: service.text,
     ordinal: payload.readUInt32BE(15),
     port,
     source: decodeSource(sort, source.text),
   };
   return { request, window };
+}
+
+function checkPlace(protocol: OpenRequest['protocol'], port: number, window: number): void {
+  if (port === 0) throw malformedOpen('port');
+  if (window > (protocol === 'tcp' ? MAXIMUM_CREDIT : 0)) throw malformedOpen('window');
 }
 
 function decodeSource(type: number, text: string): SourceClaim {
