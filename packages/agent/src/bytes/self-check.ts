@@ -43,26 +43,41 @@ export async function checkInside(longestMs: number = LONGEST_MS): Promise<strin
   }
 }
 
-/** One way and then the other: what is written waits in part, since nobody reads before all is written. */
+/**
+ * One way and then the other: what is written waits in part, since nobody reads before all is written. By two connections that are made at once,
+ * for one that is accepted behind another may come otherwise; the second says little.
+ */
 async function checkStreams(deadline: Deadline, signal: AbortSignal): Promise<void> {
-  const accepted = Promise.withResolvers<SocketConduit>();
-  const listener = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => accepted.resolve(conduit));
+  const accepted: PromiseWithResolvers<SocketConduit>[] = [Promise.withResolvers(), Promise.withResolvers()];
+  let count = 0;
+  const listener = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => {
+    accepted[count]?.resolve(conduit);
+    count += 1;
+  });
+  const open = async (): Promise<SocketConduit> => {
+    const { conduit } = await connectSocket({ host: '127.0.0.1', port: listener.port, deadline });
+    signal.addEventListener('abort', () => conduit.reset(), { once: true });
+    return conduit;
+  };
   try {
-    const { conduit: near } = await connectSocket({ host: '127.0.0.1', port: listener.port, deadline });
-    signal.addEventListener('abort', () => near.reset(), { once: true });
-    const far = await accepted.promise;
-    signal.addEventListener('abort', () => far.reset(), { once: true });
-    await arrival(far, write(near));
-    await arrival(near, write(far));
+    const connected = await Promise.all(accepted.map(open));
+    for (const [index, near] of connected.entries()) {
+      const far = await accepted[index]?.promise;
+      if (far === undefined) throw new RangeError('more have connected than are accepted');
+      signal.addEventListener('abort', () => far.reset(), { once: true });
+      const [least, most] = index === 0 ? [LEAST_BYTES, MOST_BYTES] : [1, 1];
+      await arrival(far, write(near, least, most));
+      await arrival(near, write(far, least, most));
+    }
   } finally {
     listener.close();
   }
 }
 
-/** Answers how many bytes it wrote of PATTERN, over and over. */
-function write(conduit: SocketConduit): number {
+/** Answers how many bytes it wrote of PATTERN, over and over: `least`, and until some wait, but at most `most`. */
+function write(conduit: SocketConduit, least: number, most: number): number {
   let bytes = 0;
-  while (bytes < LEAST_BYTES || (conduit.writes === 0 && bytes < MOST_BYTES)) {
+  while (bytes < least || (conduit.writes === 0 && bytes < most)) {
     // Alone and together, as the agent does.
     if (bytes === 0) conduit.write(PATTERN, true);
     else {

@@ -75,6 +75,20 @@ describe('flows that ended', () => {
     expect(await stream.next('flows')).toMatchObject({ sequence: 6 });
   });
 
+  test('waits for more where many came since the batch before', async () => {
+    const streams = new Streams();
+    const { flows } = setUp(await serve(streams.handlers));
+    const stream = await streams.next();
+    await stream.hello(new Uint8Array(32), true);
+    stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    flows.record(flow);
+    await stream.next('flows');
+    const since = performance.now();
+    for (let count = 0; count < 16; count++) flows.record(flow);
+    expect((await stream.next('flows')).records).toHaveLength(16);
+    expect(performance.now() - since).toBeGreaterThan(150);
+  });
+
   test('sends the flows that are left before it ends', async () => {
     const streams = new Streams();
     const { flows, link } = setUp(await serve(streams.handlers));

@@ -1,9 +1,10 @@
 /** Makes connections of handles, accepted and dialled, without the socket that Node makes of each. */
+import { closeSync } from 'node:fs';
 import type net from 'node:net';
 import { constants } from 'node:os';
 import type { Connection, Transport } from '../transport.ts';
 import { HandleTransport, isTcpHandle, placeOf, tcpInside } from './handle-transport.ts';
-import { handleOf, systemError } from './known.ts';
+import { handleOf, nativeCalls, shownDescriptor, systemError } from './known.ts';
 import type { ConnectRequest, TcpHandle, TcpInside } from './tcp-inside.ts';
 
 /** What a listening handle calls; `status` is a negated errno. */
@@ -40,13 +41,57 @@ export function acceptHandles(
       byNode.call(this, status, handle);
       return;
     }
+    take(handle, inside);
+    for (const one of behind.accept(inside)) take(one, inside);
+  };
+  const behind = new Waiting(listening);
+  const take = (handle: TcpHandle, inside: TcpInside): void => {
     // The listener's own would come too late to whoever called before it was set.
     handle.setNoDelay(true);
-    if (elsewhere?.gate.open === true) {
-      if (elsewhere.take(handle, () => accepted(new HandleTransport(handle, inside), handle.fd))) return;
-    }
-    accepted(new HandleTransport(handle, inside), handle.fd);
+    const here = (): void => accepted(new HandleTransport(handle, inside), handle.fd);
+    if (elsewhere?.gate.open !== true || !elsewhere.take(handle, here)) here();
   };
+}
+
+/** Connections that one turn of the loop takes at a listener, at most: each costs a tenth of a millisecond before others are served. */
+const MOST_ACCEPTED = 16;
+/** Turns that pass at most, where one connection comes at a time, before it is looked again whether more do. */
+const MOST_LONELY = 16;
+
+/** What waits at a listener behind the connection that libuv accepts, one a turn. */
+class Waiting {
+  readonly #listening: TcpHandle;
+  /** Turns to pass, and how many were passed last. */
+  #pass = 0;
+  #lonely = 0;
+
+  constructor(listening: TcpHandle) {
+    this.#listening = listening;
+  }
+
+  /** One after the other, for what is done with one may close the listener. */
+  *accept(inside: TcpInside): Generator<TcpHandle> {
+    const native = nativeCalls();
+    if (native === undefined) return;
+    if (this.#pass > 0) {
+      this.#pass -= 1;
+      return;
+    }
+    for (let count = 1; count < MOST_ACCEPTED; count += 1) {
+      const listener = shownDescriptor(this.#listening);
+      const descriptor = listener === undefined ? -1 : native.accept(listener);
+      // Whatever is wrong, libuv meets it as well, and tells.
+      if (descriptor < 0) {
+        this.#lonely = count > 1 ? 0 : Math.min(2 * this.#lonely + 1, MOST_LONELY);
+        this.#pass = this.#lonely;
+        return;
+      }
+      const handle = new inside.TCP(0);
+      if (handle.open(descriptor) === 0) yield handle;
+      else closeSync(descriptor);
+    }
+    this.#lonely = 0;
+  }
 }
 
 function onconnectionOf(listening: { readonly onconnection?: OnConnection }): OnConnection | undefined {

@@ -56,6 +56,10 @@ export class FakeKernel implements NativeCalls {
     return -11;
   }
 
+  accept(): number {
+    return -11;
+  }
+
   setOption(): number {
     return 0;
   }

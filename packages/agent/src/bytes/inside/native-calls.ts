@@ -1,6 +1,6 @@
 /**
- * System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once, which sockets have some, and a write that
- * tells how much the kernel took. A thread's own.
+ * System calls that Node has no API for, where this Node brings node:ffi: many datagrams at once, which sockets have some, connections
+ * behind the one that was accepted, and a write that tells how much the kernel took. A thread's own.
  */
 import { constants, endianness } from 'node:os';
 import { markAsUntransferable } from 'node:worker_threads';
@@ -25,6 +25,8 @@ export interface NativeCalls {
   forget(poll: number, descriptor: number): number;
   /** Whose sockets rang, written into `tokens` from its start, without waiting: how many, or a negated errno. */
   ready(poll: number, tokens: Uint32Array): number;
+  /** accept4(2) of one that waits at a listening socket, without waiting: its number, not blocking, or a negated errno. */
+  accept(descriptor: number): number;
   /** Where memory lies; it may not be resized or handed to another thread. */
   addressOf(memory: ArrayBuffer): bigint;
   /** Held, lest it be closed. */
@@ -48,6 +50,7 @@ interface Functions {
   epoll_wait(poll: number, events: bigint, count: number, timeout: number): number;
   dup3(from: number, to: number, flags: number): number;
   close(descriptor: number): number;
+  accept4(descriptor: number, address: bigint, length: bigint, flags: number): number;
   __errno_location(): bigint;
 }
 
@@ -62,11 +65,14 @@ const DEFINITIONS = {
   epoll_wait: { arguments: ['i32', 'u64', 'i32', 'i32'], return: 'i32' },
   dup3: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
+  accept4: { arguments: ['i32', 'u64', 'u64', 'i32'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' },
 };
 /** From bits/socket.h. */
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+/** Of accept4: SOCK_NONBLOCK and SOCK_CLOEXEC, the same on x64 and arm64. */
+const ACCEPTED = 0o4000 | 0o2000000;
 /** From bits/epoll.h. */
 const EPOLLIN = 0x1;
 const EPOLL_CTL_ADD = 1;
@@ -103,7 +109,8 @@ export function findNative(): NativeCalls | string {
 
 function callsOf(ffi: Ffi): NativeCalls | string {
   const library = ffi.dlopen(null, DEFINITIONS);
-  const { sendmmsg, recvmmsg, send, setsockopt, epoll_create1, epoll_ctl, epoll_wait, dup3, close } = library.functions;
+  const { sendmmsg, recvmmsg, send, setsockopt, epoll_create1, epoll_ctl, epoll_wait, dup3, close, accept4 } =
+    library.functions;
   // A thread's own, and always there.
   const errno = library.functions.__errno_location();
   const scratch = new ArrayBuffer(EVENTS * EVENT.bytes);
@@ -131,6 +138,10 @@ function callsOf(ffi: Ffi): NativeCalls | string {
         MSG_DONTWAIT | MSG_NOSIGNAL,
       );
       return sent < 0 ? failure() : sent;
+    },
+    accept: (descriptor) => {
+      const accepted = accept4(descriptor, 0n, 0n, ACCEPTED);
+      return accepted < 0 ? failure() : accepted;
     },
     setOption: (descriptor, level, option, value) => {
       words.setInt32(0, value, true);
@@ -165,6 +176,7 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     calls.receiveMany(-1, 0n, 0) === -EBADF &&
     calls.sendMany(-1, 0n, 0) === -EBADF &&
     calls.send(-1, Buffer.alloc(1)) === -EBADF &&
+    calls.accept(-1) === -EBADF &&
     calls.setOption(-1, 0, 0, 0) === -EBADF &&
     // These two open no file, of which there may be none left just now: an unknown flag, and a number that no file can have.
     epoll_create1(-1) < 0 &&

@@ -23,6 +23,8 @@ export interface TcpHandle {
   close(closed: (this: TcpHandle) => void): void;
   reset(closed: (this: TcpHandle) => void): number;
   setNoDelay(on: boolean): number;
+  /** Takes a socket by its number, which is the handle's from then on; where it is refused, it stays the caller's. */
+  open(descriptor: number): number;
   getsockname(place: Partial<TcpPlace>): number;
   getpeername(place: Partial<TcpPlace>): number;
   /** An address that is taken is told by `connect`. */
@@ -56,7 +58,7 @@ export interface ConnectRequest {
 
 const METHODS = [
   ...(['useUserBuffer', 'readStart', 'readStop', 'writeBuffer', 'writev', 'shutdown', 'close', 'reset'] as const),
-  ...(['setNoDelay', 'getsockname', 'getpeername', 'bind', 'bind6', 'connect', 'connect6'] as const),
+  ...(['open', 'setNoDelay', 'getsockname', 'getpeername', 'bind', 'bind6', 'connect', 'connect6'] as const),
 ];
 
 export interface TcpInside {
