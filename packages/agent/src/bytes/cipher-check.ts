@@ -1,5 +1,5 @@
 /**
- * Asks at the start of a process whether OpenSSL, called past node:crypto, seals and opens as node:crypto does, before anything of
+ * Asks at the start of a process, by its first thread, whether OpenSSL, called past node:crypto, seals and opens as node:crypto does, before anything of
  * the network's is. Where it does not, node:crypto seals and opens: slower, and not wrong.
  */
 import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
@@ -21,7 +21,7 @@ const CIPHERS: readonly CipherName[] = ['AESGCM', 'ChaChaPoly'];
 const FORGERIES = ['tag', 'ciphertext', 'additional data', 'nothing'] as const;
 
 /**
- * Of this thread, where it has native calls: what is sealed in memory that is used again wants to be sent from there. Answers what
+ * By the first thread of a process, where it has native calls: what is sealed in memory that is used again wants to be sent from there. Answers what
  * went wrong, and that node:crypto does it all; undefined where all is well, or there is none.
  */
 export function startCipher(): string | undefined {

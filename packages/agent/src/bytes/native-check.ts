@@ -1,5 +1,5 @@
 /**
- * Asks at the start of a process whether many datagrams at once come through as they do one by one, before any of the network's
+ * Asks at the start of a process, by its first thread, whether many datagrams at once come through as they do one by one, before any of the network's
  * do. Where they do not, each goes and comes by itself: slower, and not wrong.
  */
 import { randomBytes } from 'node:crypto';
@@ -27,7 +27,7 @@ export const SWITCHED_OFF = 'switched off by --no-native';
 
 let started: Promise<string | undefined> | undefined;
 
-/** Of this thread, once: later calls answer what the first did. As `checkNative`; none where they are not wanted. */
+/** By the first thread of a process, once: later calls answer what the first did. As `checkNative`; none where they are not wanted. */
 export function startNative(wanted: boolean): Promise<string | undefined> {
   if (started === undefined) {
     setNative(wanted ? findNative() : SWITCHED_OFF);

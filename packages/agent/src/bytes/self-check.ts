@@ -1,5 +1,5 @@
 /**
- * Asks at the start of a process whether bytes come through by what reaches under Node, before any of the network's do. A Node
+ * Asks at the start of a process, by its first thread, whether bytes come through by what reaches under Node, before any of the network's do. A Node
  * that looks as known here and does something else is then served by its public API: slower, and not wrong.
  */
 import { randomBytes } from 'node:crypto';

@@ -14,7 +14,7 @@ import {
 import { type Problems, passing } from '../words/problems.ts';
 import type { FromOwnerThread, LookedAt, ToOwnerThread } from './owner-thread.ts';
 
-/** Beside this file, in the form that this file has: source, or built. */
+/** Beside this file, in the form that this file has: source, built, or bundled. */
 const ENTRY = new URL(`./owner-thread${extname(import.meta.url)}`, import.meta.url);
 
 /** Callers that wait at once; of more, nobody is known. */

@@ -3,7 +3,7 @@ import { defined, fileLimit, formatHostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
-import { checkThread, type Faults, takeChecked } from '../bytes/thread-checks.ts';
+import { checkThread, type Faults, type Lacks, takeChecked } from '../bytes/thread-checks.ts';
 import { BulkWatch } from '../flows/bulk.ts';
 import { type FlowRecorder, PacedSink } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
@@ -93,8 +93,8 @@ export interface OpenPath {
 export async function openDataPath<Here extends InboundPath>(options: DataPathOptions<Here>): Promise<DataPath<Here>> {
   const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life, range } = options;
   const faults = options.faults ?? (await checkThread(options.native));
-  if (options.faults !== undefined) takeChecked(options.native, faults);
-  else raiseFaults(problems, faults);
+  if (options.faults === undefined) raiseFaults(problems, faults);
+  else raiseLacks(problems, thread, takeChecked(options.native, faults));
   const share = shareOf(thread, threads);
   const sink = new PacedSink(recorder, problems);
   taking.addEventListener('abort', () => sink.stop(), { once: true });
@@ -149,6 +149,18 @@ function raiseFaults(problems: Problems, { native, inside, cipher }: Faults): vo
   if (native !== undefined) raise('node:ffi', oneByOne(native));
   if (inside !== undefined) raise(process.version, slowly(inside));
   if (cipher !== undefined) raise('OpenSSL', byNode(cipher));
+}
+
+/** Of a thread that was told what the first has. */
+function raiseLacks(problems: Problems, thread: number, { native, cipher }: Lacks): void {
+  const raise = (subject: string, what: string, why: string) =>
+    problems.raise({
+      code: 'node-unknown',
+      subject: `${subject} of thread ${thread}`,
+      message: `thread ${thread} of this agent ${what}, slower than the first thread, which can: ${why}; see to what else is told of this host, such as too few files, and restart the agent`,
+    });
+  if (native !== undefined) raise('node:ffi', 'sends and receives datagrams one by one', native);
+  if (cipher !== undefined) raise('OpenSSL', 'seals and opens records by node:crypto', cipher);
 }
 
 function slowly(fault: string): string {
