@@ -133,7 +133,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     )
     .option(
       '--no-native',
-      'do without node:ffi, which is experimental, where Node brings it: each datagram by a call of its own, each record by node:crypto',
+      'do without node:ffi, which is experimental, where Node brings it: each datagram by a call of its own, each record by node:crypto, and the kernel asked for callers by a Perl program',
     )
     .option(
       '--run-socket <PATH>',

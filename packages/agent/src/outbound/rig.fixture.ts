@@ -196,7 +196,7 @@ export class Rig {
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
-    const owners = new Owners({ problems, log, signal: this.#stop.signal });
+    const owners = new Owners({ problems, log, signal: this.#stop.signal, native: true });
     const outbound = createOutbound({ callers: EVERYBODY, owners, ...common, tunnels, inbound });
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });
   }

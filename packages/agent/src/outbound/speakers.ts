@@ -72,10 +72,13 @@ export class Speakers {
     const asks = entryOf(now.asks, spec, () => this.#asksOf(now, spec));
     if (!asks.user && !asks.service) return { claim: now.speech.unknown };
     const called = { host: spec.address, port: spec.port };
-    return this.#options.owners.find({ protocol: spec.protocol, client, called }).then((owner) => {
-      const claim = this.#claimOf(owner);
-      return { claim: asks.user && claim.type !== 'internet' ? { ...claim, ...claimedUser(owner) } : claim, owner };
-    });
+    const owner = this.#options.owners.find({ protocol: spec.protocol, client, called });
+    return owner instanceof Promise ? owner.then((told) => this.#speakerOf(told, asks)) : this.#speakerOf(owner, asks);
+  }
+
+  #speakerOf(owner: Owner, asks: Asks): Speaker {
+    const claim = this.#claimOf(owner);
+    return { claim: asks.user && claim.type !== 'internet' ? { ...claim, ...claimedUser(owner) } : claim, owner };
   }
 
   /** Whether the sockets by which who called there from `client` was told are the only ones that it may have called from still. */

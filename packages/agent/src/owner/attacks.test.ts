@@ -23,6 +23,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OwnerRule } from '../words/owner.ts';
 import { Diagnosis, PERL } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
+import { type Finder, findBy, WAYS } from './finders.fixture.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 import type { Sockets } from './socket-tables.ts';
 
@@ -54,19 +55,17 @@ function program(...before: readonly string[]): Caller {
   return caller;
 }
 
-function finderOf(...rules: readonly OwnerRule[]): OwnerFinder {
-  const diagnosis = new Diagnosis();
-  cleanup.push(() => diagnosis.close());
-  const finder = new OwnerFinder(diagnosis);
-  finder.follow(rules);
-  return finder;
+/** As an agent does it here: by a first look, where this Node has it, which the others go along with. */
+const [WAY = 'a program'] = WAYS.slice(-1);
+
+/** Asked one thing at a time. */
+function finderOf(...rules: readonly OwnerRule[]): Finder {
+  const finder = findBy(WAY, rules);
+  cleanup.push(async () => (await finder)[Symbol.dispose]());
+  return { find: async (callers) => await (await finder).find(callers) };
 }
 
-async function serviceOf(
-  finder: OwnerFinder,
-  client: HostPort,
-  protocol: Protocol = 'tcp',
-): Promise<string | undefined> {
+async function serviceOf(finder: Finder, client: HostPort, protocol: Protocol = 'tcp'): Promise<string | undefined> {
   const [owner] = await finder.find([{ protocol, client, called: protocol === 'tcp' ? at : udpAt }]);
   return owner?.service;
 }

@@ -16,7 +16,7 @@ const AGAIN_SHARE = 20;
 export class ControlGroups {
   readonly #mount: string | undefined;
   readonly #proc: string;
-  #paths: ReadonlyMap<string, string> = new Map();
+  #paths = new Map<string, string>();
   #walkMs = Number.NEGATIVE_INFINITY;
 
   constructor(mounts: readonly string[] = MOUNTS, proc = '/proc') {
@@ -33,12 +33,24 @@ export class ControlGroups {
     }
   }
 
+  /** As `pathOf`, of those that were met before. */
+  knownPathOf(group: string): string | undefined {
+    const known = this.#paths.get(group);
+    // What is there no more stands for nobody.
+    return known !== undefined && numberOf(`${this.#mount}${known}`) === group ? known : undefined;
+  }
+
+  /** As another thread of this process has found it. */
+  learn(group: string, path: string): void {
+    if (this.#paths.size >= MOST_GROUPS) this.#paths.clear();
+    this.#paths.set(group, path);
+  }
+
   /** Path below the root that this agent sees, which itself is empty; undefined where there is none of that number. */
   pathOf(group: string): string | undefined {
     if (this.#mount === undefined) return undefined;
-    const known = this.#paths.get(group);
-    // What is there no more stands for nobody.
-    if (known !== undefined && numberOf(`${this.#mount}${known}`) === group) return known;
+    const known = this.knownPathOf(group);
+    if (known !== undefined) return known;
     const now = performance.now();
     if (now < this.#walkMs) return undefined;
     this.#paths = walk(this.#mount);
@@ -60,7 +72,7 @@ export class ControlGroups {
   }
 }
 
-function walk(mount: string): ReadonlyMap<string, string> {
+function walk(mount: string): Map<string, string> {
   const found = new Map<string, string>();
   const next = [''];
   for (let path = next.pop(); path !== undefined && found.size < MOST_GROUPS; path = next.pop()) {

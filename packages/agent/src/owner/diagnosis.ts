@@ -1,11 +1,13 @@
 /**
  * Sockets of this host, asked of the kernel for by their addresses: some microseconds, however many sockets there are, where
- * /proc/net/tcp takes milliseconds. A small Perl program asks, where there is Perl; else, and where it fails, the tables are read.
+ * /proc/net/tcp takes milliseconds. This thread asks itself, where its Node can; else a small Perl program does, where there is Perl; else, and
+ * where that fails, the tables are read.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { HostPort, Protocol } from '@weft/proto';
 import type { CallerSocket } from '../words/owner.ts';
 import { DIAGNOSIS_PROGRAM } from './diagnosis-program.ts';
+import type { KernelSockets } from './kernel-sockets.ts';
 import { type FoundSocket, type Place, type Sockets, SocketTables, taking } from './socket-tables.ts';
 
 export const PERL = '/usr/bin/perl';
@@ -24,10 +26,19 @@ interface Waiting {
   readonly answered: (lines: readonly string[] | undefined) => void;
 }
 
-/** What the kernel says of one socket. */
-interface Told extends Place {
-  readonly to: string;
+/** `c`: of a connection; `t` and `u`: who has a port. */
+type Kind = 'c' | 't' | 'u';
+
+interface Question {
+  readonly kind: Kind;
+  /** To the program. */
+  readonly line: string;
+  /** Undefined where the answer is not to be relied on. */
+  readonly ask: (kernel: KernelSockets) => readonly Told[] | undefined;
 }
+
+/** What the kernel says of one socket; of a connection's end its place was said with the question. */
+type Told = Pick<Place, 'socket'> & Partial<Place>;
 
 export class Diagnosis implements Sockets {
   #child: ChildProcess | undefined;
@@ -35,21 +46,24 @@ export class Diagnosis implements Sockets {
   #heard = '';
   readonly #waiting: Waiting[] = [];
   /** Whether it has found one: before that, none may mean that this kernel answers nobody. */
-  readonly #proven = new Set<string>();
+  readonly #proven = new Set<Kind>();
   readonly #tables: Sockets;
   readonly #beginMs: number;
+  readonly #kernel: KernelSockets | undefined;
   /** Whether the program that runs has answered. */
   #answered: boolean = false;
 
-  /** `tables`: where the kernel answers nobody. `beginMs`: how long the program may take to begin. */
-  constructor(tables: Sockets = new SocketTables(), beginMs: number = BEGIN_MS) {
+  /** `tables`: where the kernel answers nobody. `beginMs`: how long the program may take to begin. `kernel`: proven, where there is one. */
+  constructor(tables: Sockets = new SocketTables(), beginMs: number = BEGIN_MS, kernel?: KernelSockets) {
     this.#tables = tables;
     this.#beginMs = beginMs;
+    this.#kernel = kernel;
+    if (kernel !== undefined) for (const kind of ['c', 't'] as const) this.#proven.add(kind);
   }
 
   /** Before anything is asked: the program takes its time to begin. */
   begin(): void {
-    this.#started();
+    if (this.#kernel === undefined) this.#started();
   }
 
   /** Whether the kernel has answered what was asked about connections, about datagrams. */
@@ -60,9 +74,9 @@ export class Diagnosis implements Sockets {
   async callers(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]> {
     const ports = new Set(callers.flatMap(({ protocol, client }) => (protocol === 'udp' ? [client.port] : [])));
     const all = ports.size > MOST_PORTS;
-    const udp = all ? ['u 0000'] : [...ports].map((port) => `u ${hexOf(port)}`);
+    const udp = all ? [ofPort('udp', 0)] : [...ports].map((port) => ofPort('udp', port));
     const tcp = callers.filter(({ protocol }) => protocol === 'tcp');
-    const answers = await this.#ask([...tcp.map(question), ...udp]);
+    const answers = await this.#ask([...tcp.map(ofConnection), ...udp]);
     const byPort = Map.groupBy(
       answers.slice(tcp.length).flatMap((told) => told ?? []),
       ({ port }) => port,
@@ -77,17 +91,19 @@ export class Diagnosis implements Sockets {
   }
 
   async listeners(places: readonly (HostPort & { readonly protocol: Protocol })[]) {
-    const questions = new Set(places.map(({ protocol, port }) => `${protocol === 'tcp' ? 't' : 'u'} ${hexOf(port)}`));
-    const answers = await this.#ask([...questions]);
-    const byQuestion = new Map([...questions].map((asked, at) => [asked, answers[at]]));
-    const found = places.map((place) => {
-      const told = byQuestion.get(`${place.protocol === 'tcp' ? 't' : 'u'} ${hexOf(place.port)}`);
-      return told === undefined ? undefined : taking(told, place);
+    const all = places.map(({ protocol, port }) => ofPort(protocol, port));
+    const questions = new Map(all.map((question) => [question.line, question]));
+    const answers = await this.#ask([...questions.values()]);
+    const byLine = new Map([...questions.keys()].map((line, at) => [line, answers[at]]));
+    const found = places.map((place, at) => {
+      const told = byLine.get(all[at]?.line ?? '');
+      return told === undefined ? undefined : taking(told.filter(isPlace), place);
     });
     return await this.#orTables(found, places, (rest) => this.#tables.listeners(rest));
   }
 
   close(): void {
+    this.#kernel?.close();
     const child = this.#child;
     if (child !== undefined) this.#end(child);
   }
@@ -104,14 +120,17 @@ export class Diagnosis implements Sockets {
   }
 
   /** For each question what was told; undefined where that is not to be relied on. */
-  async #ask(questions: readonly string[]): Promise<readonly (readonly Told[] | undefined)[]> {
-    if (questions.length === 0) return [];
-    const lines = await this.#lines(questions);
-    return questions.map((asked, at) => {
-      const told = lines?.[at] === undefined ? undefined : toldOf(lines[at]);
-      const kind = asked.charAt(0);
-      if (told !== undefined && told.length > 0) this.#proven.add(kind);
-      return this.#proven.has(kind) ? told : undefined;
+  async #ask(questions: readonly Question[]): Promise<readonly (readonly Told[] | undefined)[]> {
+    const kernel = this.#kernel;
+    const told = questions.map((question) => kernel && question.ask(kernel));
+    const rest = questions.filter((_, at) => told[at] === undefined);
+    const lines = rest.length === 0 ? [] : await this.#lines(rest.map(({ line }) => line));
+    let at = 0;
+    return questions.map(({ kind }, index) => {
+      const line = told[index] === undefined ? lines?.[at++] : undefined;
+      const found = told[index] ?? (line === undefined ? undefined : toldOf(line));
+      if (found !== undefined && found.length > 0) this.#proven.add(kind);
+      return this.#proven.has(kind) ? found : undefined;
     });
   }
 
@@ -177,9 +196,24 @@ export class Diagnosis implements Sockets {
   }
 }
 
-function question({ client, called }: CallerSocket): string {
+function ofConnection({ client, called }: CallerSocket): Question {
   const [from, to] = [client, called].map(({ host, port }) => `${addressOf(host)} ${hexOf(port)}`);
-  return `c ${from} ${to}`;
+  const ask = (kernel: KernelSockets): readonly Told[] | undefined => {
+    const socket = kernel.connection(client, called);
+    if (socket === 'unknown') return undefined;
+    return socket === 'none' ? [] : [{ socket }];
+  };
+  return { kind: 'c', line: `c ${from} ${to}`, ask };
+}
+
+/** 0 for any. */
+function ofPort(protocol: Protocol, port: number): Question {
+  const kind = protocol === 'tcp' ? 't' : 'u';
+  return { kind, line: `${kind} ${hexOf(port)}`, ask: (kernel) => kernel.at(protocol, port) };
+}
+
+function isPlace(told: Told): told is Place {
+  return told.address !== undefined;
 }
 
 function addressOf(host: string): string {
@@ -195,10 +229,9 @@ function toldOf(line: string): readonly Told[] | undefined {
   if (line === '-') return [];
   if (line === '!') return undefined;
   return line.split(' ').map((word) => {
-    const [address = '', port = '', , to = '', state = '', alone = '', uid = '', inode = '', group = ''] =
-      word.split(':');
+    const [address = '', port = '', , , state = '', alone = '', uid = '', inode = '', group = ''] = word.split(':');
     const socket = { inode, uid: Number(uid), ...(group === '' ? {} : { group }) };
-    return { address, port: Number.parseInt(port, 16), to, taking: isTaking(state), alone: alone === '1', socket };
+    return { address, port: Number.parseInt(port, 16), taking: isTaking(state), alone: alone === '1', socket };
   });
 }
 

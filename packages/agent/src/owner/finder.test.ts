@@ -5,8 +5,8 @@ import net, { type AddressInfo } from 'node:net';
 import type { HostPort, Protocol } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OwnerRule } from '../words/owner.ts';
-import { Diagnosis, PERL } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
+import { type Finder, findBy, WAYS, type Way } from './finders.fixture.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 
 let server: net.Server;
@@ -43,11 +43,9 @@ function noTables(): never {
 }
 
 /** Asks the kernel alone. */
-function diagnosed(...rules: readonly OwnerRule[]): OwnerFinder {
-  const diagnosis = new Diagnosis({ callers: noTables, listeners: noTables });
-  cleanup.push(() => diagnosis.close());
-  const finder = new OwnerFinder(diagnosis);
-  finder.follow(rules);
+async function diagnosed(way: Way, ...rules: readonly OwnerRule[]): Promise<Finder> {
+  const finder = await findBy(way, rules, { callers: noTables, listeners: noTables });
+  cleanup.push(() => finder[Symbol.dispose]());
   return finder;
 }
 
@@ -67,7 +65,7 @@ function finderOf(...rules: readonly OwnerRule[]): OwnerFinder {
   return finder;
 }
 
-async function serviceOf(finder: OwnerFinder, client: HostPort, protocol: Protocol = 'tcp') {
+async function serviceOf(finder: Finder, client: HostPort, protocol: Protocol = 'tcp') {
   const [owner] = await finder.find([{ protocol, client, called: protocol === 'tcp' ? at : udpAt }]);
   return owner?.service ?? (owner?.fits.length ? `one of ${owner.fits.join()}` : undefined);
 }
@@ -154,8 +152,8 @@ describe.runIf(IS_ROOT)('who calls', () => {
       await expect.poll(() => serviceOf(one, client), { timeout: 20_000, interval: 500 }).toBeUndefined();
   });
 
-  it.runIf(existsSync(PERL))('is not who listens at the caller’s own place, by the kernel asked for one', async () => {
-    const finder = diagnosed(byUser('web', 'daemon'));
+  it.each(WAYS)('is not who listens at the caller’s own place, by the kernel asked for one by %s', async (way) => {
+    const finder = await diagnosed(way, byUser('web', 'daemon'));
     // It is known to answer.
     expect(await serviceOf(finder, await program(asUser(DAEMON)).call('connect', 'a', at))).toBe('web');
     const port = Number(await program(asUser(DAEMON)).ask('listen x'));
@@ -258,8 +256,8 @@ describe.runIf(IS_ROOT)('who calls', () => {
     expect(await serviceOf(finderOf(byUser('web', 'daemon')), client)).toBeUndefined();
   });
 
-  it.runIf(existsSync(PERL))('is the same by the kernel asked for one socket as by its tables', async () => {
-    const finder = diagnosed(byUser('web', 'daemon'));
+  it.each(WAYS)('is the same by the kernel asked for one socket by %s as by its tables', async (way) => {
+    const finder = await diagnosed(way, byUser('web', 'daemon'));
     const caller = program(asUser(DAEMON));
     for (const how of ['connect', 'connect6'] as const)
       expect(await serviceOf(finder, await caller.call(how, how, at))).toBe('web');
@@ -305,9 +303,9 @@ describe.runIf(IS_ROOT)('who calls', () => {
     expect(await Promise.all(clients.map((client) => serviceOf(finder, client)))).toEqual(['web', 'redis']);
   });
 
-  it.runIf(GROUPS !== undefined && existsSync(PERL))(
-    'is of the unit that its socket was made in, by the kernel',
-    async () => {
+  it.runIf(GROUPS !== undefined).each(WAYS)(
+    'is of the unit that its socket was made in, by the kernel asked by %s',
+    async (way) => {
       const slice = `${GROUPS}/weft-test-${process.pid}-maker.slice`;
       const [one, two] = [`${slice}/one.service`, `${slice}/two.service`];
       for (const group of [one, two]) mkdirSync(group, { recursive: true });
@@ -316,7 +314,8 @@ describe.runIf(IS_ROOT)('who calls', () => {
         await caller.end();
         for (const group of [one, two, slice]) rmdirSync(group);
       });
-      const finder = diagnosed(
+      const finder = await diagnosed(
+        way,
         { service: 'web', match: { unit: 'one' }, targets: [] },
         { service: 'redis', match: { user: 'daemon', unit: 'two' }, targets: [] },
       );

@@ -11,14 +11,17 @@ import {
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
 import { ControlGroups } from './control-groups.ts';
+import type { Learned } from './first-look.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
+import type { FoundHolder } from './known-holders.ts';
 import { ownSockets } from './own-sockets.ts';
+import { ownerOf, tokenOf } from './owner-of.ts';
 import { isElsewhere, isHidden, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
 import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
-import { knowsAllUsers, Users } from './users.ts';
+import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
 
 /** A line of parents that is longer is cut there. */
 const MOST_PARENTS = 64;
@@ -33,11 +36,13 @@ const ALIKE_MS = 5_000;
 /** Callers that wait for a walk; of more, nobody is known. */
 const MOST_SLOW = 1_024;
 
+/** Where an answer goes, and what else was found by which the next such caller may be known. */
+type Answer = (owner: Owner, learned?: Learned) => void;
+
 /** One caller, and where its answer goes. */
 interface Asked {
-  readonly caller: CallerSocket;
   readonly sockets: readonly FoundSocket[];
-  readonly answer: (owner: Owner) => void;
+  readonly answer: Answer;
 }
 
 /** Of one user, whose sockets were made in one control group. */
@@ -87,10 +92,17 @@ export class OwnerFinder {
     return await Promise.all(owners.map(({ promise }) => promise));
   }
 
-  /** Each is answered when it is known, some before and some after this is done: then others may be asked about. */
-  async answer(callers: readonly CallerSocket[], answered: (at: number, owner: Owner) => void): Promise<void> {
+  /**
+   * Each is answered when it is known, some before and some after this is done: then others may be asked about. `seen`: of some callers of TCP the socket,
+   * where whoever asks has found it.
+   */
+  async answer(
+    callers: readonly CallerSocket[],
+    answered: (at: number, ...answer: Parameters<Answer>) => void,
+    seen: readonly (FoundSocket | undefined)[] = [],
+  ): Promise<void> {
     this.#users.refresh();
-    const found = await this.#sockets.callers(callers);
+    const found = await this.#find(callers, seen);
     const groups = new Map<string, Group>();
     for (const [at, caller] of callers.entries()) {
       const all = found[at] ?? [];
@@ -105,10 +117,20 @@ export class OwnerFinder {
         const key = `${first.uid} ${path}`;
         const group = groups.get(key) ?? { uid: first.uid, path, asked: [] };
         groups.set(key, group);
-        group.asked.push({ caller, sockets, answer: (owner) => answered(at, owner) });
+        group.asked.push({ sockets, answer: (...answer) => answered(at, ...answer) });
       }
     }
     await this.#tell([...groups.values()], (group, inodes) => this.#holders.quick(inodes, this.#makersOf(group)));
+  }
+
+  async #find(callers: readonly CallerSocket[], seen: readonly (FoundSocket | undefined)[]) {
+    const rest = callers.filter((_, at) => seen[at] === undefined);
+    const others = rest.length === 0 ? [] : await this.#sockets.callers(rest);
+    let next = 0;
+    return callers.map((_, at) => {
+      const socket = seen[at];
+      return socket === undefined ? (others[next++] ?? []) : [socket];
+    });
   }
 
   /** Services whose place another user has than who was seen there first. */
@@ -169,9 +191,14 @@ export class OwnerFinder {
     this.#facts.clear();
     const held = this.#lightly(group);
     for (const { sockets, answer } of group.asked) {
-      const facts = this.#holdersOf(group, sockets, held);
+      const [first] = this.#holdersOf(group, sockets, held);
       const unit = group.path === undefined ? '' : unitOf(group.path);
-      answer(this.#ownerOf(group.uid, sockets, decided, facts[0], unit));
+      const number = sockets[0]?.group;
+      const learned = {
+        ...(number === undefined ? {} : { group: [number, group.path] as const }),
+        ...(first === undefined ? {} : { holder: first.holder }),
+      };
+      answer(this.#ownerOf(sockets, decided, first?.facts, unit), learned);
     }
     return true;
   }
@@ -208,7 +235,7 @@ export class OwnerFinder {
       const { others, complete } = this.#othersOf(held, makers);
       for (const one of asked) {
         const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
-        const owner = this.#ownerOf(group.uid, one.sockets, sure && complete ? fits : [], facts);
+        const owner = this.#ownerOf(one.sockets, sure && complete ? fits : [], facts);
         if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
         else one.answer(owner);
       }
@@ -254,9 +281,14 @@ export class OwnerFinder {
     return { fits: only, facts, sure };
   }
 
-  #holdersOf(group: Group, sockets: readonly FoundSocket[], held: Held): readonly ProcessFacts[] {
+  #holdersOf(group: Group, sockets: readonly FoundSocket[], held: Held) {
     return sockets.flatMap(({ inode }) =>
-      (held.get(inode) ?? []).flatMap((holder) => this.#provenOf(group, holder, inode) ?? []),
+      (held.get(inode) ?? []).flatMap((found) => {
+        const facts = this.#provenOf(group, found, inode);
+        if (facts === undefined) return [];
+        const holder: FoundHolder = { ...found, began: facts.began, uid: facts.uid };
+        return [{ facts, holder }];
+      }),
     );
   }
 
@@ -272,7 +304,7 @@ export class OwnerFinder {
   #walkFor(group: Group): void {
     const waiting = this.#slow.reduce((sum, { asked }) => sum + asked.length, 0);
     if (waiting + group.asked.length > MOST_SLOW) {
-      for (const { answer, sockets } of group.asked) answer(this.#ownerOf(group.uid, sockets, [], undefined));
+      for (const { answer, sockets } of group.asked) answer(this.#ownerOf(sockets, [], undefined));
       return;
     }
     const same = this.#slow.find(({ uid, path }) => uid === group.uid && path === group.path);
@@ -293,7 +325,7 @@ export class OwnerFinder {
   readonly #numberOf = (user: string): number | undefined => this.#users.numberOf(user);
 
   #isUnknown(uid: number): boolean {
-    return this.#blurred && uid === OVERFLOW;
+    return this.#blurred && isUnknownUser(uid);
   }
 
   #pathOf({ group }: FoundSocket): string | undefined {
@@ -320,16 +352,8 @@ export class OwnerFinder {
     return key;
   }
 
-  #ownerOf(uid: number, sockets: readonly FoundSocket[], told: Fits, self: ProcessFacts | undefined, unit = ''): Owner {
-    return {
-      service: told.length === 1 ? told[0] : undefined,
-      fits: told.length > 1 ? told : [],
-      user: this.#users.nameOf(uid),
-      pid: self?.pid,
-      program: self?.program ?? '',
-      unit: unit === '' ? (self?.unit ?? '') : unit,
-      sockets: tokenOf(sockets),
-    };
+  #ownerOf(sockets: readonly FoundSocket[], told: Fits, self: ProcessFacts | undefined, unit?: string): Owner {
+    return ownerOf(this.#users, sockets, told, self, unit);
   }
 
   #fitsOf(self: ProcessFacts): Fits {
@@ -368,14 +392,6 @@ export function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts 
   }
 }
 
-/** Whatever their order. */
-function tokenOf(sockets: readonly FoundSocket[]): string {
-  return sockets
-    .map(({ inode, uid }) => `${inode}/${uid}`)
-    .sort()
-    .join(' ');
-}
-
 /** The agent listens at a service's port on many addresses, and calls from none of them. */
 function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
   try {
@@ -385,6 +401,3 @@ function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
     return sockets;
   }
 }
-
-/** What the kernel says of a user for which this namespace has no number. */
-const OVERFLOW = 65_534;

@@ -1,8 +1,8 @@
 /** What this host lets its agent know of who calls, tried at its start: no setting tells it for sure. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
 import { ControlGroups } from './control-groups.ts';
 import { Diagnosis } from './diagnosis.ts';
+import { ownConnection, provenKernel } from './kernel-sockets.ts';
 import { readSmall } from './read-small.ts';
 import { missingHere, type Sight } from './sight.ts';
 import type { FoundSocket, Sockets } from './socket-tables.ts';
@@ -21,8 +21,9 @@ const BEGIN_MS = 5_000;
 /** Processes of others that are tried in vain. */
 const MOST_REFUSED = 16;
 
-export async function outlookHere(proc = '/proc'): Promise<Outlook> {
-  const own = await ownSocket();
+/** `native`: whether what reaches under Node is wanted. */
+export async function outlookHere(native: boolean, proc = '/proc'): Promise<Outlook> {
+  const own = await ownSocket(native);
   const seesAll = knowsAllUsers(proc) && seesOthers(proc);
   const sight = seesAll ? 'all' : sightOf(own, new ControlGroups(undefined, proc), proc);
   const missing = seesAll || !knowsAllUsers(proc) ? [] : missingHere(proc);
@@ -71,34 +72,16 @@ function groupHere(proc: string): string | undefined {
 }
 
 /** A socket of this very process, as the kernel tells of it; undefined where it tells nothing. */
-async function ownSocket(): Promise<FoundSocket | undefined> {
+async function ownSocket(native: boolean): Promise<FoundSocket | undefined> {
   const silent: Sockets = { callers: async () => [], listeners: async () => [] };
-  const diagnosis = new Diagnosis(silent, BEGIN_MS);
-  const accepted: net.Socket[] = [];
-  const server = net.createServer((socket) => accepted.push(socket.on('error', () => {})));
+  const diagnosis = new Diagnosis(silent, BEGIN_MS, native ? await provenKernel() : undefined);
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
+    const found = await ownConnection(async (client, called) => {
+      const [[socket] = []] = await diagnosis.callers([{ protocol: 'tcp', client, called }]);
+      return socket;
     });
-    const { port } = server.address() as AddressInfo;
-    const client = net.connect(port, '127.0.0.1');
-    client.on('error', () => {});
-    await new Promise<void>((resolve, reject) =>
-      client.once('connect', resolve).once('close', () => reject(new Error('closed'))),
-    );
-    const from = { host: '127.0.0.1', port: client.localPort ?? 0 };
-    const [[found] = []] = await diagnosis.callers([
-      { protocol: 'tcp', client: from, called: { host: '127.0.0.1', port } },
-    ]);
-    client.destroy();
     return found?.uid === process.geteuid?.() ? found : undefined;
-  } catch {
-    // As where there is no file left for it: then no more is promised than is known.
-    return undefined;
   } finally {
-    for (const socket of accepted) socket.destroy();
-    server.close();
     diagnosis.close();
   }
 }

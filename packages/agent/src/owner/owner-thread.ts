@@ -1,23 +1,32 @@
 /** The thread that finds out who makes calls: it asks the kernel and waits for it, which the byte path must not. */
 import { isDeepStrictEqual } from 'node:util';
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { CallerSocket, Owner, OwnerRule, ProcessOwner, TakenPlace } from '../words/owner.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
+import type { Learned } from './first-look.ts';
+import { type KernelSockets, provenKernel } from './kernel-sockets.ts';
+import type { FoundSocket } from './socket-tables.ts';
+
+/** What it is begun with. */
+export interface OwnerThreadData {
+  /** Whether what reaches under Node is wanted. */
+  readonly native: boolean;
+}
 
 /** One question at a time. */
 export interface ToOwnerThread {
   /** Where they have changed. */
   readonly rules?: readonly OwnerRule[];
-  /** The caller by a number of this question's own. */
-  readonly callers: readonly (readonly [number, CallerSocket])[];
+  /** The caller by a number of this question's own, and its socket, where that was found. */
+  readonly callers: readonly (readonly [number, CallerSocket, FoundSocket | undefined])[];
   /** In place of them, a process by its number: answered by LookedAt, whatever else is asked. */
   readonly process?: number;
 }
 
 export interface FromOwnerThread {
   /** By the numbers of the callers; each is told once, some not with their question. */
-  readonly owners: readonly (readonly [number, Owner])[];
+  readonly owners: readonly (readonly [number, Owner, Learned | undefined])[];
   /** Whether the next question may come. */
   readonly next: boolean;
   /** All of them, where they are others than were told last. */
@@ -30,11 +39,11 @@ export interface LookedAt {
   readonly found: ProcessOwner | undefined;
 }
 
-function serve(main: MessagePort): void {
-  const diagnosis = new Diagnosis();
+function serve(main: MessagePort, kernel: KernelSockets | undefined): void {
+  const diagnosis = new Diagnosis(undefined, undefined, kernel);
   diagnosis.begin();
   const finder = new OwnerFinder(diagnosis);
-  let known: (readonly [number, Owner])[] = [];
+  let known: (readonly [number, Owner, Learned | undefined])[] = [];
   /** Undefined by rules by which nothing was told. */
   let told: readonly TakenPlace[] | undefined = [];
   const tell = (next: boolean) => {
@@ -55,15 +64,19 @@ function serve(main: MessagePort): void {
       return;
     }
     const all = callers.map(([, caller]) => caller);
-    const answered = (at: number, owner: Owner) => {
+    const seen = callers.map(([, , socket]) => socket);
+    const answered = (at: number, owner: Owner, learned?: Learned) => {
       const [number] = callers[at] ?? [];
       if (number === undefined) return;
       // Those of one turn are told together.
-      if (known.push([number, owner]) === 1) setImmediate(() => tell(false));
+      if (known.push([number, owner, learned]) === 1) setImmediate(() => tell(false));
     };
     // What fails ends the thread: whoever waits hears of that, and begins another.
-    void finder.answer(all, answered).then(() => tell(true));
+    void finder.answer(all, answered, seen).then(() => tell(true));
   });
 }
 
-if (parentPort !== null) serve(parentPort);
+if (parentPort !== null) {
+  const { native } = workerData as OwnerThreadData;
+  serve(parentPort, native ? await provenKernel() : undefined);
+}

@@ -2,6 +2,7 @@ import net, { type AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { UNKNOWN_OWNER } from '../words/owner.ts';
+import { WAYS } from './finders.fixture.ts';
 import { MOST_CALLERS, Owners } from './owners.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 
@@ -12,7 +13,14 @@ afterEach(() => {
   for (const step of cleanup.splice(0)) step();
 });
 
-function owners(program?: string, entry = `data:text/javascript,${encodeURIComponent(program ?? '')}`) {
+interface Made {
+  /** That the thread runs instead. */
+  readonly program?: string;
+  readonly entry?: string;
+  readonly native?: boolean;
+}
+
+function owners({ program, entry = program && dataUrl(program), native = entry === undefined }: Made = {}) {
   const end = new AbortController();
   life.push(end);
   const raised: string[] = [];
@@ -28,9 +36,14 @@ function owners(program?: string, entry = `data:text/javascript,${encodeURICompo
     },
     log: pino({ level: 'silent' }),
     signal: end.signal,
-    ...(program === undefined ? {} : { entry: new URL(entry) }),
+    native,
+    ...(entry === undefined ? {} : { entry: new URL(entry) }),
   });
   return { made, raised, standing, end };
+}
+
+function dataUrl(program: string): string {
+  return `data:text/javascript,${encodeURIComponent(program)}`;
 }
 
 const somebody = {
@@ -39,7 +52,7 @@ const somebody = {
   called: { host: '127.0.0.1', port: 2 },
 } as const;
 
-it('tells who calls, by its thread', async () => {
+it.each([true, false])('tells who calls, by its thread; what reaches under Node is wanted: %s', async (native) => {
   const server = net.createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -50,12 +63,21 @@ it('tells who calls, by its thread', async () => {
     () => void server.close(),
   );
   const client = { host: '127.0.0.1', port: socket.localPort ?? 0 };
-  const { made } = owners();
+  const { made } = owners({ native });
   made.follow([{ service: 'web', match: { user: `${process.getuid?.()}` }, targets: [] }]);
   const called = { host: '127.0.0.1', port };
   // The first may wait too long for the thread to begin.
   const find = () => made.find({ protocol: 'tcp', client, called });
   await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web' });
+  if (native && WAYS.includes('a first look')) {
+    // From then on at once, and the thread is asked what its socket does not tell.
+    await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web', program: process.execPath });
+    expect(made.find({ protocol: 'tcp', client, called })).toMatchObject({ service: 'web', user: expect.any(String) });
+    expect(made.find({ protocol: 'tcp', client: { ...client, port: 1 }, called })).toEqual(UNKNOWN_OWNER);
+    made.follow([{ service: 'web', match: { command: process.execPath }, targets: [] }]);
+    expect(find()).toBeInstanceOf(Promise);
+    await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web', pid: process.pid });
+  }
   const self = { pid: process.pid, service: 'web', by: 'match', hidden: false, elsewhere: false };
   expect(await made.look(process.pid)).toMatchObject(self);
   expect(await made.look(2 ** 31 - 1)).toBeUndefined();
@@ -118,7 +140,7 @@ it.each([
   ['ends', 'process.exit(1)'],
   ['fails', 'throw new Error("broken")'],
 ])('knows nobody where the thread %s, and says so', async (_, program) => {
-  const { made, raised } = owners(program);
+  const { made, raised } = owners({ program });
   const found = await Promise.all([made.find(somebody), made.find(somebody)]);
   expect(found).toEqual([UNKNOWN_OWNER, UNKNOWN_OWNER]);
   expect(raised).toContain('callers-unknown');
@@ -127,14 +149,15 @@ it.each([
 it('tells of no place that was taken by rules which are no more in force', async () => {
   // Answers once a process is asked about, for a walk takes its time.
   const taken = [{ service: 'web', first: 'daemon', now: 'bin' }];
-  const { made, standing } = owners(`
+  const program = `
     import { parentPort } from 'node:worker_threads';
     let asked;
     parentPort.on('message', ({ callers, process }) => {
       if (process === undefined) { asked = callers; return; }
       parentPort.postMessage({ owners: asked.map(([number]) => [number, {}]), next: true, taken: ${JSON.stringify(taken)} });
     });
-  `);
+  `;
+  const { made, standing } = owners({ program });
   made.follow([{ service: 'web', targets: [] }]);
   const answer = made.find(somebody);
   // Out with the rules of before.
@@ -147,13 +170,13 @@ it('tells of no place that was taken by rules which are no more in force', async
 
 it('knows nobody where a thread cannot begin, and says so', async () => {
   // Refused by the constructor itself, as a thread too many is.
-  const { made, raised } = owners('', 'https://nowhere.invalid/');
+  const { made, raised } = owners({ entry: 'https://nowhere.invalid/' });
   expect(await made.find(somebody)).toEqual(UNKNOWN_OWNER);
   expect(raised).toContain('callers-unknown');
 });
 
 it('knows nobody who waits too long, nor more than wait at once', async () => {
-  const { made, raised } = owners('setInterval(() => {}, 1_000)');
+  const { made, raised } = owners({ program: 'setInterval(() => {}, 1_000)' });
   const began = performance.now();
   const waiting = Array.from({ length: MOST_CALLERS }, () => made.find(somebody));
   expect(await made.find(somebody)).toEqual(UNKNOWN_OWNER);
@@ -163,7 +186,7 @@ it('knows nobody who waits too long, nor more than wait at once', async () => {
 });
 
 it('knows nobody once the agent ends', async () => {
-  const { made, end } = owners('setInterval(() => {}, 1_000)');
+  const { made, end } = owners({ program: 'setInterval(() => {}, 1_000)' });
   const asked = made.find(somebody);
   await new Promise((resolve) => setTimeout(resolve, 50));
   end.abort();

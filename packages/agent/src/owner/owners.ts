@@ -1,4 +1,4 @@
-/** Who makes a call, asked of a thread that is begun with the first question. Whoever cannot be known in time is unknown. */
+/** Who makes a call: told at once where that can be, else asked of a thread that is begun with the first question. Whoever cannot be known in time is unknown. */
 import { extname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -12,7 +12,10 @@ import {
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
-import type { FromOwnerThread, LookedAt, ToOwnerThread } from './owner-thread.ts';
+import { FirstLook } from './first-look.ts';
+import { provenKernel } from './kernel-sockets.ts';
+import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
+import type { FoundSocket } from './socket-tables.ts';
 
 /** Beside this file, in the form that this file has: source, built, or bundled. */
 const ENTRY = new URL(`./owner-thread${extname(import.meta.url)}`, import.meta.url);
@@ -38,12 +41,17 @@ export interface OwnersOptions {
   readonly log: Logger;
   /** Ends the thread. */
   readonly signal: AbortSignal;
+  /** Whether what reaches under Node is wanted. */
+  readonly native: boolean;
   /** What the thread runs, where it is not the usual. */
   readonly entry?: URL;
 }
 
 interface Asked {
   readonly caller: CallerSocket;
+  /** Where this thread has found it. */
+  readonly socket: FoundSocket | undefined;
+  readonly askedMs: number;
   readonly answer: (owner: Owner) => void;
   readonly late: NodeJS.Timeout;
   /** What the thread calls it. */
@@ -58,6 +66,9 @@ export class Owners {
   readonly #out = new Map<number, Asked>();
   /** Who asks about processes, by their numbers. */
   readonly #looks = new Map<number, Set<(found: LookedFor) => void>>();
+  /** Undefined until this thread is proven to come to the kernel itself, and where it does not. */
+  #first: FirstLook | undefined;
+  #proving: boolean = false;
   #next = 0;
   /** Whether the thread is at a question. */
   #asking: boolean = false;
@@ -86,17 +97,21 @@ export class Owners {
   follow(rules: readonly OwnerRule[]): void {
     if (isDeepStrictEqual(rules, this.#rules)) return;
     this.#rules = rules;
+    this.#first?.follow(rules);
     this.#told = false;
     // Of one that the agent file says more of now, who is there now is the first.
     this.#tellTaken([]);
   }
 
-  /** Never rejects. */
-  find(caller: CallerSocket): Promise<Owner> {
-    if (this.#options.signal.aborted) return Promise.resolve(UNKNOWN_OWNER);
+  /** At once where it can be told. Never rejects. */
+  find(caller: CallerSocket): Owner | Promise<Owner> {
+    if (this.#options.signal.aborted) return UNKNOWN_OWNER;
+    this.#prove();
+    const seen = this.#first?.look(caller);
+    if (seen !== undefined && 'sockets' in seen) return seen;
     if (this.#waiting.length + this.#out.size >= MOST_CALLERS) {
       this.#failed();
-      return Promise.resolve(UNKNOWN_OWNER);
+      return UNKNOWN_OWNER;
     }
     return new Promise((resolve) => {
       const late = setTimeout(() => {
@@ -105,17 +120,19 @@ export class Owners {
         this.#failed();
         resolve(UNKNOWN_OWNER);
       }, WAIT_MS);
-      const asked: Asked = { caller, late, answer: resolve, number: undefined };
+      const askedMs = performance.now();
+      const asked: Asked = { caller, socket: seen, askedMs, late, answer: resolve, number: undefined };
       this.#waiting.push(asked);
       if (this.#waiting.length > 1) return;
       // Those of one turn are asked for together, and those of some turns when calls come fast: each question wakes two threads and a program.
-      if (performance.now() - this.#askedMs > FAST_MS) setImmediate(() => this.#ask());
+      if (askedMs - this.#askedMs > FAST_MS) setImmediate(() => this.#ask());
       else setTimeout(() => this.#ask(), GATHER_MS);
     });
   }
 
   /** Before anybody is asked about: the thread takes its time to begin, and a caller waits no longer than for an answer. */
   warm(): void {
+    this.#prove();
     if (this.#thread === undefined) void this.look(process.pid);
   }
 
@@ -136,6 +153,20 @@ export class Owners {
       asking.delete(resolve);
       if (asking.size === 0 && this.#looks.get(pid) === asking) this.#looks.delete(pid);
     }
+  }
+
+  #prove(): void {
+    if (this.#proving || !this.#options.native) return;
+    this.#proving = true;
+    void provenKernel().then((kernel) => {
+      if (kernel === undefined) return;
+      if (this.#options.signal.aborted) {
+        kernel.close();
+        return;
+      }
+      this.#first = new FirstLook(kernel);
+      this.#first.follow(this.#rules);
+    });
   }
 
   #looked(pid: number, found: LookedFor): void {
@@ -163,7 +194,7 @@ export class Owners {
       const number = this.#next++;
       each.number = number;
       this.#out.set(number, each);
-      return [number, each.caller] as const;
+      return [number, each.caller, each.socket] as const;
     });
     const question: ToOwnerThread = { ...this.#news(), callers };
     this.#asking = true;
@@ -175,11 +206,13 @@ export class Owners {
   #answered({ owners, next, taken }: FromOwnerThread): void {
     // By rules that are no more in force nothing is taken: what is by those of now is told once the thread has them.
     if (taken !== undefined && this.#told) this.#tellTaken(taken);
-    for (const [number, owner] of owners) {
+    for (const [number, owner, learned] of owners) {
       const asked = this.#out.get(number);
       this.#out.delete(number);
       // One that waited too long has its answer.
-      if (asked !== undefined) settle(asked, owner);
+      if (asked === undefined) continue;
+      if (learned !== undefined) this.#first?.learn(learned, performance.now() - asked.askedMs);
+      settle(asked, owner);
     }
     if (!next) return;
     clearTimeout(this.#stuck);
@@ -202,7 +235,10 @@ export class Owners {
 
   /** Nobody is known of those that the thread was asked about. */
   #forsaken(): void {
-    this.#answered({ owners: [...this.#out.keys()].map((number) => [number, UNKNOWN_OWNER] as const), next: true });
+    this.#answered({
+      owners: [...this.#out.keys()].map((number) => [number, UNKNOWN_OWNER, undefined] as const),
+      next: true,
+    });
     for (const pid of [...this.#looks.keys()]) this.#looked(pid, 'not-looked-at');
   }
 
@@ -211,7 +247,8 @@ export class Owners {
     if (this.#options.signal.aborted || performance.now() - this.#endedMs < AGAIN_MS) return undefined;
     let thread: Worker;
     try {
-      thread = new Worker(this.#options.entry ?? ENTRY, { name: 'weft owners' });
+      const workerData: OwnerThreadData = { native: this.#options.native };
+      thread = new Worker(this.#options.entry ?? ENTRY, { name: 'weft owners', workerData });
     } catch (err) {
       // As where the system lets this user have no more threads.
       this.#endedMs = performance.now();
@@ -243,6 +280,8 @@ export class Owners {
   }
 
   #end(): void {
+    this.#first?.close();
+    this.#first = undefined;
     const thread = this.#thread;
     this.#thread = undefined;
     this.#forsaken();

@@ -55,3 +55,11 @@ export function knowsAllUsers(proc = '/proc'): boolean {
     return false;
   }
 }
+
+/** What the kernel says of a user for which a namespace has no number. */
+const OVERFLOW = 65_534;
+
+/** Whether, where not all users are known, it may be any that is not. */
+export function isUnknownUser(uid: number): boolean {
+  return uid === OVERFLOW;
+}

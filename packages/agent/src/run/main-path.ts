@@ -137,7 +137,7 @@ export async function openMainPath(
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
   const sixOnly = new SixOnly();
-  const outlook = await outlookHere();
+  const outlook = await outlookHere(native);
   const { sight } = outlook;
   const wildcards = await openSeenWildcards(directory, logger);
   const guard = await HostGuard.open({ directory, range, problems, logger, signal: life });

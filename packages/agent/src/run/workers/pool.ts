@@ -25,7 +25,7 @@ export interface WorkerPoolOptions {
   readonly traffic: FlowTraffic;
   readonly problems: ProblemSources;
   /** Who makes a call, for a thread that does not look itself. */
-  readonly find?: (caller: CallerSocket) => Promise<Owner>;
+  readonly find?: (caller: CallerSocket) => Owner | Promise<Owner>;
   /** What a worker runs, where it is not the usual. */
   readonly entry?: URL;
 }
@@ -128,7 +128,11 @@ export class WorkerPool implements ListenerFollowers {
       { ...common, ...of, tunnelSecret, netmap, program: THREAD_PROGRAM.id },
       (news) => {
         if (news.type !== 'find') heard(of.thread, news, this.#options);
-        else void this.#options.find?.(news.caller).then((owner) => handle.found(news.serial, owner));
+        else {
+          const found = this.#options.find?.(news.caller);
+          if (found instanceof Promise) void found.then((owner) => handle.found(news.serial, owner));
+          else if (found !== undefined) handle.found(news.serial, found);
+        }
       },
       defined({ entry, watch }),
     );

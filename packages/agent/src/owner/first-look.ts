@@ -1,0 +1,153 @@
+/**
+ * Who makes a call, found by the thread that takes it, at once: where the socket's maker decides, no other thread need be woken. What is not
+ * decided so, and all that takes a walk, is for the thread that may wait. Fails closed, as that does.
+ */
+import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
+import { ControlGroups } from './control-groups.ts';
+import { decidedByMaker, type Fits, type Maker } from './fits.ts';
+import type { KernelSockets } from './kernel-sockets.ts';
+import { type FoundHolder, KnownHolders } from './known-holders.ts';
+import { ownerOf } from './owner-of.ts';
+import { type ProcessFacts, unitOf } from './process.ts';
+import type { FoundSocket } from './socket-tables.ts';
+import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
+
+/** What the other thread has found, by which this one knows the next such caller. */
+export interface Learned {
+  /** Control group that the socket was made in, and its path; undefined where that is not known. */
+  readonly group?: readonly [number: string, path: string | undefined];
+  readonly holder?: FoundHolder;
+}
+
+/** Files looked at to tell of a process where its socket alone decides. */
+const MOST_FILES = 48;
+/** They are looked at again no sooner than so many times what that took, but for so much of it that was saved up before. */
+const SHARE = 20;
+const REST_MS = 5_000;
+/** A group that has no path may have one later. */
+const PATHLESS_MS = 1_000;
+/** What the files say of users and groups is good for so long: calls come fast. */
+const FRESH_MS = 5;
+const MOST_GROUPS = 1_024;
+
+export class FirstLook {
+  readonly #kernel: KernelSockets;
+  readonly #users = new Users();
+  readonly #holders = new KnownHolders();
+  readonly #groups = new ControlGroups();
+  /** By its number, when it was found to have no path that is known. */
+  readonly #pathless = new Map<string, number>();
+  readonly #blurred = !knowsAllUsers();
+  /** By the number of the group, from one look at the files. */
+  readonly #paths = new Map<string, string | undefined>();
+  #freshMs = Number.NEGATIVE_INFINITY;
+  #rules: readonly OwnerRule[] = [];
+  /** No look at processes before, by this thread and by the other. */
+  #lookMs = Number.NEGATIVE_INFINITY;
+  #askMs = Number.NEGATIVE_INFINITY;
+
+  /** `kernel`: proven. */
+  constructor(kernel: KernelSockets) {
+    this.#kernel = kernel;
+  }
+
+  follow(rules: readonly OwnerRule[]): void {
+    this.#rules = rules;
+  }
+
+  /** The owner, or the caller's socket where more has to be looked at; undefined where this thread knows nothing. */
+  look({ protocol, client, called, known }: CallerSocket): Owner | FoundSocket | undefined {
+    if (protocol !== 'tcp' || known !== undefined) return undefined;
+    const socket = this.#kernel.connection(client, called);
+    if (socket === 'unknown') return undefined;
+    if (socket === 'none' || (this.#blurred && isUnknownUser(socket.uid))) return UNKNOWN_OWNER;
+    this.#refresh();
+    const path = this.#pathOf(socket);
+    if (path === 'unasked') return socket;
+    const decided = decidedByMaker(this.#rules, new SocketMaker(socket.uid, path, this.#groups), this.#numberOf);
+    if (decided === undefined) return socket;
+    const process = this.#processOf(socket, path);
+    return process === 'unasked' ? socket : this.#ownerOf(socket, path, decided, process);
+  }
+
+  /** `tookMs`: how long the other thread took. */
+  learn({ group, holder }: Learned, tookMs: number): void {
+    const now = performance.now();
+    this.#askMs = after(this.#askMs, now, tookMs);
+    if (holder !== undefined) this.#holders.learn(holder);
+    if (group === undefined) return;
+    const [number, path] = group;
+    if (path !== undefined) this.#groups.learn(number, path);
+    else {
+      if (this.#pathless.size >= MOST_GROUPS) this.#pathless.clear();
+      this.#pathless.set(number, now);
+    }
+  }
+
+  close(): void {
+    this.#kernel.close();
+  }
+
+  readonly #numberOf = (user: string): number | undefined => this.#users.numberOf(user);
+
+  #refresh(): void {
+    const now = performance.now();
+    if (now < this.#freshMs) return;
+    this.#freshMs = now + FRESH_MS;
+    this.#users.refresh();
+    this.#paths.clear();
+  }
+
+  #pathOf({ group }: FoundSocket): string | undefined {
+    if (group === undefined) return undefined;
+    if (this.#paths.has(group)) return this.#paths.get(group);
+    const path = this.#lookedUp(group);
+    if (path !== 'unasked') this.#paths.set(group, path);
+    return path;
+  }
+
+  /** `unasked`: the other thread may know it. */
+  #lookedUp(group: string): string | undefined {
+    const path = this.#groups.knownPathOf(group);
+    if (path !== undefined) return path;
+    const sinceMs = this.#pathless.get(group) ?? Number.NEGATIVE_INFINITY;
+    return performance.now() - sinceMs < PATHLESS_MS ? undefined : 'unasked';
+  }
+
+  /** Which process it is, as far as that takes little of the time: for the record. `unasked`: the other thread may find it. */
+  #processOf({ inode, uid }: FoundSocket, path: string | undefined): ProcessFacts | undefined | 'unasked' {
+    const begun = performance.now();
+    if (begun < this.#lookMs) return undefined;
+    const found = this.#holders.find(inode, uid, path, MOST_FILES);
+    const ended = performance.now();
+    this.#lookMs = after(this.#lookMs, ended, ended - begun);
+    if (found !== undefined) return found;
+    return ended < this.#askMs ? undefined : 'unasked';
+  }
+
+  #ownerOf(socket: FoundSocket, path: string | undefined, told: Fits, process: ProcessFacts | undefined): Owner {
+    return ownerOf(this.#users, [socket], told, process, path === undefined ? '' : unitOf(path));
+  }
+}
+
+/** Whether there are other groups is asked where that makes a difference. */
+class SocketMaker implements Maker {
+  readonly uid: number;
+  readonly group: string | undefined;
+  readonly #groups: ControlGroups;
+
+  constructor(uid: number, group: string | undefined, groups: ControlGroups) {
+    this.uid = uid;
+    this.group = group;
+    this.#groups = groups;
+  }
+
+  get only(): boolean {
+    return this.#groups.alone;
+  }
+}
+
+/** A rest that was not needed may be made up for, not for long. */
+function after(restMs: number, endedMs: number, tookMs: number): number {
+  return Math.max(restMs, endedMs - REST_MS) + SHARE * tookMs;
+}

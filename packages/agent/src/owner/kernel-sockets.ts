@@ -1,0 +1,137 @@
+/**
+ * The kernel asked for sockets by the thread that wants to know (sock_diag(7)): one question and its answer are two system calls, some microseconds,
+ * and nobody else is woken.
+ */
+import net, { type AddressInfo } from 'node:net';
+import type { HostPort, Protocol } from '@weft/proto';
+import {
+  AF_INET,
+  AF_INET6,
+  type Answered,
+  askConnection,
+  askPort,
+  QUESTION,
+  readConnection,
+  readPort,
+  type ToldSocket,
+} from './diagnosis-message.ts';
+import { type Netlink, openNetlink } from './netlink-calls.ts';
+import { ownSockets } from './own-sockets.ts';
+import type { FoundSocket } from './socket-tables.ts';
+
+const NETLINK_SOCK_DIAG = 4;
+/** Answers of other questions that are passed over: those that came after theirs was given up. */
+const MOST_OTHERS = 64;
+/** Messages of one answer: of a table that is longer nothing is told. */
+const MOST_PARTS = 20_000;
+const PROOF_MS = 5_000;
+
+export class KernelSockets {
+  readonly #netlink: Netlink;
+  #sequence = 0;
+
+  constructor(netlink: Netlink) {
+    this.#netlink = netlink;
+  }
+
+  /** The caller's end of a connection of TCP over IPv4; `unknown` where the kernel says nothing to be relied on. */
+  connection(client: HostPort, called: HostPort): Exclude<Answered, 'other'> {
+    const sequence = this.#next();
+    askConnection(this.#netlink.asked, sequence, client, called);
+    if (this.#netlink.send(QUESTION) !== QUESTION) return 'unknown';
+    for (let others = 0; others < MOST_OTHERS; others++) {
+      const length = this.#netlink.receive();
+      const answer = length <= 0 ? 'unknown' : readConnection(this.#netlink.answer, length, sequence, client, called);
+      if (answer !== 'other') return answer;
+    }
+    return 'unknown';
+  }
+
+  /** All that listen at a port, or have it for datagrams, of IPv4 and of IPv6; 0 for any port. Undefined where that is not to be relied on. */
+  at(protocol: Protocol, port: number): readonly ToldSocket[] | undefined {
+    const told: ToldSocket[] = [];
+    for (const family of [AF_INET, AF_INET6]) if (!this.#dump(family, protocol, port, told)) return undefined;
+    return told;
+  }
+
+  close(): void {
+    this.#netlink.close();
+  }
+
+  #dump(family: number, protocol: Protocol, port: number, told: ToldSocket[]): boolean {
+    const sequence = this.#next();
+    askPort(this.#netlink.asked, sequence, family, protocol, port);
+    if (this.#netlink.send(QUESTION) !== QUESTION) return false;
+    for (let part = 0; part < MOST_PARTS; part++) {
+      const length = this.#netlink.receive();
+      if (length <= 0) return false;
+      const come = readPort(this.#netlink.answer, length, sequence, protocol, told);
+      if (come !== 'more') return come === 'done';
+    }
+    return false;
+  }
+
+  #next(): number {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    return this.#sequence;
+  }
+}
+
+/** Undefined where there is none, or it tells of this process's own sockets otherwise than is so. */
+export async function provenKernel(
+  open: () => Netlink | undefined = openDiagnosis,
+): Promise<KernelSockets | undefined> {
+  const netlink = open();
+  if (netlink === undefined) return undefined;
+  const kernel = new KernelSockets(netlink);
+  if (await ownConnection((client, called) => isTrue(kernel, client, called))) return kernel;
+  kernel.close();
+  return undefined;
+}
+
+function openDiagnosis(): Netlink | undefined {
+  return openNetlink(NETLINK_SOCK_DIAG);
+}
+
+/** Whether it knows this process's end of its own connection, who listens, and nobody at a place that is nobody's. */
+function isTrue(kernel: KernelSockets, client: HostPort, called: HostPort): boolean {
+  const own = ownSockets();
+  const isOwn = (found: FoundSocket | string | undefined) =>
+    typeof found === 'object' && found.uid === process.geteuid?.() && own.has(found.inode);
+  const listening = kernel.at('tcp', called.port)?.filter(({ socket }) => isOwn(socket)) ?? [];
+  return (
+    isOwn(kernel.connection(client, called)) &&
+    listening.some(({ taking }) => taking) &&
+    kernel.connection({ ...client, port: called.port }, called) === 'none'
+  );
+}
+
+/** Asks about a connection of this process, `client` and `called` its ends; undefined where there is none to be had, as without a file for it. */
+export async function ownConnection<T>(
+  ask: (client: HostPort, called: HostPort) => T | Promise<T>,
+): Promise<T | undefined> {
+  const accepted: net.Socket[] = [];
+  const server = net.createServer((socket) => accepted.push(socket.on('error', () => {})));
+  let client: net.Socket | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    const socket = net.connect(port, '127.0.0.1');
+    client = socket;
+    socket.on('error', () => {});
+    socket.setTimeout(PROOF_MS, () => socket.destroy());
+    await new Promise<void>((resolve, reject) =>
+      socket.once('connect', resolve).once('close', () => reject(new Error('closed'))),
+    );
+    return await ask({ host: '127.0.0.1', port: socket.localPort ?? 0 }, { host: '127.0.0.1', port });
+  } catch {
+    return undefined;
+  } finally {
+    client?.destroy();
+    for (const socket of accepted) socket.destroy();
+    server.close();
+  }
+}

@@ -1,0 +1,91 @@
+/** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
+import type { ProcessFacts } from './process.ts';
+import { readProcess } from './process.ts';
+import { Processes } from './processes.ts';
+
+/** A process that was found to hold a socket. */
+export interface FoundHolder {
+  readonly pid: number;
+  /** Number of the file in it. */
+  readonly file: string;
+  /** When it began: with the number, one process and no other. */
+  readonly began: number;
+  readonly uid: number;
+}
+
+interface Known {
+  readonly began: number;
+  readonly uid: number;
+  /** The last is the newest. */
+  readonly files: Set<string>;
+}
+
+const MOST_KNOWN = 64;
+const MOST_FILES = 64;
+
+export class KnownHolders {
+  readonly #processes: Processes;
+  readonly #proc: string;
+  /** By number; who was found last is at the end. */
+  readonly #known = new Map<number, Known>();
+
+  constructor(proc = '/proc') {
+    this.#proc = proc;
+    this.#processes = new Processes(proc);
+  }
+
+  learn({ pid, file, began, uid }: FoundHolder): void {
+    const before = this.#known.get(pid);
+    const files = before?.began === began ? before.files : new Set<string>();
+    files.delete(file);
+    files.add(file);
+    const [oldest = ''] = files;
+    if (files.size > MOST_FILES) files.delete(oldest);
+    this.#known.delete(pid);
+    this.#known.set(pid, { began, uid, files });
+    const [first = 0] = this.#known.keys();
+    if (this.#known.size > MOST_KNOWN) this.#known.delete(first);
+  }
+
+  /**
+   * What holds the socket that this user made, and did so before and after that was read, in the control group at this path, where it is known; undefined where it is none of
+   * those, or is not found within so many files.
+   */
+  find(inode: string, uid: number, path: string | undefined, most: number): ProcessFacts | undefined {
+    let left = most;
+    for (const [pid, known] of [...this.#known].reverse()) {
+      if (known.uid !== uid) continue;
+      for (const file of candidates(known.files)) {
+        if (left-- <= 0) return undefined;
+        if (this.#processes.inodeOf(pid, file) !== inode) continue;
+        return this.#proven(pid, file, inode, known, path);
+      }
+    }
+    return undefined;
+  }
+
+  #proven(
+    pid: number,
+    file: string,
+    inode: string,
+    { began, uid }: Known,
+    path: string | undefined,
+  ): ProcessFacts | undefined {
+    const self = readProcess(pid, this.#proc);
+    if (self?.began !== began || self.uid !== uid || this.#processes.inodeOf(pid, file) !== inode) {
+      this.#known.delete(pid);
+      return undefined;
+    }
+    this.learn({ pid, file, began, uid });
+    return path === undefined || path === '' || self.cgroups.includes(path) ? self : undefined;
+  }
+}
+
+/** Files that it was, the newest first, then the next ones, and those between: the kernel gives the lowest number that is free. */
+function* candidates(files: ReadonlySet<string>): Generator<string> {
+  const before = [...files].reverse();
+  yield* before;
+  const numbers = before.map(Number);
+  const [lowest, highest] = [Math.min(...numbers), Math.max(...numbers)];
+  for (let file = highest + 2; file >= lowest; file--) if (!files.has(`${file}`)) yield `${file}`;
+}

@@ -1,0 +1,33 @@
+/** What is told of a caller, of what was found. */
+import type { Owner } from '../words/owner.ts';
+import type { Fits } from './fits.ts';
+import type { ProcessFacts } from './process.ts';
+import type { FoundSocket } from './socket-tables.ts';
+import type { Users } from './users.ts';
+
+/** `sockets`: of one user, at least one. `unit`: that the sockets tell; empty where they tell none. */
+export function ownerOf(
+  users: Pick<Users, 'nameOf'>,
+  sockets: readonly FoundSocket[],
+  told: Fits,
+  self: ProcessFacts | undefined,
+  unit = '',
+): Owner {
+  return {
+    service: told.length === 1 ? told[0] : undefined,
+    fits: told.length > 1 ? told : [],
+    user: users.nameOf(sockets[0]?.uid ?? Number.NaN),
+    pid: self?.pid,
+    program: self?.program ?? '',
+    unit: unit === '' ? (self?.unit ?? '') : unit,
+    sockets: tokenOf(sockets),
+  };
+}
+
+/** Whatever their order. */
+export function tokenOf(sockets: readonly FoundSocket[]): string {
+  return sockets
+    .map(({ inode, uid }) => `${inode}/${uid}`)
+    .sort()
+    .join(' ');
+}
