@@ -75,9 +75,9 @@ class Operator {
 test('control is moved, restored from an older copy, and given other tokens and keys', async () => {
   await using cleanup = new AsyncDisposableStack();
   const lab = cleanup.use(createLocalLab());
-  const { control, front, mesh, call, open, next } = await shop(lab, cleanup);
+  const { control, front, mesh, call, open } = await shop(lab, cleanup);
   const backup = join(control.host.dir, 'control.backup');
-  const [data, moved] = [control.dataDir, `127.0.0.1:${next()}`];
+  const [data, moved] = [control.dataDir, `127.0.0.1:${await freePort()}`];
   const operator = new Operator(control.host, control.process, {
     ...{ DATA: data, BACKUP: backup, AGENT: front.dataDir },
     ...{ OLD: control.listen, NEW: moved, WEFT_CONTROL: control.listen },
@@ -155,7 +155,7 @@ test('control is moved, restored from an older copy, and given other tokens and 
 
   // A host lost: control is where nobody was told.
   await operator.control.stop();
-  variables.NEW = `127.0.0.1:${next()}`;
+  variables.NEW = `127.0.0.1:${await freePort()}`;
   variables.WEFT_CONTROL = variables.NEW;
   await operator.type(['weft-control serve --data $DATA --listen $NEW --advertise $NEW']);
   await front.process.stop();

@@ -13,36 +13,26 @@ async function serveEcho(): Promise<net.Server> {
   return server;
 }
 
-/** Free ports, each another: one that is free again may be given twice. */
-async function freePorts(): Promise<() => number> {
-  const ports = new Set<number>();
-  while (ports.size < 9) ports.add(await freePort());
-  const each = ports.values();
-  return () => each.next().value ?? 0;
-}
-
 /** `call` asks echo as a program on the host of `front` does; `open` does so by a connection that stays. */
 export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
   const echo = cleanup.adopt(await serveEcho(), (server) => void server.close());
-  const next = await freePorts();
-  const port = next();
+  const port = await freePort();
   const mesh = (rules: string) =>
     `{ network: prod, services: { echo: { kind: private, ports: [${port}] }, web: { kind: private, ports: [3000] } }, ${rules} }`;
-  const control = await Control.start(await lab.host('main'), { control: next(), dashboard: next() });
+  const control = await Control.start(await lab.host('main'), {
+    control: await freePort(),
+    dashboard: await freePort(),
+  });
   await control.apply(mesh('policies: []'));
   const target = (echo.address() as net.AddressInfo).port;
-  const names = next();
+  const names = await freePort();
   const join = async (name: string, services: string, config: string, dnsPort: number) => {
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, '--services', services);
-    const shared = { tunnel: next(), dns: dnsPort, range: freeRange() };
+    const shared = { tunnel: await freePort(), dns: dnsPort, range: freeRange() };
     return Agent.start(await lab.host(name), { token, config, shared });
   };
-  const data = await join(
-    'data',
-    'echo',
-    `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`,
-    next(),
-  );
+  const targets = `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`;
+  const data = await join('data', 'echo', targets, await freePort());
   const front = await join('front', 'web', 'services: { web: {} }', names);
   const resolver = new dns.Resolver({ timeout: 2_000, tries: 2 });
   resolver.setServers([`127.0.0.1:${names}`]);
@@ -82,7 +72,7 @@ export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
       return Promise.race([heard, closed]);
     };
   };
-  return { control, data, front, mesh, call, open, next };
+  return { control, data, front, mesh, call, open };
 }
 
 export const DENY = 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]';

@@ -3,8 +3,8 @@ import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FlowRecord, HostPort } from '@weft/proto';
-import { decodeJoinToken, encodeJoinToken, pages, parseHostPort } from '@weft/proto';
+import type { FlowRecord } from '@weft/proto';
+import { decodeJoinToken, encodeJoinToken, pages } from '@weft/proto';
 import {
   AdminClient,
   adminService,
@@ -19,6 +19,7 @@ import {
   type UnaryMethod,
 } from '@weft/proto/wire';
 import { type Logger, pino } from 'pino';
+import { freePort } from '../../examples/demo/ports.ts';
 import { parseMeshFile } from '../../packages/agent/src/config/mesh-file.ts';
 import { type Control, type ServeOptions, startControl } from '../../packages/control/src/serve.ts';
 import { Relay, type RelayOptions } from '../harness/relay.ts';
@@ -50,7 +51,8 @@ export class Mesh {
   #third = randomInt(0, 200);
   #control: Control | undefined;
   #admin: AdminClient | undefined;
-  #listen: HostPort = { host: '127.0.0.1', port: 0 };
+  /** Of control, kept over its restarts. */
+  #port: number | undefined;
   readonly #settings: ControlSettings;
 
   constructor(settings: ControlSettings = {}) {
@@ -67,11 +69,11 @@ export class Mesh {
 
   async startControl(): Promise<void> {
     const directory = join(this.#directory, 'control');
+    this.#port ??= await freePort();
     const rest = { dashboard: undefined, advertise: [], logLevel: 'silent' };
-    const options = { directory, listen: this.#listen, ...rest, ...this.#settings };
+    const options = { directory, listen: { host: '127.0.0.1', port: this.#port }, ...rest, ...this.#settings };
     const control = await startControl(options, { logger, now: Date.now });
     this.#control = control;
-    this.#listen = parseHostPort(control.address) ?? this.#listen;
     this.#admin = new AdminClient(control.address, await pinnedCredentials(control.address, control.pin));
   }
 
@@ -120,7 +122,10 @@ export class Mesh {
     const prefix = `127.${this.#second}.${this.#third}`;
     const tunnel = { host: `${prefix}.254`, port: 7410 };
     const relay = member.relay && (await Relay.start({ ...member.relay, target: tunnel }));
-    const controlRelay = member.controlRelay === true ? await Relay.start({ target: this.#listen }) : undefined;
+    const controlRelay =
+      member.controlRelay === true
+        ? await Relay.start({ target: { host: '127.0.0.1', port: this.#port ?? 0 } })
+        : undefined;
     const agent = new Agent({
       host,
       spec: member,

@@ -1,7 +1,8 @@
 /** A target where nothing listens: who asks what is told the address that was tried, until a program is there. */
 import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../examples/demo/ports.ts';
 import { until } from '../harness/until.ts';
 import type { Agent } from './agent.ts';
 import { weft } from './command.ts';
@@ -15,10 +16,7 @@ let port: number;
 
 beforeAll(async () => {
   mesh = await Mesh.start('services: { redis: { kind: private, ports: [6379] } }');
-  const server = net.createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  ({ port } = server.address() as AddressInfo);
-  server.close();
+  port = await freePort();
   data = await mesh.agent('data', { services: { redis: { 6379: port } } });
   near = await mesh.agent('near');
 }, 30_000);

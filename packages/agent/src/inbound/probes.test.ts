@@ -1,14 +1,15 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it } from 'vitest';
+import { freePort } from '../../../../examples/demo/ports.ts';
 import { Probes } from './probes.ts';
 
 it('tells why a call was in vain, from the first one that ended to the next good one', async () => {
   const { signal } = new AbortController();
   const server = net.createServer((socket) => socket.destroy());
   const listen = (port: number) => once(server.listen(port, '127.0.0.1'), 'listening');
-  await listen(0);
-  const { port } = server.address() as net.AddressInfo;
+  const port = await freePort();
+  await listen(port);
   const target = { host: '127.0.0.1', port };
   let now = 0;
   const probes = new Probes(() => now);

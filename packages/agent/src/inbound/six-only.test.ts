@@ -2,6 +2,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../../../../examples/demo/ports.ts';
 import { readListenerTable } from './listener-table.ts';
 import { SixOnly } from './six-only.ts';
 
@@ -33,9 +34,9 @@ it.runIf(process.platform === 'linux').each(['tcp', 'udp'] as const)(
 );
 
 it.runIf(process.platform === 'linux')('knows a program that takes IPv6 alone until it goes', async () => {
-  const server = net.createServer().listen({ host: '::', port: 0, ipv6Only: true });
+  const port = await freePort();
+  const server = net.createServer().listen({ host: '::', port, ipv6Only: true });
   await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
   const sixOnly = new SixOnly();
   const holds = async () => {
     const table = await readListenerTable();

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { TARGET_PROBLEM } from '@weft/proto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../../../examples/demo/ports.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { exceptTargets, Rig, type RigOptions, service, until } from '../outbound/rig.fixture.ts';
 import type { Problems } from '../words/problems.ts';
@@ -98,8 +99,8 @@ describe('a target where nobody listens', () => {
   it('is found as it goes and comes by the host’s own table', async () => {
     const server = net.createServer((socket) => socket.destroy());
     const listen = (port: number) => once(server.listen(port, '127.0.0.1'), 'listening');
-    await listen(0);
-    const { port } = server.address() as net.AddressInfo;
+    const port = await freePort();
+    await listen(port);
     const { problems, inbound } = await called(port, readListenerTable);
     expect(inbound.watch.report()).toMatchObject([{ healthy: true }]);
     expect(problems.current).toEqual([]);
@@ -112,11 +113,7 @@ describe('a target where nobody listens', () => {
   });
 
   it('is found by a call where the kernel shows no table', async () => {
-    const server = net.createServer();
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const { port } = server.address() as net.AddressInfo;
-    server.close();
-    await once(server, 'close');
+    const port = await freePort();
     const { problems } = await called(port, async () => undefined);
     await until(() => problems.current.length > 0);
     expect(targetProblems(problems)).toEqual([`redis 7001 → 127.0.0.1:${port}: connection refused; ${START}`]);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import type { HostPort, Protocol } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../../../examples/demo/ports.ts';
 import type { OwnerRule } from '../words/owner.ts';
 import { OwnerFinder } from './finder.ts';
 import { type Finder, findBy, WAYS, type Way } from './finders.fixture.ts';
@@ -28,15 +29,6 @@ afterEach(async () => {
   server.close();
   datagrams.close();
 });
-
-/** That nothing has now, and that the system gives to nobody soon after. */
-async function freePort(): Promise<number> {
-  const holder = net.createServer();
-  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
-  const { port } = holder.address() as AddressInfo;
-  await new Promise((resolve) => holder.close(resolve));
-  return port;
-}
 
 function noTables(): never {
   throw new Error('the tables are read, where the kernel was to be asked');

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
@@ -9,6 +9,7 @@ import { CONTROL_RANGE, type JoinToken, type NetmapItem, parseRange, TARGET_PROB
 import { type AgentHandlers, deltaToWire, type pb } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../../../../examples/demo/ports.ts';
 import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
 import { parseAgentFile } from '../config/agent-file.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
@@ -205,13 +206,10 @@ test('a target among the addresses it listens on itself ends the start', async (
 });
 
 test('a UDP port beside the tunnels that is taken is a problem, and the rest works', async () => {
-  // A port that is free for TCP, as a tunnel port has to be.
-  const free = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => free.once('listening', resolve));
-  const { port } = free.address() as AddressInfo;
+  // Free for TCP, as a tunnel's port has to be.
+  const port = await freePort();
   const blocker = createSocket('udp4');
   await new Promise<void>((resolve) => blocker.bind(port, '127.0.0.1', resolve));
-  await new Promise((resolve) => free.close(resolve));
   await start({ token, tunnel: { host: '127.0.0.1', port } });
   const told = await readLocalStatus(directory);
   expect(told?.problems.filter(({ code }) => code !== TARGET_PROBLEM)).toMatchObject([

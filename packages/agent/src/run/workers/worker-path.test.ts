@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { CONTROL_RANGE, formatAddress, type NetmapItem } from '@weft/proto';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../../../../../examples/demo/ports.ts';
 import { listenConduits } from '../../bytes/socket-listen.ts';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
@@ -33,14 +34,6 @@ const items = (port: number): readonly NetmapItem[] => [
     rules: [{ name: 'no-mailer', action: 'deny', from: ['mailer'], to: ['statsd'], ports: [] }],
   },
 ];
-
-async function freePort(address: string): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, address, resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
-}
 
 /** Of a host whose agent file has the mailer alone; services have this port. */
 async function open(recorder: FlowRecorder, port: number) {
@@ -83,7 +76,7 @@ async function open(recorder: FlowRecorder, port: number) {
 test('services that come with a netmap of the same revision are asked about by who was denied before', async () => {
   const recorder = new FlowRecorder();
   const address = formatAddress(STATSD);
-  const port = await freePort(address);
+  const port = await freePort();
   const path = await open(recorder, port);
   const listener: ListenerSpec = { service: 'statsd', ordinal: undefined, address, port, protocol: 'udp' };
   path.update({ listeners: new Map([[listenerKey(listener), listener]]) });
