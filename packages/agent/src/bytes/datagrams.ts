@@ -1,10 +1,10 @@
 /** What a bound UDP socket sends and receives: on its handle, and many at a time, where that is known, else by the public API. */
 import type dgram from 'node:dgram';
+import type { DatagramDropped, DatagramOutput } from './datagram-output.ts';
 import { type DatagramReceiver, receiveBatches } from './inside/batch-input.ts';
 import { gatheringOf } from './inside/batch-output.ts';
 import { datagramHandleOutput } from './inside/datagram-output.ts';
 import { manyDatagrams } from './inside/known.ts';
-import type { DatagramDropped, DatagramOutput } from './output.ts';
 
 export type { SocketPlace as DatagramSource } from './inside/socket-address.ts';
 

@@ -1,7 +1,9 @@
 /** A connection by Node's public API: for a Node whose inside is not what is known here. */
 import type net from 'node:net';
 import { copyOfLent } from '../words/passing-memory.ts';
-import type { SocketPlace, Transport, TransportEvents } from './transport.ts';
+import { HIDES_RESETS, type SocketPlace, type Transport, type TransportEvents } from './transport.ts';
+
+const NOTHING = Buffer.alloc(0);
 
 type Written = (error?: Error | null) => void;
 
@@ -35,7 +37,7 @@ export class NetTransport implements Transport {
     const socket = this.#socket;
     let cause: Error | undefined;
     socket.on('data', (piece: Buffer) => void user.read(piece, false));
-    socket.on('end', () => user.ended());
+    socket.on('end', () => this.#ended(user));
     socket.on('drain', () => this.#lookDrained());
     socket.on('error', (error) => {
       cause ??= error;
@@ -105,6 +107,19 @@ export class NetTransport implements Transport {
   get remote(): SocketPlace | undefined {
     const { remoteAddress: address, remotePort: port, destroyed } = this.#socket;
     return destroyed || address === undefined || port === undefined ? undefined : { address, port };
+  }
+
+  /** What may hide a reset is looked into, where all that was written has left: the system tells it to a write, of nothing too. */
+  #ended(user: TransportEvents): void {
+    const socket = this.#socket;
+    const asks = HIDES_RESETS && !this.#ending && !this.#failed && socket.writableLength === 0;
+    if (!asks) {
+      user.ended();
+      return;
+    }
+    socket.write(NOTHING, () => {
+      if (!socket.destroyed) user.ended();
+    });
   }
 
   #lookDrained(): void {

@@ -1,14 +1,12 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
-import { closeHandle } from './handle.ts';
 import { acceptHandles, type Elsewhere } from './inside/handle-connections.ts';
-import { handleTransport } from './inside/handle-transport.ts';
 import { descriptorOf, shownDescriptor } from './inside/known.ts';
 import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
-import { SocketConduit } from './socket.ts';
+import { SocketConduit, transportOfHandle } from './socket.ts';
 import type { SocketPlace, Transport } from './transport.ts';
 
 export interface Remote {
@@ -54,11 +52,10 @@ export async function listenConduits(
 
 /** Of a connection that another thread accepted. Undefined, and closed, where it is over already. */
 export function takePassed(handle: object): { readonly conduit: SocketConduit; readonly remote: Remote } | undefined {
-  const transport = handleTransport(handle);
-  const remote = transport?.remote;
-  if (transport === undefined || remote === undefined) {
-    if (transport === undefined) closeHandle(handle);
-    else transport.destroy();
+  const transport = transportOfHandle(handle);
+  const { remote } = transport;
+  if (remote === undefined) {
+    transport.destroy();
     return undefined;
   }
   const descriptor = shownDescriptor(handle);

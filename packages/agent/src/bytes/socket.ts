@@ -5,10 +5,10 @@ import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { connectHandle } from './inside/handle-connections.ts';
+import { handleTransport, isTcpHandle } from './inside/handle-transport.ts';
 import { descriptorOf } from './inside/known.ts';
 import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
-import { compact } from './output.ts';
 import type { Connection, SocketPlace, Transport, TransportEvents } from './transport.ts';
 
 /** Unsent bytes over which a writer is asked to stop. */
@@ -199,24 +199,36 @@ export class SocketConduit implements WireConduit, TransportEvents {
   }
 }
 
+/**
+ * A piece to keep: one that is less than half of its memory would keep more alive than the bounds count. Of Node's own pool a
+ * copy would lie in the pool again.
+ */
+function compact(piece: Buffer): Buffer {
+  const { byteLength } = piece.buffer;
+  return byteLength <= Buffer.poolSize || piece.length * 2 >= byteLength ? piece : Buffer.from(piece);
+}
+
 function readOn(conduit: SocketConduit): void {
   conduit.readOn();
 }
 
-/** Of a connected socket with `allowHalfOpen` that has not been read. */
-export function socketConduit(socket: net.Socket): SocketConduit {
-  return new SocketConduit(transportOf(socket));
-}
-
 /** Of a connection that another process made and handed over. `over` is called once it is, whether somebody uses it or not. */
 export function handedConduit(handle: object, over: () => void): SocketConduit {
-  const options = { handle, allowHalfOpen: true, pauseOnCreate: true };
-  const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
-  socket.setNoDelay(true);
-  return new SocketConduit(transportOf(socket), over);
+  const transport = transportOfHandle(handle);
+  if (isTcpHandle(handle)) handle.setNoDelay(true);
+  return new SocketConduit(transport, over);
 }
 
-function transportOf(socket: net.Socket): Transport {
+/** Of a handle that is connected, and whose from then on it is alone. */
+export function transportOfHandle(handle: object): Transport {
+  const transport = handleTransport(handle);
+  if (transport !== undefined) return transport;
+  const options = { handle, allowHalfOpen: true, pauseOnCreate: true };
+  return new NetTransport(new net.Socket(options as unknown as net.SocketConstructorOpts).setNoDelay(true));
+}
+
+/** Of a connected socket with `allowHalfOpen` that has not been read. */
+export function transportOf(socket: net.Socket): Transport {
   return adoptSocket(socket) ?? new NetTransport(socket);
 }
 

@@ -1,5 +1,8 @@
 /** What a conduit of TCP runs over, both halves of one connection: its handle, or a socket of Node's public API. */
 
+/** Up to 1.51 libuv tells a hang-up behind a read that was not full as an orderly end, without a look at what it is. */
+export const HIDES_RESETS: boolean = /^1\.([0-9]|[1-4]\d|5[01])\./.test(process.versions.uv);
+
 export interface TransportEvents {
   /** A piece that lies in memory which the next read overwrites. `full`: as much as one read can bring. Answers whether to read on. */
   read(piece: Buffer, full: boolean): boolean;

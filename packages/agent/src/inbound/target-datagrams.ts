@@ -3,11 +3,11 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { defined, entryOf } from '@weft/proto';
+import type { DatagramOutput } from '../bytes/datagram-output.ts';
 import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import type { Deadline } from '../bytes/deadline.ts';
 import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
-import type { DatagramOutput } from '../bytes/output.ts';
 import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';

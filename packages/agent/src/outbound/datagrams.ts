@@ -6,10 +6,10 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { DatagramOutput } from '../bytes/datagram-output.ts';
 import { type DatagramSource, datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
-import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';

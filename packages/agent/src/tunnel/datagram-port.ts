@@ -1,7 +1,7 @@
 /** The UDP port of the agent: packets out, and packets in to the session their index names. */
 import dgram from 'node:dgram';
+import type { DatagramOutput } from '../bytes/datagram-output.ts';
 import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
-import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { receiverIndexOf } from '../protocol/datagram/format.ts';
 

@@ -4,7 +4,7 @@
  */
 import type dgram from 'node:dgram';
 import { constants } from 'node:os';
-import type { DatagramDropped, DatagramOutput } from '../output.ts';
+import type { DatagramDropped, DatagramOutput } from '../datagram-output.ts';
 import { isNumbered, type Numbered, systemError } from './known.ts';
 import { batched, type NativeCalls, UNKNOWN } from './native-calls.ts';
 import { NativeMessages, pinned } from './native-memory.ts';

@@ -1,6 +1,6 @@
 /** Sends on a UDP socket straight on its handle: `dgram.send` keeps a request, a callback and a tick for each datagram. */
 import type dgram from 'node:dgram';
-import type { DatagramDropped, DatagramOutput } from '../output.ts';
+import type { DatagramDropped, DatagramOutput } from '../datagram-output.ts';
 import { batchOutput, type SingleOutput } from './batch-output.ts';
 import { isInsideKnown, manyDatagrams, shownDescriptor, systemError } from './known.ts';
 

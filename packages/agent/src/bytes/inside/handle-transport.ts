@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import { copyApart, free } from '../../words/passing-memory.ts';
-import type { SocketPlace, Transport, TransportEvents } from '../transport.ts';
+import { HIDES_RESETS, type SocketPlace, type Transport, type TransportEvents } from '../transport.ts';
 import { isInsideKnown, nativeCalls, shownDescriptor, systemError } from './known.ts';
 import { found, type TcpHandle, type TcpInside, type WriteRequest } from './tcp-inside.ts';
 
@@ -14,8 +14,6 @@ const READ_BUFFER_BYTES = 224 * 1024;
 const UV_EOF = -4_095;
 /** Up to here a copy and Node's own write cost less than a call past it. */
 const COPY_LIMIT = 4096;
-/** Up to 1.51 libuv tells a hang-up behind a read that was not full as an orderly end, without a look at what it is. */
-const HIDES_RESETS = /^1\.([0-9]|[1-4]\d|5[01])\./.test(process.versions.uv);
 const NOT_CONNECTED = -constants.errno.ENOTCONN;
 /** What send(2) answers where the bytes can only wait. */
 const FULL: ReadonlySet<number> = new Set([-constants.errno.EAGAIN, -constants.errno.ENOBUFS]);
