@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { defined } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import { Deadline } from './deadline.ts';
 import { listener } from './socket.fixture.ts';

@@ -2,7 +2,7 @@
 import { status } from '@grpc/grpc-js';
 import type { loadMetrics, Registry } from '@weft/proto/observe';
 import { adminService, agentService } from '@weft/proto/wire';
-import type { StreamObserver } from '../watch/hub.ts';
+import type { StreamObserver } from '../watch/hub-options.ts';
 
 /** The library, which is loaded only when metrics are asked for. */
 export type MetricsLibrary = Awaited<ReturnType<typeof loadMetrics>>;

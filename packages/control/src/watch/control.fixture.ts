@@ -11,7 +11,8 @@ import type { StateStore } from '../state/types.ts';
 import { createTraffic } from '../traffic/traffic.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.fixture.ts';
-import { Hub, type HubOptions, type StreamObserver } from './hub.ts';
+import { Hub } from './hub.ts';
+import type { HubOptions, StreamObserver } from './hub-options.ts';
 import { Receipts } from './older-data.ts';
 
 export const PIN = new Uint8Array(32).fill(3);

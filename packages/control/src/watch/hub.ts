@@ -8,24 +8,19 @@ import {
   type Report,
   type Telemetry,
   type TriedPlace,
-  type Vocabulary,
 } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
 import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
-import type { Logger } from 'pino';
-import type { AuditLog } from '../audit/types.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { Fleet } from '../fleet/fleet.ts';
-import { NO_MEMORY, type ReportMemory } from '../fleet/memory.ts';
+import { NO_MEMORY } from '../fleet/memory.ts';
 import type { OpenFlowsAsker, PathTracer, PlaceTrier, TraceOutcome } from '../fleet/questions.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
 import { TIMING, type Timing } from '../fleet/timing.ts';
-import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
 import { ReadableParts } from '../netmap/readable.ts';
-import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
-import type { Traffic } from '../traffic/types.ts';
+import type { AgentState, State, StateChange } from '../state/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents, type Proved } from './agent-stream.ts';
 import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
@@ -33,47 +28,9 @@ import { DuelReferee } from './duels.ts';
 import { Entering } from './entering.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
+import type { HubOptions } from './hub-options.ts';
 import { NewestGate } from './newest-gate.ts';
-import { OlderDataGuard, type Receipts } from './older-data.ts';
-
-type MessageKind = 'hello' | 'standing' | 'ack' | 'report' | 'flows' | 'resync' | 'telemetry';
-
-/** What is counted of the agents' streams; the counting itself is for who asks. */
-export interface StreamObserver {
-  message(kind: MessageKind): void;
-  /** `dropped` by the agent's own count, `refused` by control. */
-  flows(counts: { readonly taken: number; readonly dropped: number; readonly refused: number }): void;
-  telemetryRefused(): void;
-  /** A connected agent enforces a revision, this many milliseconds after it came out. */
-  enforced(afterMs: number): void;
-}
-
-export interface HubOptions {
-  readonly state: StateStore;
-  readonly flows: FlowWindow;
-  readonly traffic: Traffic;
-  /** SHA-256 of control's public key, 32 bytes: part of what agents sign. */
-  readonly pin: Uint8Array;
-  /** Names this run of control, so that an agent never takes another run's indexes for this one's. */
-  readonly timeline: string;
-  readonly receipts: Receipts;
-  /** What agents have heard of beyond control's data is lost, by an operator's word. */
-  readonly acceptOlderData: boolean;
-  readonly audit: Pick<AuditLog, 'record'>;
-  /** Agents that are served at once: each holds a connection for as long as it is there. */
-  readonly mostAgents: number;
-  readonly logger: Logger;
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
-  /** Where agents are told that control can be reached, HOST:PORT; nowhere when left out. */
-  readonly controlAddresses?: readonly string[];
-  /** What is known of agents that are not back yet after a restart of control. */
-  readonly memory?: ReportMemory;
-  readonly observer?: StreamObserver;
-  readonly timing?: Partial<Timing>;
-  /** Which capability brought each word of a netmap; as this version knows it when left out. */
-  readonly words?: Vocabulary;
-}
+import { OlderDataGuard } from './older-data.ts';
 
 /** Streams that have not proved yet whose they are. */
 const UNPROVED_STREAMS = { most: 4_096, mostOfOne: 1_024 };

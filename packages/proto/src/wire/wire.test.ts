@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Service } from '../model/mesh.ts';
-import type { NetmapItem, PeerItem, ServiceItem } from '../model/netmap.ts';
+import type { PeerItem, ServiceItem } from '../model/netmap.ts';
 import { itemKey } from '../model/netmap.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import {
@@ -14,7 +14,6 @@ import {
   UNREADABLE_POLICY_RULE,
 } from './delta.ts';
 import { WireError } from './errors.ts';
-import { flowFromWire } from './flow.ts';
 import { weft } from './generated.ts';
 import { adminService, agentService } from './grpc.ts';
 import { meshFromWire, meshToWire } from './mesh.ts';
@@ -28,7 +27,6 @@ import {
   reportFromWire,
   reportToWire,
 } from './report.ts';
-import { helloMessage, joinProofMessage } from './signature.ts';
 import { anyDelta, anyFlow, anyItem, anyMesh, anyReport } from './wire.fixture.ts';
 
 /** Through bytes and back, as between two programs. */
@@ -311,108 +309,5 @@ describe('words from an agent', () => {
     expect(flowBatchFromWire({ records: huge, dropped: 0 })).toMatchObject({ records: [], rejected: [{}, {}] });
     // An honest agent's record is not refused, whatever it has counted.
     expect(flowRecordFromWire(flowRecordToWire({ ...good, bytesSent: 2 ** 50 })).bytesSent).toBe(2 ** 48);
-  });
-});
-
-describe('a mesh off the wire', () => {
-  const service = { name: 'redis', kind: 2, ports: [{ protocol: 1, first: 1, last: 1 }] };
-  it.each([
-    ['no mesh', undefined, 'mesh'],
-    ['a service of no kind', { services: [{ ...service, kind: 0 }] }, 'services.redis.kind'],
-    [
-      'a port out of range',
-      { services: [{ ...service, ports: [{ protocol: 1, first: 70_000, last: 1 }] }] },
-      'services.redis.ports[0]',
-    ],
-    [
-      'an unknown action',
-      {
-        policies: [
-          { name: 'a', action: 1 },
-          { name: 'b', action: 7 },
-        ],
-      },
-      'policies[1].action',
-    ],
-    ['an unknown default', { defaultAction: 7 }, 'default'],
-    ['a test of no port', { tests: [{ from: { service: 'a' }, service: 'b', protocol: 1, expect: 1 }] }, 'tests[0].to'],
-    ['5,001 services', { services: Array(5_001).fill(service) }, 'services'],
-    ['33 tags', { agents: [{ name: 'h', tags: Array(33).fill('t') }] }, 'agents.h.tags'],
-  ])('is refused for %s, in the words of the file', (_what, mesh, field) => {
-    expect(() => meshFromWire(mesh)).toThrow(expect.objectContaining({ name: 'WireError', field }));
-  });
-  it('allows by default', () => {
-    expect(meshFromWire({ network: 'prod' }).defaultAction).toBe('allow');
-  });
-});
-
-describe('rubbish', () => {
-  /** Bytes that often begin like a message: a valid one with bytes changed, or none at all. */
-  const rubbish = fc.oneof(
-    fc.uint8Array({ maxLength: 200 }),
-    fc
-      .tuple(anyDelta, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }))
-      .map(([delta, changes]) =>
-        altered(agentService.connect.responseSerialize({ delta: deltaToWire(delta) }), changes),
-      ),
-    fc
-      .tuple(anyReport, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }))
-      .map(([report, changes]) =>
-        altered(agentService.connect.requestSerialize({ report: reportToWire(report) }), changes),
-      ),
-  );
-
-  function altered(bytes: Buffer, changes: readonly (readonly [number, number])[]): Uint8Array {
-    for (const [at, value] of changes) bytes[at % bytes.length] = value;
-    return bytes;
-  }
-
-  const readers: [string, (bytes: Buffer) => unknown][] = [
-    ['an item', (bytes) => decodeItem(bytes)],
-    ['a message of control', (bytes) => deltaFromWire(agentService.connect.responseDeserialize(bytes).delta)],
-    ['a report', (bytes) => reportFromWire(agentService.connect.requestDeserialize(bytes).report)],
-    ['flows', (bytes) => flowBatchFromWire(agentService.connect.requestDeserialize(bytes).flows)],
-    ['a flow', (bytes) => flowFromWire(adminService.watchFlows.responseDeserialize(bytes).flow)],
-    ['a standing', (bytes) => inventoryFromWire(agentService.connect.requestDeserialize(bytes).standing?.inventory)],
-    ['an apply', (bytes) => meshFromWire(adminService.apply.requestDeserialize(bytes).mesh)],
-  ];
-  it.each(readers)('read as %s is a value or a WireError', (_what, read) => {
-    fc.assert(
-      fc.property(rubbish, (bytes) => {
-        try {
-          read(Buffer.from(bytes));
-        } catch (error) {
-          expect(error).toBeInstanceOf(WireError);
-        }
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  it('that was accepted encodes to what is accepted', () => {
-    fc.assert(
-      fc.property(rubbish, (bytes) => {
-        let items: readonly NetmapItem[] = [];
-        try {
-          items = deltaFromWire(agentService.connect.responseDeserialize(Buffer.from(bytes)).delta).delta.upserts;
-        } catch (error) {
-          expect(error).toBeInstanceOf(WireError);
-        }
-        for (const item of items) expect(itemKey(decodeItem(encodeItem(item)))).toBe(itemKey(item));
-      }),
-      { numRuns: 300 },
-    );
-  });
-});
-
-describe('what agents sign', () => {
-  it('is laid out as agent.proto says', () => {
-    const key = (value: number): Uint8Array => new Uint8Array(32).fill(value);
-    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-    const text = (words: string): string => Buffer.from(words).toString('hex');
-    expect(hex(joinProofMessage('t1', key(1), key(2)))).toBe(text('weft join v1\0t1\0') + hex(key(1)) + hex(key(2)));
-    expect(hex(helloMessage(key(3), key(4), 'a1'))).toBe(
-      text('weft hello v1\0') + hex(key(3)) + hex(key(4)) + text('a1'),
-    );
   });
 });
