@@ -1,7 +1,9 @@
-/** Weft's own programs on a test's hosts, driven as an operator does: by their commands. */
+/** Weft's own programs on a test's hosts, driven as an operator does: by their commands, but for what is looked at again and again. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatHostPort } from '@weft/proto';
+import { snakeKeys } from '../../packages/agent/src/cli/json.ts';
+import { readLocalStatus } from '../../packages/agent/src/observe/status-client.ts';
 import type { Host } from './host.ts';
 import type { Finished, Process } from './process.ts';
 
@@ -159,11 +161,11 @@ export class Agent {
     return join(this.host.dir, 'agent');
   }
 
-  /** What `weft status` tells of the agent, whose exit code says whether anything is wrong. */
+  /** What `weft status --json` tells of the agent, asked where that asks: the command itself takes half a second of a processor, and this is asked again and again. */
   async status<Told = AgentStatus>(): Promise<Told> {
-    const { code, stdout, stderr } = await this.host.run(['weft', 'status', '--json', '--data', this.dataDir]);
-    if (code !== 0 && code !== 4) throw new Error(`weft status ended with ${code}: ${stderr}`);
-    return JSON.parse(stdout).agent;
+    const told = await readLocalStatus(this.dataDir);
+    if (told === undefined) throw new Error(`no agent runs in ${this.dataDir}`);
+    return snakeKeys(told) as Told;
   }
 
   /** Codes of the problems that stand. */

@@ -35,7 +35,8 @@ export function writeJsonLine<Command extends Answering>(
   terminal.out(`${escapeUnseen(JSON.stringify({ version: VERSION, ...(snakeKeys(answer) as object) }))}\n`);
 }
 
-function snakeKeys(value: unknown): unknown {
+/** The keys of an answer, all the way down. */
+export function snakeKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(snakeKeys);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [snakeCase(key), snakeKeys(entry)]));
