@@ -12,7 +12,10 @@ function filesOfUnitTests(): string {
   return bavail * bsize >= 2 ** 30 ? memory : tmpdir();
 }
 
-/** Each worker takes a file as soon as it is done with one, the largest first: none is idle until the last files of a group. */
+/**
+ * Each worker takes a file as soon as it is done with one, the largest first: none is idle until the last files of a group. One more than there are
+ * cores, for all of them wait now and then, and with as many a machine of two stands still meanwhile.
+ */
 const workers = Math.min(availableParallelism() + 1, 4);
 
 /**
@@ -36,12 +39,11 @@ const unit = {
   // Of a machine that does much else a second is nothing.
   expect: { poll: { timeout: 15_000 } },
   pool: 'forks',
-  // They wait more than they compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time.
-  maxWorkers: availableParallelism(),
+  maxWorkers: workers,
   sequence: { groupOrder: 0 },
 } as const;
 
-/** Whole programs, many in each: one file more at once than there are cores, for with as many these stand still for a seventh of the time; with more they starve. */
+/** Whole programs, many in each: with more at once they starve. */
 const programs = {
   globalSetup: 'test/harness/made-package.ts',
   testTimeout: 60_000,

@@ -63,24 +63,27 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     await program.output(/^ready$/m);
     return program;
   };
-  const tcp = async (from: Host, address: string, port = 6379): Promise<string> =>
-    (await from.run(['nc', '-dw2', address, String(port)])).stdout;
+  /** `wait`: seconds after which nobody answers. */
+  const tcp = async (from: Host, address: string, port = 6379, wait = 2): Promise<string> =>
+    (await from.run(['nc', `-dw${wait}`, address, String(port)])).stdout;
   const udp = async (from: Host, address: string): Promise<string> =>
     (await from.run(['sh', '-c', `echo | timeout 1 nc -u -w1 ${address} 8125`])).stdout;
   const six = () =>
     data.check(['sh', '-c', "ip -6 -o address show dev eth0 | sed -n 's/.*inet6 \\(fd[^/]*\\).*/\\1/p'"]);
   /** All ways that go past Weft. */
-  const past = async (): Promise<readonly string[]> => {
+  const past = async (wait = 2): Promise<readonly string[]> => {
     const v6 = (await six()).trim();
     return Promise.all([
-      tcp(neighbour, data.address),
-      tcp(neighbour, v6),
+      tcp(neighbour, data.address, 6379, wait),
+      tcp(neighbour, v6, 6379, wait),
       udp(neighbour, data.address),
       udp(neighbour, v6),
     ]);
   };
   const OPEN = ['said', 'said', 'said', 'said'];
   const SHUT = ['', '', '', ''];
+  /** As `past`, where nobody is to answer: what is open answers in milliseconds. */
+  const shut = () => past(1);
   const isShut = (all: readonly string[]) => all.every((each) => each === '');
   const own = async () => [await tcp(data, '127.0.0.1'), await tcp(data, data.address), await udp(data, data.address)];
 
@@ -121,7 +124,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
       code: 0,
       stdout: expect.stringContaining('closed     redis        0.0.0.0:6379/tcp'),
     });
-    expect(await past()).toEqual(SHUT);
+    expect(await shut()).toEqual(SHUT);
     expect(await own()).toEqual(['said', 'said', 'said']);
     expect(await tcp(web, 'redis')).toBe('said');
     expect(await guard('status')).toMatchObject({ code: 0 });
@@ -130,7 +133,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
       code: 1,
       stderr: expect.stringContaining('another agent of this host'),
     });
-    expect(await past()).toEqual(SHUT);
+    expect(await shut()).toEqual(SHUT);
     const once = await ruleset();
     expect((await guard('on')).code).toBe(0);
     expect((await ruleset()).replace(/packets \d+ bytes \d+/g, '')).toBe(once.replace(/packets \d+ bytes \d+/g, ''));
@@ -179,10 +182,10 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     expect(status).toMatchObject({ state: 'on', kept: true, range: RANGE });
 
     await rootCheck(data, 'nft', 'flush', 'ruleset');
-    await until('it is back', past, isShut, SETTLED_MS);
+    await until('it is back', shut, isShut, SETTLED_MS);
     // By hand: one rule less.
     await rootCheck(data, 'nft', 'flush', 'chain', 'inet', 'weft_guard', 'closed');
-    await until('the rule is back', past, isShut, SETTLED_MS);
+    await until('the rule is back', shut, isShut, SETTLED_MS);
 
     // No service has it yet here.
     expect(await tcp(neighbour, data.address, 7001)).toBe('said');
@@ -197,7 +200,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     writeFileSync(`${data.dir}/weft.yaml`, 'services: { redis: {}, late: {} }\nexposure: { allow: [7001] }');
     await data.check(['weft', 'reload', '--data', agent.dataDir]);
     await until('what is meant to be reached is', () => tcp(neighbour, data.address, 7001), Boolean, SETTLED_MS);
-    expect(await past()).toEqual(SHUT);
+    expect(await shut()).toEqual(SHUT);
   }, 60_000);
 
   test('killed in the middle, of the agent and of what keeps it, all stays closed and comes to be kept again', async () => {
@@ -205,20 +208,20 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     await keeper?.finished(5_000);
     agent.process.signal('SIGKILL');
     await agent.process.finished(5_000);
-    expect(await past()).toEqual(SHUT);
+    expect(await shut()).toEqual(SHUT);
     // As after a start of the host: by what the agent kept.
     await rootCheck(data, 'nft', 'flush', 'ruleset');
     keeper = lab.startAsRoot(data, [weft, 'guard', 'keep', '--data', agent.dataDir]);
-    await until('it is closed before the agent is up', past, isShut, SETTLED_MS);
+    await until('it is closed before the agent is up', shut, isShut, SETTLED_MS);
     // Turned off in the moment before it was closed: what is not wanted any more goes, though no agent ever gave it a number.
     const kept = `${agent.dataDir}/guard.json`;
     renameSync(kept, `${kept}.aside`);
     await until('the late table is gone', ruleset, (text) => !text.includes('weft_guard'), SETTLED_MS);
     renameSync(`${kept}.aside`, kept);
-    await until('it is closed again', past, isShut, SETTLED_MS);
+    await until('it is closed again', shut, isShut, SETTLED_MS);
     writeFileSync(kept, '{');
     await keeper.output(/guard\.json in .* cannot be read .*what is closed stays so/);
-    expect(await past()).toEqual(SHUT);
+    expect(await shut()).toEqual(SHUT);
     await agent.restart();
     await until(
       'it is kept',
