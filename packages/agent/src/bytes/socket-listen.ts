@@ -73,7 +73,7 @@ export function listenHandle(
 ): Promise<ConduitListener> {
   return serve(
     (server, listening) => server.listen(handle, listening),
-    options,
+    { ...options, handed: true },
     (conduit, remote, { local }) => onConnection(conduit, remote, local ?? { address: '', port: 0 }),
   );
 }
@@ -89,7 +89,7 @@ function listen(
 
 function serve(
   begin: (server: net.Server, listening: () => void) => void,
-  { files, onError, elsewhere }: Pick<ListenOptions, 'files' | 'onError' | 'elsewhere'>,
+  { files, onError, elsewhere, handed }: Pick<ListenOptions, 'files' | 'onError' | 'elsewhere'> & { handed?: boolean },
   onAccepted: (conduit: SocketConduit, remote: Remote, transport: Transport) => void,
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
@@ -114,7 +114,7 @@ function serve(
         if (isShortage(error)) files?.ranOut();
         onError?.(error);
       });
-      acceptHandles(server, accept, elsewhere);
+      acceptHandles(server, accept, elsewhere, handed);
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });
     });

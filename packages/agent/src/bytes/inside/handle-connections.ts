@@ -24,12 +24,14 @@ export interface Gate {
 
 /**
  * From now on each connection of a listening server is told of so, with `noDelay` set, and the server does not count it. Where it shows no
- * inside as it is known here, it tells of it by 'connection' as ever. Before anything is read of it, it may go `elsewhere`.
+ * inside as it is known here, it tells of it by 'connection' as ever. Before anything is read of it, it may go `elsewhere`. `handed`: another process
+ * made the socket that it listens by, and may have left it one that waits.
  */
 export function acceptHandles(
   server: net.Server,
   accepted: (transport: Transport, descriptor: number | undefined) => void,
   elsewhere?: Elsewhere,
+  handed: boolean = false,
 ): void {
   const listening = handleOf(server) as { onconnection?: OnConnection } | undefined;
   if (tcpInside() === undefined || listening === undefined || !isTcpHandle(listening)) return;
@@ -42,7 +44,7 @@ export function acceptHandles(
       return;
     }
     take(handle, inside);
-    for (const one of behind.accept(inside)) take(one, inside);
+    if (!handed) for (const one of behind.accept(inside)) take(one, inside);
   };
   const behind = new Waiting(listening);
   const take = (handle: TcpHandle, inside: TcpInside): void => {
@@ -69,7 +71,7 @@ class Waiting {
     this.#listening = listening;
   }
 
-  /** One after the other, for what is done with one may close the listener. */
+  /** One after the other, for what is done with one may close the listener, which must be one that does not wait. */
   *accept(inside: TcpInside): Generator<TcpHandle> {
     const native = nativeCalls();
     if (native === undefined) return;

@@ -25,7 +25,7 @@ export interface NativeCalls {
   forget(poll: number, descriptor: number): number;
   /** Whose sockets rang, written into `tokens` from its start, without waiting: how many, or a negated errno. */
   ready(poll: number, tokens: Uint32Array): number;
-  /** accept4(2) of one that waits at a listening socket, without waiting: its number, not blocking, or a negated errno. */
+  /** accept4(2) of one that waits at a listening socket, which must be one that does not block: its number, not blocking, or a negated errno. */
   accept(descriptor: number): number;
   /** Where memory lies; it may not be resized or handed to another thread. */
   addressOf(memory: ArrayBuffer): bigint;
