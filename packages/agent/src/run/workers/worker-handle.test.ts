@@ -4,7 +4,7 @@ import { listenConduits } from '../../bytes/socket-listen.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { PacketWays, WorkerStart } from './messages.ts';
 import { createPacketWays, ThreadSteering } from './packet-steering.ts';
-import { THREAD_PROGRAM, WorkerHandle, type WorkerNews } from './worker-handle.ts';
+import { type StuckWatch, THREAD_PROGRAM, WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
 const items: readonly NetmapItem[] = [
   {
@@ -35,7 +35,7 @@ afterEach(() => {
   for (const listener of listeners.splice(0)) listener.close();
 });
 
-function start(port: number, entry?: URL, program: string = THREAD_PROGRAM.id): WorkerHandle {
+function start(port: number, entry?: URL, program: string = THREAD_PROGRAM.id, watch?: StuckWatch): WorkerHandle {
   const [first, packets] = createPacketWays(2) as [PacketWays, PacketWays];
   steerings.push(new ThreadSteering(0, first));
   const begin: WorkerStart = {
@@ -56,7 +56,7 @@ function start(port: number, entry?: URL, program: string = THREAD_PROGRAM.id): 
     packets,
     program,
   };
-  const handle = new WorkerHandle(begin, (message) => news.push(message), defined({ entry }));
+  const handle = new WorkerHandle(begin, (message) => news.push(message), defined({ entry, watch }));
   handles.push(handle);
   return handle;
 }
@@ -80,6 +80,19 @@ describe('a worker', () => {
     await worker.ask('count');
     expect(worker.told.numbers).toMatchObject({ flows: 0, recorded: 0 });
     await worker.stop('the test is over');
+  });
+
+  it('that is only asked whether it answers is behind with nothing', async () => {
+    const watch = { lookMs: 1, stuckLooks: Number.POSITIVE_INFINITY };
+    const worker = start(0, new URL('./leaving.fixture.ts', import.meta.url), undefined, watch);
+    await worker.ready;
+    for (let turn = 0; turn < 500; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(worker.behind).toBe(false);
+    }
+    const told = worker.update({ answering: new Set() });
+    expect(worker.behind).toBe(true);
+    await told;
   });
 
   it('that cannot enforce a change is ended, and never says that it has enforced a later one', async () => {

@@ -70,6 +70,8 @@ export class WorkerHandle {
   /** When the update was sent that is under way. */
   #sentAt = 0;
   #starts: boolean = true;
+  /** Whether the update that is under way is only a question whether it answers. */
+  #asked: boolean = false;
   #ending: boolean = false;
   #stopping: Promise<void> | undefined;
   /** Why, once it is over. */
@@ -135,12 +137,13 @@ export class WorkerHandle {
 
   /** Resolves when it is enforced there; rejects when it was not in full, which ends the worker, or that has ended. */
   update(update: Update): Promise<void> {
+    this.#asked = false;
     return this.#feed.push(update);
   }
 
   /** Whether it was told of what it has not enforced yet. */
   get behind(): boolean {
-    return !this.#feed.idle;
+    return !this.#feed.idle && !this.#asked;
   }
 
   /** Whether it may be stuck, or has failed: what is passed to it then may be met by what was in force before, or by nobody. */
@@ -243,7 +246,7 @@ export class WorkerHandle {
       looks = oldest !== undefined && oldest === seen ? looks + 1 : 0;
       seen = oldest ?? 0;
       // A thread that is told nothing is asked, with a change of nothing: it may hold connections, and never come back.
-      if (oldest === undefined && !this.#ending) this.update({}).catch(() => {});
+      if (oldest === undefined && !this.#ending) this.#ask();
       const stuck = this.#starts ? looks * lookMs >= STUCK_STARTING_MS : looks >= stuckLooks;
       if (stuck) this.#fail(new Error(`it has not answered for ${(looks * lookMs) / 1_000} s`));
     };
@@ -257,6 +260,15 @@ export class WorkerHandle {
     this.#ended = cause;
     this.#failed.reject(cause);
     void this.stop('a thread of this agent did not enforce a change, and was ended');
+  }
+
+  #ask(): void {
+    this.update({})
+      .catch(() => {})
+      .finally(() => {
+        this.#asked = false;
+      });
+    this.#asked = true;
   }
 
   /** Nobody answers any more. */
