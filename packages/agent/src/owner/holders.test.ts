@@ -42,3 +42,23 @@ it('looks first where it found something before, and at what was opened next', (
   symlinkSync('socket:[777]', join(files, '1999'));
   expect(holders.quick(new Set(['777']), makers, 3).get('777')).toEqual([{ pid: 7, file: '1999' }]);
 });
+
+it('looks soon at what was opened longest ago, of one that has many at once', () => {
+  const files = join(proc, '8', 'fd');
+  mkdirSync(files, { recursive: true });
+  writeFileSync(join(proc, '8', 'status'), 'Uid:\t0\t0\t0\t0\nVmSize:\t1 kB\n');
+  const makers = { uid: process.getuid?.() ?? 0, group: () => undefined };
+  const holders = new Holders(proc);
+  const open = (file: number, inode: string) => symlinkSync(`socket:[${inode}]`, join(files, `${file}`));
+  for (let file = 0; file < 40; file++) {
+    open(file, `8${file}`);
+    const walk = holders.walk(new Set([`8${file}`]), makers);
+    while (!walk.next().done);
+  }
+  for (let file = 0; file < 40; file++) {
+    rmSync(join(files, `${file}`));
+    open(file, `9${file}`);
+    // The next one, the newest, and this.
+    expect(holders.quick(new Set([`9${file}`]), makers, 3).get(`9${file}`)).toEqual([{ pid: 8, file: `${file}` }]);
+  }
+});

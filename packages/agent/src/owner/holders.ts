@@ -124,9 +124,12 @@ export class Holders {
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
     let looked = 0;
     let complete = true;
-    for (const pid of new Set(this.#others(makers, kin))) {
+    for (const pid of this.#others(makers, kin)) {
       if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && performance.now() >= until)) break;
-      if (known.has(pid) || pid === process.pid || !this.#isOf(pid, makers.uid) || isAlike(pid)) continue;
+      if (known.has(pid) || pid === process.pid || !this.#isOf(pid, makers.uid)) continue;
+      // Once each.
+      known.add(pid);
+      if (isAlike(pid)) continue;
       looked++;
       if (search.within(pid, MOST_OF_STRANGER) === 'hidden') complete = false;
     }
@@ -191,12 +194,15 @@ export class Holders {
   }
 }
 
-/** Files that it was, the last first, and the next one: the kernel gives the lowest number that is free. */
-function likely(files: ReadonlySet<string>): readonly string[] {
-  const before = [...files].reverse();
-  const highest = Math.max(...before.map(Number));
-  const [last = ''] = before;
-  return [...new Set([`${Number(last) + 1}`, ...before, `${highest + 1}`])];
+/**
+ * Files that it was, and the next ones: the kernel gives the lowest number that is free. Who calls one after the other has the last again, and
+ * who has many calls at once the one that was given longest ago, for that call ends first: from both ends in turn.
+ */
+export function likely(files: ReadonlySet<string>): readonly string[] {
+  const before = [...files];
+  const numbers = before.map(Number);
+  const turns = before.map((_, at) => before[at % 2 === 0 ? before.length - 1 - at / 2 : (at - 1) / 2] ?? '');
+  return [...new Set([`${(numbers.at(-1) ?? 0) + 1}`, ...turns, `${Math.max(...numbers) + 1}`])];
 }
 
 /** One search for sockets: what was found, and how much more may be looked at. */

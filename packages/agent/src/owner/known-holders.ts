@@ -1,6 +1,6 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
-import type { ProcessFacts } from './process.ts';
-import { readProcess } from './process.ts';
+import { likely } from './holders.ts';
+import { type ProcessFacts, readProcess } from './process.ts';
 import { Processes } from './processes.ts';
 
 /** A process that was found to hold a socket. */
@@ -81,11 +81,11 @@ export class KnownHolders {
   }
 }
 
-/** Files that it was, the newest first, then the next ones, and those between: the kernel gives the lowest number that is free. */
+/** Those, and then those between: not all of who has many calls at once have been met. */
 function* candidates(files: ReadonlySet<string>): Generator<string> {
-  const before = [...files].reverse();
-  yield* before;
-  const numbers = before.map(Number);
+  const known = likely(files);
+  yield* known;
+  const numbers = known.map(Number);
   const [lowest, highest] = [Math.min(...numbers), Math.max(...numbers)];
-  for (let file = highest + 2; file >= lowest; file--) if (!files.has(`${file}`)) yield `${file}`;
+  for (let file = highest + 1; file >= lowest; file--) if (!known.includes(`${file}`)) yield `${file}`;
 }
