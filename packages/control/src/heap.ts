@@ -59,7 +59,7 @@ export function keepHeapSmall(): () => void {
   const timer = setInterval(() => keeper.look(), LOOK_MS).unref();
   const life = new AbortController();
   // The thread of the flows has nothing to do where the main one rests.
-  keepHouse(life.signal, { alone: () => true, collect, giveBack: memoryReturner() });
+  keepHouse(life.signal, { alone: () => true, collect, memory: memoryReturner() });
   return () => {
     clearInterval(timer);
     life.abort();

@@ -232,7 +232,7 @@ async function runMember(
       waits = undefined;
       ready(sentence);
       const alone = () => threads === 1 && (path.second()?.state ?? 'off') === 'off';
-      keepHouse(life.signal, { alone, collect: fullCollector(), giveBack: wantedMemoryReturner() });
+      keepHouse(life.signal, { alone, collect: fullCollector(), memory: wantedMemoryReturner() });
     }
     await over;
     waits = 'it stops';

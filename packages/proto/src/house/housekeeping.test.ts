@@ -12,6 +12,8 @@ class FakeHouse {
   readonly returns: number[] = [];
   /** When it was without. */
   readonly trims: number[] = [];
+  /** When it was told of a rest, and of its end. */
+  readonly rests: [now: number, resting: boolean][] = [];
   readonly #housekeeping: Housekeeping;
   #now = 0;
   load = 0;
@@ -20,6 +22,8 @@ class FakeHouse {
   liveMib = 20;
   pauseMs = 80;
   residentMib = 120;
+  /** Whether another thread works. */
+  helped: boolean = false;
   /** What giving back leaves. */
   leastMib = 70;
   /** What trimming leaves: pages of files come back by themselves. */
@@ -29,6 +33,8 @@ class FakeHouse {
     this.#housekeeping = new Housekeeping({
       now: () => this.#now,
       busy: () => this.load,
+      alone: () => !this.helped,
+      rests: (resting) => this.rests.push([this.#now, resting]),
       held: () => this.heldMib * MIB,
       collect: (start) => {
         this.collections.push(this.#now);
@@ -179,6 +185,45 @@ describe('housekeeping', () => {
     expect([house.collections.length, house.trims.length]).toEqual([1, 0]);
     house.pass(1);
     expect([house.collections.length, house.trims.length]).toEqual([2, 1]);
+  });
+
+  test('collects a minute after the load, once the thread that helped with it has ended, however little the heap grew', () => {
+    const house = new FakeHouse();
+    house.pass(20);
+    for (const rest of [30, 90]) {
+      house.load = 0.5;
+      house.helped = true;
+      house.pass(10);
+      house.load = 0;
+      const { length } = house.collections;
+      house.pass(rest);
+      expect(house.collections).toHaveLength(length);
+      house.helped = false;
+      house.pass(Math.max(60 - rest, 1) - 1);
+      expect(house.collections).toHaveLength(length);
+      house.pass(1);
+      expect(house.collections).toHaveLength(length + 1);
+    }
+    house.pass(3_600);
+    expect(house.starts).toEqual([true, false, false]);
+  });
+
+  test('rests while nothing works, and not while another thread does', () => {
+    const house = new FakeHouse();
+    house.pauseMs = 0;
+    house.pass(10);
+    house.load = 0.5;
+    house.pass(2);
+    house.load = 0;
+    house.helped = true;
+    house.pass(8);
+    house.helped = false;
+    house.pass(3_600);
+    expect(house.rests).toEqual([
+      [3_000, true],
+      [11_000, false],
+      [21_000, true],
+    ]);
   });
 
   test('gives back once where that leaves all as it is, and after a long rest where it was busy from its start on', () => {

@@ -10,6 +10,7 @@
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { busyShare } from './busy-share.ts';
+import type { MemoryReturner } from './memory-returner.ts';
 
 /** What is looked at, and what is done. Times in milliseconds. */
 export interface House {
@@ -20,6 +21,10 @@ export interface House {
   held(): number;
   /** Bytes of memory that the process has, by the kernel's word. */
   resident(): number;
+  /** Whether the process has no other thread that works, now. */
+  alone(): boolean;
+  /** Told when a rest begins of a process in which nothing else works, and when it ends. */
+  rests(resting: boolean): void;
   /** Collects everything, and returns free pages to the system; with `start`, what only the start needed too. */
   collect(start: boolean): void;
   /** Returns what is kept free outside of the heap, and with `files` what may be read again; undefined where that is not to be had. */
@@ -55,6 +60,9 @@ export class Housekeeping {
   #residentKept = 0;
   /** and after what malloc keeps free was. */
   #trimmedKept = 0;
+  /** Whether another thread has worked since the last collection. Compiling for it, too, took memory. */
+  #helped: boolean = false;
+  #resting: boolean = false;
   #restUntil = Number.NEGATIVE_INFINITY;
   readonly #startedMs: number;
 
@@ -70,18 +78,24 @@ export class Housekeeping {
     const house = this.#house;
     const busy = house.busy();
     this.#quiet = busy < QUIET ? this.#quiet + 1 : 0;
-    if (this.#quiet >= QUIET_LOOKS && house.now() >= this.#restUntil) this.#tidy();
+    const alone = house.alone();
+    if (!alone) this.#helped = true;
+    const resting = alone && this.#quiet >= QUIET_LOOKS;
+    if (resting !== this.#resting) house.rests(resting);
+    this.#resting = resting;
+    if (this.#quiet >= QUIET_LOOKS && house.now() >= this.#restUntil) this.#tidy(alone);
   }
 
-  #tidy(): void {
+  #tidy(alone: boolean): void {
     const house = this.#house;
     const began = house.now();
     const grew = house.held() - this.#kept >= WORTH_BYTES;
     // What the start ran does not run again.
     const start = grew && this.#kept === 0 && began - this.#startedMs <= START_MS;
-    const collects = start || (grew && this.#quiet >= LEFT_LOOKS);
+    const collects = start || ((grew || (this.#helped && alone)) && this.#quiet >= LEFT_LOOKS);
     if (collects) {
       house.collect(start);
+      this.#helped = !alone;
       // Measured after it: what does not go away is no reason to try again.
       this.#kept = house.held();
     }
@@ -114,13 +128,13 @@ export interface Keeping {
    * and letting go of them would slow whoever is at work.
    */
   alone(): boolean;
-  /** As `House` has them. Undefined where V8 cannot be asked to collect: it does so when it likes. */
+  /** As `House` has it. Undefined where V8 cannot be asked to collect: it does so when it likes. */
   readonly collect: ((start: boolean) => void) | undefined;
-  readonly giveBack: House['giveBack'];
+  readonly memory: MemoryReturner | undefined;
 }
 
 /** Keeps this thread's memory small until the signal is aborted. */
-export function keepHouse(signal: AbortSignal, { alone, collect, giveBack }: Keeping): void {
+export function keepHouse(signal: AbortSignal, { alone, collect, memory }: Keeping): void {
   const housekeeping = new Housekeeping({
     now: () => performance.now(),
     busy: busyShare(),
@@ -129,9 +143,11 @@ export function keepHouse(signal: AbortSignal, { alone, collect, giveBack }: Kee
       return heap + outside;
     },
     resident: () => process.memoryUsage.rss(),
+    alone,
+    rests: (resting) => memory?.trimAtOnce(resting),
     collect: (start) => collect?.(start && alone()),
     get giveBack() {
-      return alone() ? giveBack : undefined;
+      return alone() ? memory?.giveBack : undefined;
     },
   });
   const timer = setInterval(() => housekeeping.look(), LOOK_MS).unref();

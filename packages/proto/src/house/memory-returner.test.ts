@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { memoryReturner, readOnlyProgram } from './memory-returner.ts';
 
@@ -59,9 +60,72 @@ describe('of what is mapped, what may be let go of', () => {
 });
 
 test('it is had where Node brings node:ffi, and takes nothing that is in use', () => {
-  const giveBack = memoryReturner();
-  expect(giveBack !== undefined).toBe(process.getBuiltinModule('node:ffi') !== undefined);
+  const memory = memoryReturner();
+  expect(memory !== undefined).toBe(process.getBuiltinModule('node:ffi') !== undefined);
   const words = Array.from({ length: 1_000 }, (_, at) => `word ${at}`);
-  for (const files of [false, true]) giveBack?.(files);
+  for (const files of [false, true]) memory?.giveBack(files);
   expect(words.join().length).toBe(words.reduce((sum, word) => sum + word.length, words.length - 1));
 });
+
+/** A thread that takes memory of its arena and frees it, each time it is told how much, and says where it was. */
+const TAKES = `
+const { workerData, parentPort } = require('node:worker_threads');
+const { functions } = process.getBuiltinModule('node:ffi').dlopen(null, {
+  malloc: { arguments: ['u64'], return: 'u64' },
+  memset: { arguments: ['u64', 'i32', 'u64'], return: 'u64' },
+  free: { arguments: ['u64'], return: 'void' },
+});
+const [turn, at] = [new Int32Array(workerData), new BigUint64Array(workerData, 8)];
+for (;;) {
+  Atomics.wait(turn, 0, 0);
+  const size = at[0];
+  if (size === 0n) break;
+  at[0] = functions.malloc(size);
+  functions.memset(at[0], 1, size);
+  functions.free(at[0]);
+  Atomics.store(turn, 0, 0);
+  Atomics.notify(turn, 0);
+}
+`;
+
+/** KiB that are there of what is mapped where this lies. */
+function residentAround(address: bigint): number {
+  const entry = readFileSync('/proc/self/smaps', 'latin1')
+    .split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)
+    .find((each) => {
+      const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(each) ?? [];
+      return BigInt(`0x${from}`) <= address && address < BigInt(`0x${to}`);
+    });
+  return Number(/^Rss: +(\d+)/m.exec(entry ?? '')?.[1]);
+}
+
+test.skipIf(process.getBuiltinModule('node:ffi') === undefined)(
+  'what another thread frees at the end of its arena goes at once where that is asked for, and stays at other times',
+  async () => {
+    const memory = memoryReturner();
+    const shared = new SharedArrayBuffer(16);
+    const [turn, at] = [new Int32Array(shared), new BigUint64Array(shared, 8)];
+    const worker = new Worker(TAKES, { eval: true, workerData: shared, execArgv: ['--no-warnings'] });
+    const go = (size: bigint): void => {
+      at[0] = size;
+      Atomics.store(turn, 0, 1);
+      Atomics.notify(turn, 0);
+    };
+    /** Answers what the thread keeps then. */
+    const take = (size: bigint): number => {
+      go(size);
+      Atomics.wait(turn, 0, 1);
+      return residentAround(at[0] ?? 0n);
+    };
+    for (let again = 0; again < 2; again++) {
+      memory?.trimAtOnce(false);
+      expect(take(3n << 20n)).toBeGreaterThan(2_500);
+      memory?.giveBack(false);
+      expect(residentAround(at[0] ?? 0n)).toBeGreaterThan(2_500);
+      memory?.trimAtOnce(true);
+      expect(take(100n << 10n)).toBeLessThan(1_500);
+    }
+    go(0n);
+    await new Promise((resolve) => worker.once('exit', resolve));
+  },
+);

@@ -8,33 +8,58 @@ interface Ffi {
 
 interface Functions {
   malloc_trim(keep: bigint): number;
+  mallopt(option: number, value: number): number;
   madvise(address: bigint, length: bigint, advice: number): number;
 }
 
 const DEFINITIONS = {
   malloc_trim: { arguments: ['u64'], return: 'i32' },
+  mallopt: { arguments: ['i32', 'i32'], return: 'i32' },
   madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
 };
 /** From bits/mman-linux.h. */
 const MADV_DONTNEED = 4;
 const NO_ADVICE = 0x7fff;
+/** From malloc.h. */
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
+/** Bytes. What is larger has a mapping of its own; what is free at the end of an arena stays up to twice of it: the most that glibc itself goes to. */
+const MAPPED_FROM = 32 * 1024 * 1024;
+const KEPT = 2 * MAPPED_FROM;
+const KEPT_AT_REST = 128 * 1024;
 
-/**
- * Gives back what the allocator keeps free, which takes a millisecond or two while each thread's allocations wait. With `files` lets go
- * of the pages of Node's own program too that are mapped to be read: a start touches most of it, and what runs on comes back from the
- * page cache at its next use. Undefined where this Node has no node:ffi, it does otherwise than is known, or the system's library is not
- * GNU's.
- */
-export function memoryReturner(): ((files: boolean) => void) | undefined {
+export interface MemoryReturner {
+  /**
+   * Gives back what the allocator keeps free, which takes a millisecond or two while each thread's allocations wait. With `files` lets go
+   * of the pages of Node's own program too that are mapped to be read: a start touches most of it, and what runs on comes back from the
+   * page cache at its next use.
+   */
+  giveBack(files: boolean): void;
+  /**
+   * Whether what is freed at the end of an arena goes back at once, from 128 KiB on, or as little as while there is work. `giveBack` leaves
+   * these ends, all but the main thread's: V8's helping threads have a megabyte or two each there of what they compiled in.
+   */
+  trimAtOnce(atOnce: boolean): void;
+}
+
+/** Undefined where this Node has no node:ffi, it does otherwise than is known, or the system's library is not GNU's. */
+export function memoryReturner(): MemoryReturner | undefined {
   try {
     // Held, lest it be closed.
     const library = nodeFfi<Ffi>()?.dlopen(null, DEFINITIONS);
     if (library === undefined || !passesArguments(library.functions)) return undefined;
-    return (files) => {
-      const { malloc_trim: trim, madvise } = library.functions;
-      trim(0n);
-      if (!files) return;
-      for (const { address, length } of ownProgram()) madvise(address, length, MADV_DONTNEED);
+    const { functions } = library;
+    return {
+      giveBack: (files) => {
+        functions.malloc_trim(0n);
+        if (!files) return;
+        for (const { address, length } of ownProgram()) functions.madvise(address, length, MADV_DONTNEED);
+      },
+      trimAtOnce: (atOnce) => {
+        // Once one of both is set, glibc moves neither.
+        functions.mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+        functions.mallopt(M_TRIM_THRESHOLD, atOnce ? KEPT_AT_REST : KEPT);
+      },
     };
   } catch {
     return undefined;

@@ -83,7 +83,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         void stop(message.reason);
     }
   });
-  keepHouse(life.signal, { alone: () => false, collect: fullCollector(), giveBack: undefined });
+  keepHouse(life.signal, { alone: () => false, collect: fullCollector(), memory: undefined });
   tell({ type: 'ready' });
 }
 
