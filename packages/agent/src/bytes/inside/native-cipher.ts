@@ -21,35 +21,61 @@ interface Functions {
   EVP_chacha20_poly1305(): bigint;
   EVP_CIPHER_CTX_new(): bigint;
   EVP_CIPHER_CTX_free(context: bigint): void;
-  EVP_CipherInit_ex(context: bigint, cipher: bigint, engine: bigint, key: bigint, iv: bigint, seals: number): number;
-  EVP_CipherUpdate(context: bigint, out: bigint, outLength: bigint, input: bigint, length: number): number;
+  EVP_CipherInit_ex(
+    context: bigint,
+    cipher: bigint,
+    engine: bigint,
+    key: bigint,
+    iv: bigint,
+    seals: number,
+    unused: number,
+  ): number;
+  EVP_CipherUpdate(
+    context: bigint,
+    out: bigint,
+    outLength: bigint,
+    input: bigint,
+    length: number,
+    unused: number,
+    unusedToo: number,
+  ): number;
   EVP_CipherFinal_ex(context: bigint, out: bigint, outLength: bigint): number;
-  EVP_CIPHER_CTX_ctrl(context: bigint, what: number, argument: number, pointer: bigint): number;
+  EVP_CIPHER_CTX_get_params(context: bigint, parameters: bigint): number;
+  EVP_CIPHER_CTX_set_params(context: bigint, parameters: bigint): number;
   ERR_clear_error(): void;
 }
 
+/**
+ * Node calls what has two arguments or seven and more in a fraction of the time that it takes for four to six (0.1 and 0.4 µs, not 0.65). So
+ * the two that are called for each record have arguments to spare, which no convention of these systems minds; and a tag goes by parameters.
+ */
 const DEFINITIONS = {
   EVP_aes_256_gcm: { arguments: [], return: 'u64' },
   EVP_chacha20_poly1305: { arguments: [], return: 'u64' },
   EVP_CIPHER_CTX_new: { arguments: [], return: 'u64' },
   EVP_CIPHER_CTX_free: { arguments: ['u64'], return: 'void' },
-  EVP_CipherInit_ex: { arguments: ['u64', 'u64', 'u64', 'u64', 'u64', 'i32'], return: 'i32' },
-  EVP_CipherUpdate: { arguments: ['u64', 'u64', 'u64', 'u64', 'i32'], return: 'i32' },
+  EVP_CipherInit_ex: {
+    arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'i32', 'i32'],
+    return: 'i32',
+  },
+  EVP_CipherUpdate: { arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'i32', 'i32', 'i32'], return: 'i32' },
   EVP_CipherFinal_ex: { arguments: ['u64', 'u64', 'u64'], return: 'i32' },
-  EVP_CIPHER_CTX_ctrl: { arguments: ['u64', 'i32', 'i32', 'u64'], return: 'i32' },
+  EVP_CIPHER_CTX_get_params: { arguments: ['u64', 'u64'], return: 'i32' },
+  EVP_CIPHER_CTX_set_params: { arguments: ['u64', 'u64'], return: 'i32' },
   ERR_clear_error: { arguments: [], return: 'void' },
 };
-/** Of EVP_CIPHER_CTX_ctrl. */
-const GET_TAG = 0x10;
-const SET_TAG = 0x11;
+/** OSSL_PARAM of openssl/core.h, on 64 bits: one, and an empty one behind it. */
+const PARAMETER = { type: 8, data: 16, size: 24, octets: 5 };
+/** OSSL_CIPHER_PARAM_AEAD_TAG. */
+const TAG_NAME = 'tag\0';
 /** Of EVP_CipherInit_ex: as it was. */
 const UNCHANGED = -1;
 const KEY_LENGTH = 32;
 const TAG_LENGTH = 16;
 const ADDITIONAL_LIMIT = 32;
 /** Where things lie in the block that OpenSSL is shown beside what is sealed. */
-const PLACE = { key: 0, nonce: 32, additional: 48, tag: 80, length: 96 };
-const BLOCK_LENGTH = 104;
+const PLACE = { key: 0, nonce: 32, additional: 48, tag: 80, length: 96, parameters: 104, name: 184 };
+const BLOCK_LENGTH = 192;
 /** Greatest length of one call, an int. */
 const LONGEST = 0x7fff_ffff;
 
@@ -80,7 +106,14 @@ export class NativeCipher {
       additional: at(PLACE.additional),
       tag: at(PLACE.tag),
       length: at(PLACE.length),
+      parameters: at(PLACE.parameters),
+      name: at(PLACE.name),
     };
+    this.#block.write(TAG_NAME, PLACE.name, 'latin1');
+    this.#block.writeBigUInt64LE(this.#at.name, PLACE.parameters);
+    this.#block.writeUInt32LE(PARAMETER.octets, PLACE.parameters + PARAMETER.type);
+    this.#block.writeBigUInt64LE(this.#at.tag, PLACE.parameters + PARAMETER.data);
+    this.#block.writeBigUInt64LE(BigInt(TAG_LENGTH), PLACE.parameters + PARAMETER.size);
   }
 
   /** Keys that are not forgotten. */
@@ -102,7 +135,7 @@ export class NativeCipher {
       const context = algorithm === 0n ? 0n : EVP_CIPHER_CTX_new();
       if (context === 0n) throw this.#refusal('OpenSSL makes no context for a cipher');
       this.#block.set(key, PLACE.key);
-      const made = EVP_CipherInit_ex(context, algorithm, 0n, this.#at.key, 0n, use === 'seal' ? 1 : 0);
+      const made = EVP_CipherInit_ex(context, algorithm, 0n, this.#at.key, 0n, use === 'seal' ? 1 : 0, 0);
       if (made !== 1) {
         EVP_CIPHER_CTX_free(context);
         this.#check(made);
@@ -136,7 +169,7 @@ export class NativeCipher {
     }
     block.set(additional, PLACE.additional);
     const { EVP_CipherInit_ex } = this.#functions;
-    this.#check(EVP_CipherInit_ex(context, 0n, 0n, 0n, this.#at.nonce, UNCHANGED));
+    this.#check(EVP_CipherInit_ex(context, 0n, 0n, 0n, this.#at.nonce, UNCHANGED, 0));
     this.#update(context, 0n, this.#at.additional, additional.length);
   }
 
@@ -152,18 +185,17 @@ export class NativeCipher {
 
   writeTag(context: bigint, target: Uint8Array, at: number): void {
     if (!(at >= 0 && at + TAG_LENGTH <= target.length)) throw new RangeError('a tag that does not fit');
-    const { EVP_CipherFinal_ex, EVP_CIPHER_CTX_ctrl } = this.#functions;
-    const tag = this.#at.tag;
-    this.#check(EVP_CipherFinal_ex(context, tag, this.#at.length));
-    this.#check(EVP_CIPHER_CTX_ctrl(context, GET_TAG, TAG_LENGTH, tag));
+    const { EVP_CipherFinal_ex, EVP_CIPHER_CTX_get_params } = this.#functions;
+    this.#check(EVP_CipherFinal_ex(context, this.#at.tag, this.#at.length));
+    this.#check(EVP_CIPHER_CTX_get_params(context, this.#at.parameters));
     target.set(this.#block.subarray(PLACE.tag, PLACE.tag + TAG_LENGTH), at);
   }
 
   proves(context: bigint, tag: Uint8Array): boolean {
     if (tag.length !== TAG_LENGTH) throw new RangeError(`a tag is ${TAG_LENGTH} bytes, not ${tag.length}`);
-    const { EVP_CipherFinal_ex, EVP_CIPHER_CTX_ctrl } = this.#functions;
+    const { EVP_CipherFinal_ex, EVP_CIPHER_CTX_set_params } = this.#functions;
     this.#block.set(tag, PLACE.tag);
-    this.#check(EVP_CIPHER_CTX_ctrl(context, SET_TAG, TAG_LENGTH, this.#at.tag));
+    this.#check(EVP_CIPHER_CTX_set_params(context, this.#at.parameters));
     if (EVP_CipherFinal_ex(context, this.#at.tag, this.#at.length) === 1) return true;
     this.#functions.ERR_clear_error();
     return false;
@@ -171,7 +203,7 @@ export class NativeCipher {
 
   #update(context: bigint, out: bigint, input: bigint, length: number): void {
     const { EVP_CipherUpdate } = this.#functions;
-    this.#check(EVP_CipherUpdate(context, out, this.#at.length, input, length));
+    this.#check(EVP_CipherUpdate(context, out, this.#at.length, input, length, 0, 0));
     if (this.#block.readInt32LE(PLACE.length) !== length) throw new Error('OpenSSL wrote another length');
   }
 
