@@ -3,7 +3,8 @@
  * has just let go of thousands of connections, would keep its garbage until the next busy hour: a third of its memory.
  * Collecting all of it stops the thread, 60 to 120 ms for an agent of 1,000 services: so it is done when nothing happens,
  * when there is something to give back, and for a bounded share of the time. It also takes from V8 the shapes of objects of which there is none at
- * the moment, and with them the code that was optimized for these: so that is done a minute after something has run, and only the start's own goes soon. What is held
+ * the moment, and with them the code that was optimized for these: so that is done a minute after something has run, and only the start's own goes soon, and garbage
+ * of whoever never rests for a minute when there is much of it. What is held
  * outside of the heap, by malloc and as pages of Node's own file, goes with the first collection, and then after each long rest before which it grew: the pages
  * where it grew by much, for they come back with what runs on, and what malloc keeps free where it grew at all, for that costs a millisecond.
  */
@@ -38,6 +39,8 @@ const QUIET = 0.05;
 const QUIET_LOOKS = 3;
 /** Less growth than this is not worth a pause; what an idle agent throws away between two collections stays under it. */
 const WORTH_BYTES = 8 * 1024 * 1024;
+/** Growth that is not left until a long rest, which callers now and then may keep from ever coming: V8 alone lets a small heap grow by more than twice that. */
+const MUCH_BYTES = 48 * 1024 * 1024;
 /** Quiet this many times in a row: a long rest. */
 const RESTING_LOOKS = 10;
 /** The same of a rest that whoever has callers now and then does not come to. */
@@ -54,6 +57,8 @@ const REST = 50;
 export class Housekeeping {
   readonly #house: House;
   #quiet = 0;
+  /** Held after the last collection, and before the first one as this began. */
+  #from: number;
   /** Held after the last collection. The start counts as growth: what loading left behind goes with the first one. */
   #kept = 0;
   /** What the process had after memory was given back last, files and all, */
@@ -71,6 +76,7 @@ export class Housekeeping {
     // From here on, and not since the thread began.
     house.busy();
     this.#startedMs = house.now();
+    this.#from = house.held();
   }
 
   /** To be called about once a second. */
@@ -89,15 +95,17 @@ export class Housekeeping {
   #tidy(alone: boolean): void {
     const house = this.#house;
     const began = house.now();
-    const grew = house.held() - this.#kept >= WORTH_BYTES;
+    const held = house.held();
+    const grew = held - this.#kept >= WORTH_BYTES;
+    const grewMuch = held - this.#from >= MUCH_BYTES;
     // What the start ran does not run again.
     const start = grew && this.#kept === 0 && began - this.#startedMs <= START_MS;
-    const collects = start || ((grew || (this.#helped && alone)) && this.#quiet >= LEFT_LOOKS);
+    const collects = start || grewMuch || ((grew || (this.#helped && alone)) && this.#quiet >= LEFT_LOOKS);
     if (collects) {
       house.collect(start);
       this.#helped = !alone;
       // Measured after it: what does not go away is no reason to try again.
-      this.#kept = house.held();
+      this.#kept = this.#from = house.held();
     }
     const returns = this.#gives(house, start, collects);
     if (!collects && !returns) return;
