@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
-import { CONTROL_RANGE, formatAddress, type NetmapItem } from '@weft/proto';
+import { CONTROL_RANGE, formatAddress, type NetmapDelta, type NetmapItem } from '@weft/proto';
 import { expect, onTestFinished, test } from 'vitest';
 import { acceptHandles } from '../../bytes/inside/handle-connections.ts';
 import { sendSockets } from '../../bytes/inside/pass-sockets.ts';
@@ -178,4 +178,25 @@ test('neither one that cannot begin nor one that ends unasked later is a failure
   await later.pool.services(new Map());
   await expect(Promise.race([later.pool.failed, Promise.resolve('goes on')])).resolves.toBe('goes on');
   await expect(failing.pool.services(new Map())).resolves.toBeUndefined();
+});
+
+test('while one that refused a change still lives, neither that change nor a later one is acknowledged', async () => {
+  const { store, pool } = await open(() => UNKNOWN_OWNER, new URL('./lingering.fixture.ts', import.meta.url));
+  const handle = await pool.add({} as never, Promise.resolve());
+  const order: string[] = [];
+  const apply = async (name: string, delta: NetmapDelta) => {
+    const applied = store.apply(delta, false);
+    if (applied.applied) await applied.elsewhere;
+    order.push(name);
+  };
+  const gone = handle.gone.then(() => order.push('gone'));
+  const refused = apply('refused', shut);
+  await expect(handle.failed).rejects.toThrow('out of order');
+  const removed = pool.remove(handle);
+  // It is none of those that are told by then.
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = apply('later', { ...shut, previous: 2, index: 3, revision: 3, upserts: [] });
+  await Promise.all([gone, refused, later, removed]);
+  expect(order[0]).toBe('gone');
+  expect(pool.numbers).toEqual([]);
 });

@@ -240,8 +240,8 @@ export class WorkerPool implements ListenerFollowers {
 
   async #changed(change: NetmapDelta): Promise<void> {
     this.past.keep(this.#options.store.current.peers.values());
-    // A copy of it is for whoever there is to be told.
-    if (this.#workers.length > 0 || this.#late !== undefined) await this.#tell({ netmap: plain(change) });
+    // A copy of it is for whoever there is to be told. One that is being removed is told nothing, and waited for.
+    if (this.#counted.length > 0 || this.#late !== undefined) await this.#tell({ netmap: plain(change) });
   }
 
   async #tell(update: Update): Promise<void> {
