@@ -53,7 +53,7 @@ import { PastThreads } from './workers/past.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { SecondThread } from './workers/second-thread.ts';
 import { totalsOf } from './workers/totals.ts';
-import { THREAD_PROGRAM } from './workers/worker-handle.ts';
+import { tellUnbundled } from './workers/worker-handle.ts';
 
 const RECORDS_LOST = {
   code: 'flows-lost',
@@ -208,12 +208,7 @@ export async function openMainPath(
           problems: sources,
           find: (caller) => owners.find(caller),
         });
-  const { unbundled } = THREAD_PROGRAM;
-  if (pool !== undefined && unbundled !== '')
-    logger.warn(
-      { event: 'threads-not-bundled' },
-      `threads are slower to begin, for their code is in many files: ${unbundled}`,
-    );
+  if (pool !== undefined) tellUnbundled(logger);
   if (pool !== undefined) second?.follow({ pool, tunnels, files: path.files, bulk: path.bulk });
   const stop = async (reason: string) => {
     registry.stop(reason);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
+import type { Logger } from 'pino';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { Owner } from '../../words/owner.ts';
@@ -35,6 +36,12 @@ const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 
 /** As it was when this program began. */
 export const THREAD_PROGRAM = threadProgram(import.meta.url);
+
+export function tellUnbundled(log: Pick<Logger, 'warn'>): void {
+  const { unbundled } = THREAD_PROGRAM;
+  const message = `threads are slower to begin, for their code is in many files: ${unbundled}`;
+  if (unbundled !== '') log.warn({ event: 'threads-not-bundled' }, message);
+}
 
 /** How a worker is found to be stuck: by looks in a row that find the same update under way. */
 export interface StuckWatch {
