@@ -103,6 +103,8 @@ class Session {
   /** Resolves when flows that control has not are back in the queue. */
   #flowsTold: Promise<void> = Promise.resolve();
   #telling: Promise<void> = Promise.resolve();
+  /** Resolves when all changes so far are acknowledged, or the stream is over. */
+  #settled: Promise<void> = Promise.resolve();
   readonly #questions: Questions;
 
   constructor(
@@ -226,14 +228,14 @@ class Session {
     }
     this.#resyncing = false;
     // Every step ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement, on this thread.
-    // What one thread does not enforce is not acknowledged, as when a step fails here. Changes settle in their order.
+    // What one thread does not enforce is not acknowledged, as when a step fails here. Nor is a change before those that came before it.
     const elsewhere = result.elsewhere?.catch((cause: unknown) => {
       throw new Error(`a worker failed: ${messageOf(cause)}`, { cause });
     });
     const { keeper } = this.#parts;
     // Asked for before: a write that was refused may succeed while another thread still enforces.
     const { recovered } = keeper;
-    Promise.all([keeper.holds(result.takesAway), elsewhere]).then(
+    this.#settled = Promise.all([keeper.holds(result.takesAway), elsewhere, this.#settled]).then(
       ([kept]) => this.#enforced(delta, kept, recovered),
       (cause: Error) => this.#lost(cause),
     );
