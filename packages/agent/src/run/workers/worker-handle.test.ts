@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_RANGE, defined, type NetmapItem } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listenConduits } from '../../bytes/socket-listen.ts';
@@ -107,6 +108,20 @@ describe('a worker', () => {
     await expect(worker.failed).rejects.toThrow(/rules|undefined/);
     expect(worker.behind).toBe(true);
     await worker.gone;
+  });
+
+  it('that takes long to start is not taken for stuck by it, neither meanwhile nor once it has started', async () => {
+    const lookMs = 50;
+    // One second: half of what it takes to start, and far more than what it is left without an answer then.
+    const watch = { lookMs, stuckLooks: 20 };
+    const worker = start(0, new URL('./slow.fixture.ts', import.meta.url), undefined, watch);
+    const enforced = worker.update({ answering: new Set() });
+    enforced.catch(() => {});
+    await worker.ready;
+    // As long as it takes to be looked at.
+    await sleep(3 * lookMs);
+    await worker.ask('count');
+    await enforced;
   });
 
   it('that cannot start says why', async () => {

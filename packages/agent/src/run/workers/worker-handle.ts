@@ -247,11 +247,14 @@ export class WorkerHandle {
   }
 
   #watchUpdates({ lookMs, stuckLooks }: StuckWatch): NodeJS.Timeout {
-    let [seen, looks] = [0, 0];
+    let [seen, looks, starting] = [0, 0, true];
     const look = () => {
       const [oldest] = this.#waiting.keys();
-      looks = oldest !== undefined && oldest === seen ? looks + 1 : 0;
+      // What it was told while it started it can only read from then on.
+      const same = oldest !== undefined && oldest === seen && this.#starts === starting;
+      looks = same ? looks + 1 : 0;
       seen = oldest ?? 0;
+      starting = this.#starts;
       // A thread that is told nothing is asked, with a change of nothing: it may hold connections, and never come back.
       if (oldest === undefined && !this.#ending) this.#ask();
       const stuck = this.#starts ? looks * lookMs >= STUCK_STARTING_MS : looks >= stuckLooks;
