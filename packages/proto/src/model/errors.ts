@@ -29,6 +29,16 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Causes that are told of one error. */
+const MOST_CAUSES = 3;
+
+/** As `messageOf`, and of an error that gathers others what went wrong in them: each once, the first three at each depth. */
+export function fullMessageOf(error: unknown): string {
+  if (!(error instanceof AggregateError)) return messageOf(error);
+  const causes = new Set(error.errors.map(fullMessageOf));
+  return `${error.message}: ${[...causes].slice(0, MOST_CAUSES).join('; ')}`;
+}
+
 /** What was thrown, as the error that it should have been. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });

@@ -1,7 +1,7 @@
 /** A worker thread: a data path of its own, led by the main thread. An error that nobody foresaw ends it, and with it the agent. */
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { messageOf, VERSION } from '@weft/proto';
+import { fullMessageOf, VERSION } from '@weft/proto';
 import { keepHouse } from '@weft/proto/house';
 import { openTracing } from '@weft/proto/observe';
 import { fullCollector } from '../../bytes/inside/collector.ts';
@@ -92,7 +92,8 @@ function enforce(path: WorkerPath, serial: number, update: Update, tell: (messag
   try {
     path.update(update);
   } catch (error) {
-    failure = messageOf(error);
+    // All that an operator can send is what the main thread tells of it.
+    failure = fullMessageOf(error);
   }
   tell({ type: 'enforced', serial, failure });
   void path.settled().then(() => tell({ type: 'bound', serial }));
