@@ -94,7 +94,8 @@ export async function openWorkerPath(
       return bulk?.flows ?? 0;
     },
     update(update) {
-      specs.clear();
+      // Also asked each second whether it answers, with a change of nothing.
+      if (update.netmap !== undefined || update.services !== undefined) specs.clear();
       // Targets and listeners are right also where the netmap could not be enforced in full.
       try {
         if (update.services !== undefined) replaceEntries(services, update.services);
