@@ -16,16 +16,16 @@ import { type SocketPlace, Sources } from './socket-address.ts';
 /** One that came, and from where, as Node says it. A socket that is closed hears no more. */
 export type DatagramReceiver = (datagram: Buffer, from: SocketPlace) => void;
 
-/** Messages received by one call. */
-const SLOTS = 32;
+/**
+ * Messages received by one call, all of which are served in that turn of the loop: each may be as many datagrams as the kernel joins,
+ * 64 of a network and 128 of this host.
+ */
+const SLOTS = 8;
 /** The largest that there is, in pages that are touched only as far as it is long. */
 const SLOT_BYTES = 65_536;
 /** Apart by a few lines of the processor's cache more than that, lest all slots lie in the same ones. */
 const SLOT_STRIDE = SLOT_BYTES + 320;
-/**
- * Once so many datagrams of one socket were handed on it is asked for no more in this turn of the loop, and what came beside them waits for a
- * later one: others wait meanwhile. A message is not parted for it, so that it is fewer than 256.
- */
+/** Once so many datagrams of one socket were handed on it is asked for no more in this turn of the loop: others wait meanwhile. */
 const MOST_A_TURN = 128;
 /** Datagrams that came one by one until that is tried again which could not be had for them. */
 const TRY_AGAIN = 1_024;
@@ -153,11 +153,6 @@ class BatchInput {
   readonly #sources = new Sources();
   /** Messages that the next call asks for: fewer where each was many datagrams. */
   #asked = SLOTS;
-  /** Of the last call: messages that came, the next to be served, and what was handed on of those before it. */
-  #came = 0;
-  #next = 0;
-  #handed = 0;
-  readonly #goOn = (): void => this.#receiving.gathering.during(() => this.#serve(MOST_A_TURN));
 
   constructor(socket: dgram.Socket, handle: Numbered, receiving: Receiving, receiver: DatagramReceiver) {
     this.#socket = socket;
@@ -168,57 +163,44 @@ class BatchInput {
 
   /** What is there, or so much of it as a turn has room for; answers how much of that it took. */
   receive(): number {
-    let left = MOST_A_TURN;
-    while (left > 0) {
+    let taken = 0;
+    while (taken < MOST_A_TURN) {
       const { fd } = this.#handle;
+      const asked = this.#asked;
       // Who has closed the socket hears nothing more of it.
-      const came = fd >= 0 ? this.#receiving.receive(fd, this.#asked) : 0;
+      const came = fd >= 0 ? this.#receiving.receive(fd, asked) : 0;
       // As Node tells it.
       if (came < 0 && !NOTHING.has(came)) this.#socket.emit('error', systemError(came, 'recvmsg'));
       if (came <= 0) break;
-      const all = came < this.#asked;
-      this.#came = came;
-      this.#next = 0;
-      this.#handed = 0;
-      left -= this.#serve(left);
-      if (all) break;
-    }
-    return MOST_A_TURN - left;
-  }
-
-  /** Hands on of what came as much as there is room for, the rest later; answers how much of the room it took. */
-  #serve(room: number): number {
-    let taken = 0;
-    let waits = false;
-    try {
-      while (this.#next < this.#came && taken < room) taken += this.#hand(this.#next++);
-      waits = this.#next < this.#came && this.#handle.fd >= 0;
-    } finally {
-      if (waits) setImmediate(this.#goOn);
-      else this.#end();
+      const handed = this.#serve(came);
+      if (handed > 1) batched.received += handed;
+      // More only step by step, for one that comes alone does not say that the next will.
+      this.#asked = Math.min(SLOTS, 2 * asked, Math.max(1, Math.floor((MOST_A_TURN * came) / Math.max(handed, 1))));
+      // Also one of which nothing is handed on has cost its time.
+      taken += Math.max(handed, came);
+      if (came < asked) break;
     }
     return taken;
   }
 
-  #end(): void {
-    this.#receiving.done(this.#came);
-    if (this.#handed > 1) batched.received += this.#handed;
-    // More only step by step, for one that comes alone does not say that the next will.
-    const fitting = Math.floor((MOST_A_TURN * this.#came) / Math.max(this.#handed, 1));
-    this.#asked = Math.min(SLOTS, 2 * this.#asked, Math.max(1, fitting));
-  }
-
-  /** The datagrams of one message. Also one of which nothing is handed on has cost its time. */
-  #hand(slot: number): number {
-    const from = this.#sources.read(this.#receiving.names, slot * NAME_BYTES);
-    const datagrams = this.#receiving.datagrams(slot);
-    if (datagrams.length === 0) batched.unparted += 1;
-    for (const datagram of datagrams) {
-      if (!(this.#handle.fd >= 0)) break;
-      this.#handed += 1;
-      if (datagrams.length > 1) batched.joined += 1;
-      this.#receiver(datagram, from);
+  /** Answers how many datagrams were handed on. */
+  #serve(came: number): number {
+    let handed = 0;
+    try {
+      for (let slot = 0; slot < came; slot++) {
+        const from = this.#sources.read(this.#receiving.names, slot * NAME_BYTES);
+        const datagrams = this.#receiving.datagrams(slot);
+        if (datagrams.length === 0) batched.unparted += 1;
+        for (const datagram of datagrams) {
+          if (!(this.#handle.fd >= 0)) return handed;
+          handed += 1;
+          if (datagrams.length > 1) batched.joined += 1;
+          this.#receiver(datagram, from);
+        }
+      }
+    } finally {
+      this.#receiving.done(came);
     }
-    return Math.max(1, datagrams.length);
+    return handed;
   }
 }
