@@ -9,7 +9,7 @@
  *   LICENSE, LICENSES            ours; those of all that is in lib
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ANSWERING, answerSchema } from '../packages/agent/src/cli/schemas/index.ts';
 import { FILE_SORTS, jsonSchemaOf } from '../packages/agent/src/config/json-schema.ts';
@@ -29,6 +29,7 @@ export interface TreeOptions {
 }
 
 export async function makeTree({ root, to, node, seconds }: TreeOptions): Promise<void> {
+  requireBuild(root);
   const modules = await bundlePrograms(root, join(to, 'lib'));
   const control = join(to, 'lib', 'control');
   copy(join(root, 'packages/control/dist/web'), join(control, 'dist/web'));
@@ -55,6 +56,13 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   writeFileSync(join(to, 'bin/weft'), launcher('agent/dist/program/weft.mjs'));
   writeFileSync(join(to, 'bin/weft-control'), launcher('control/dist/program/weft-control.mjs'));
   settle(to, seconds);
+}
+
+/** Throws where only the compiler ran: threads of such programs would not tell one build from another. */
+function requireBuild(root: string): void {
+  const path = join(root, 'packages/agent/dist/run/workers/build-id.js');
+  if (!/'[0-9a-f]{32}'/.test(readFileSync(path, 'utf8')))
+    throw new Error(`${path} does not say of which build it is; run npm run build`);
 }
 
 /** As `weft schema` prints them: of the files, and of what each command prints with `--json`. */

@@ -47,6 +47,21 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+test('says of which build it is, and is not made of what was only compiled', async () => {
+  const built = 'packages/agent/dist/run/workers/build-id.js';
+  const id = /'([0-9a-f]{32})'/.exec(readFileSync(join(checkout, built), 'utf8'))?.[1];
+  if (id === undefined) throw new Error(`${built} has no id`);
+  const program = join(tree, 'lib/agent/dist/program');
+  const files = readdirSync(program, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.mjs'));
+  expect(files.some((path) => readFileSync(join(program, path), 'utf8').includes(id))).toBe(true);
+
+  const root = join(dir, 'compiled');
+  mkdirSync(join(root, built, '..'), { recursive: true });
+  writeFileSync(join(root, built), "export const BUILD = 'source';\n");
+  const made = makeTree({ root, to: join(dir, 'made'), node: root, seconds: SECONDS });
+  await expect(made).rejects.toThrow('run npm run build');
+});
+
 test('has the same bytes made in a folder of another name, and no word of either', async () => {
   const elsewhere = join(dir, 'a folder of', 'another name');
   copyBuilt(elsewhere);
