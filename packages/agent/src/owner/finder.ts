@@ -189,7 +189,9 @@ export class OwnerFinder {
     const decided = decidedByMaker(this.#rules, maker, this.#numberOf);
     if (decided === undefined) return false;
     this.#facts.clear();
+    const begun = performance.now();
     const held = this.#lightly(group);
+    const tookMs = (performance.now() - begun) / group.asked.length;
     for (const { sockets, answer } of group.asked) {
       const [first] = this.#holdersOf(group, sockets, held);
       const unit = group.path === undefined ? '' : unitOf(group.path);
@@ -197,6 +199,7 @@ export class OwnerFinder {
       const learned = {
         ...(number === undefined ? {} : { group: [number, group.path] as const }),
         ...(first === undefined ? {} : { holder: first.holder }),
+        tookMs,
       };
       answer(this.#ownerOf(sockets, decided, first?.facts, unit), learned);
     }

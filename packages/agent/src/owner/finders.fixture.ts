@@ -40,7 +40,7 @@ export async function findBy(way: Way, rules: readonly OwnerRule[], tables?: Soc
     if (seen !== undefined && 'sockets' in seen) return seen;
     return await new Promise((resolve) => {
       const answered = (_: number, owner: Owner, learned: Parameters<FirstLook['learn']>[0] = {}) => {
-        first.learn(learned, 0);
+        first.learn(learned);
         resolve(owner);
       };
       void finder.answer([caller], answered, [seen]);

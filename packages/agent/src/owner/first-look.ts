@@ -17,6 +17,8 @@ export interface Learned {
   /** Control group that the socket was made in, and its path; undefined where that is not known. */
   readonly group?: readonly [number: string, path: string | undefined];
   readonly holder?: FoundHolder;
+  /** That it took to look for the process. */
+  readonly tookMs?: number;
 }
 
 /** Files looked at to tell of a process where its socket alone decides. */
@@ -24,6 +26,8 @@ const MOST_FILES = 48;
 /** They are looked at again no sooner than so many times what that took, but for so much of it that was saved up before. */
 const SHARE = 20;
 const REST_MS = 5_000;
+/** What it takes to ask the other thread at all. */
+const ASK_MS = 0.25;
 /** A group that has no path may have one later. */
 const PATHLESS_MS = 1_000;
 /** What the files say of users and groups is good for so long: calls come fast. */
@@ -70,10 +74,9 @@ export class FirstLook {
     return process === 'unasked' ? socket : this.#ownerOf(socket, path, decided, process);
   }
 
-  /** `tookMs`: how long the other thread took. */
-  learn({ group, holder }: Learned, tookMs: number): void {
+  learn({ group, holder, tookMs = 0 }: Learned): void {
     const now = performance.now();
-    this.#askMs = after(this.#askMs, now, tookMs);
+    this.#askMs = after(this.#askMs, now, tookMs + ASK_MS);
     if (holder !== undefined) this.#holders.learn(holder);
     if (group === undefined) return;
     const [number, path] = group;

@@ -1,4 +1,5 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
+import { readdirSync } from 'node:fs';
 import { likely } from './holders.ts';
 import { type ProcessFacts, readProcess } from './process.ts';
 import { Processes } from './processes.ts';
@@ -55,13 +56,27 @@ export class KnownHolders {
     let left = most;
     for (const [pid, known] of [...this.#known].reverse()) {
       if (known.uid !== uid) continue;
-      for (const file of candidates(known.files)) {
+      for (const file of this.#candidates(pid, known.files)) {
         if (left-- <= 0) return undefined;
         if (this.#processes.inodeOf(pid, file) !== inode) continue;
         return this.#proven(pid, file, inode, known, path);
       }
     }
     return undefined;
+  }
+
+  /** Those that it was, and then what else it has, the newest numbers first: not all of who has many calls at once have been met. */
+  *#candidates(pid: number, files: ReadonlySet<string>): Generator<string> {
+    const known = likely(files);
+    yield* known;
+    let all: string[];
+    try {
+      all = readdirSync(`${this.#proc}/${pid}/fd`);
+    } catch {
+      return;
+    }
+    // The kernel lists them in order.
+    for (const file of all.reverse()) if (!known.includes(file)) yield file;
   }
 
   #proven(
@@ -79,13 +94,4 @@ export class KnownHolders {
     this.learn({ pid, file, began, uid });
     return path === undefined || path === '' || self.cgroups.includes(path) ? self : undefined;
   }
-}
-
-/** Those, and then those between: not all of who has many calls at once have been met. */
-function* candidates(files: ReadonlySet<string>): Generator<string> {
-  const known = likely(files);
-  yield* known;
-  const numbers = known.map(Number);
-  const [lowest, highest] = [Math.min(...numbers), Math.max(...numbers)];
-  for (let file = highest + 1; file >= lowest; file--) if (!known.includes(`${file}`)) yield `${file}`;
 }

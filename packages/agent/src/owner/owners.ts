@@ -51,7 +51,6 @@ interface Asked {
   readonly caller: CallerSocket;
   /** Where this thread has found it. */
   readonly socket: FoundSocket | undefined;
-  readonly askedMs: number;
   readonly answer: (owner: Owner) => void;
   readonly late: NodeJS.Timeout;
   /** What the thread calls it. */
@@ -121,7 +120,7 @@ export class Owners {
         resolve(UNKNOWN_OWNER);
       }, WAIT_MS);
       const askedMs = performance.now();
-      const asked: Asked = { caller, socket: seen, askedMs, late, answer: resolve, number: undefined };
+      const asked: Asked = { caller, socket: seen, late, answer: resolve, number: undefined };
       this.#waiting.push(asked);
       if (this.#waiting.length > 1) return;
       // Those of one turn are asked for together, and those of some turns when calls come fast: each question wakes two threads and a program.
@@ -211,7 +210,7 @@ export class Owners {
       this.#out.delete(number);
       // One that waited too long has its answer.
       if (asked === undefined) continue;
-      if (learned !== undefined) this.#first?.learn(learned, performance.now() - asked.askedMs);
+      if (learned !== undefined) this.#first?.learn(learned);
       settle(asked, owner);
     }
     if (!next) return;
