@@ -56,6 +56,9 @@ class End {
           this.dropped += 1;
         },
         violated: (message) => this.heard.push(`violated: ${message}`),
+        failed: (error) => {
+          throw error;
+        },
         flushSoon: () => undefined,
       },
       candidate,

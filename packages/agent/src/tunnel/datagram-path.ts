@@ -6,7 +6,7 @@
  */
 import { FRAGMENT_HEADER, GREATEST_PACKET_LIMIT, ITEM_HEADER, PACKET_OVERHEAD } from '../protocol/datagram/format.ts';
 import type { DatagramOffer } from '../protocol/datagram/offer.ts';
-import { DatagramOpener, type ItemHandler } from '../protocol/datagram/opener.ts';
+import { DatagramOpener, type ItemHandler, type OpenOutcome } from '../protocol/datagram/opener.ts';
 import { Reassembly } from '../protocol/datagram/reassembly.ts';
 import { DatagramSealer } from '../protocol/datagram/sealer.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
@@ -56,6 +56,8 @@ export interface DatagramPathHost {
   heard(): void;
   /** The peer sealed something that breaks the protocol. */
   violated(message: string): void;
+  /** A packet could not be sealed or opened, by our own fault. Comes in the midst of whatever was going on. */
+  failed(error: unknown): void;
   /** Asks for one call of `flush` at the end of this loop turn. */
   flushSoon(): void;
 }
@@ -206,7 +208,13 @@ export class DatagramPath implements ItemHandler {
     const sealer = this.#sending?.sealer;
     if (sealer === undefined || sealer.pending === 0 || this.#remote === undefined) return;
     this.#packet ??= Buffer.allocUnsafeSlow(GREATEST_PACKET_LIMIT);
-    const length = sealer.seal(this.#packet);
+    let length: number;
+    try {
+      length = sealer.seal(this.#packet);
+    } catch (error) {
+      this.#host.failed(error);
+      return;
+    }
     this.bytesSent += length;
     this.#host.port.send(this.#packet.subarray(0, length), this.#remote);
   }
@@ -293,14 +301,25 @@ export class DatagramPath implements ItemHandler {
 
   #receive(opener: DatagramOpener, packet: Buffer, from: DatagramAddress): void {
     this.#source = from;
-    const outcome = opener.open(packet, this);
-    if (outcome === 'opened') {
+    const outcome = this.#open(opener, packet);
+    if (outcome === undefined) this.#host.dropped();
+    else if (outcome === 'opened') {
       this.bytesReceived += packet.length;
       this.#host.heard();
       this.#learn();
     } else if (outcome === 'malformed') this.#host.violated('a sealed packet out of form');
     else this.#host.dropped();
     this.#source = undefined;
+  }
+
+  /** Undefined where that fails by our own fault. */
+  #open(opener: DatagramOpener, packet: Buffer): OpenOutcome | undefined {
+    try {
+      return opener.open(packet, this);
+    } catch (error) {
+      this.#host.failed(error);
+      return undefined;
+    }
   }
 
   /**

@@ -4,6 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
+import { inPlaceKeys } from '../protocol/noise/pair.fixture.ts';
+import { InPlace } from '../protocol/record/in-place.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import { openRequest, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 
@@ -77,6 +79,30 @@ describe('a UDP flow', () => {
     expect(relay.datagramsForth).toBeGreaterThan(forth);
     expect(relay.bytesForth - inTunnel).toBeLessThan(1200);
   });
+
+  it.each(['seal', 'open'] as const)(
+    'of which OpenSSL does not %s a packet costs its tunnel, and the next one carries',
+    async (lacking) => {
+      const openssl: { lacks: boolean } = { lacks: false };
+      const newKey = (...key: Parameters<typeof inPlaceKeys.newKey>) => {
+        if (openssl.lacks && key[2] === lacking) throw new Error('OpenSSL makes no context for a cipher');
+        return inPlaceKeys.newKey(...key);
+      };
+      const bob = await network.agent('bob');
+      const alice = await network.agent('alice', { inPlace: new InPlace(newKey) });
+      openssl.lacks = true;
+      const flow = await Flow.open(alice, 'bob');
+      await until(() => {
+        flow.conduit.send(randomBytes(1_200));
+        return flow.closed;
+      });
+      expect(alice.log.filter(({ event }) => event === 'tunnel-failed').length).toBeGreaterThan(0);
+      openssl.lacks = false;
+      const next = await Flow.open(alice, 'bob');
+      await next.echoed(randomBytes(1_200));
+      expect(bob.tunnels.counters.violations).toBe(0);
+    },
+  );
 
   it('has its path proven by the first answer, though the port tells addresses of IPv4 as those of IPv6', async () => {
     // No tick, no second round.

@@ -139,6 +139,7 @@ export class Link implements RecordOutput, MuxEvents {
               },
               heard: () => target.link?.liveness.heardBeside(),
               violated: (message) => target.link?.violated('malformed', new Error(message)),
+              failed: (error) => target.link?.failSoon('this agent failed to seal or open a packet', error),
               flushSoon: () => {
                 if (!whenServed(flushPath)) target.link?.flushSoon();
               },
@@ -226,9 +227,15 @@ export class Link implements RecordOutput, MuxEvents {
 
   /** Our own fault: it costs this tunnel, and no other. */
   #failed(message: string, error: unknown): void {
+    if (this.over) return;
     const cause = new TunnelEndedError('failed', message, { cause: error });
     this.#context.logger.error({ event: 'tunnel-failed', peer: this.peer.host, err: cause }, cause.message);
     this.close(cause);
+  }
+
+  /** The mux may be in the midst of its turn, and a program may be writing. */
+  failSoon(message: string, error: unknown): void {
+    queueMicrotask(() => this.#failed(message, error));
   }
 
   close(cause: TunnelEndedError): void {
@@ -281,8 +288,7 @@ export class Link implements RecordOutput, MuxEvents {
       });
     } catch (error) {
       this.#unsealed = true;
-      // The mux is in the midst of its turn, and a program may be writing.
-      queueMicrotask(() => this.#failed('this agent failed to make a record', error));
+      this.failSoon('this agent failed to make a record', error);
     }
   }
 
