@@ -47,11 +47,15 @@ function otherwise(fault: string): string {
   return `OpenSSL called by node:ffi does otherwise: ${fault}`;
 }
 
-/** Throws what is wrong. A cipher that node:crypto does not have either, as where only those of FIPS are permitted, no tunnel uses. */
-export function checkCipher(cipher: Pick<NativeCipher, 'newKey'>): void {
+/**
+ * Throws what is wrong. A cipher that node:crypto does not have either, as where only those of FIPS are permitted, no tunnel uses; `has` tells whether it does.
+ * Where it has none, nothing can be compared, and that is thrown.
+ */
+export function checkCipher(cipher: Pick<NativeCipher, 'newKey'>, has: (name: CipherName) => boolean = nodeHas): void {
   const key = createSecretKey(KEY);
-  for (const name of CIPHERS) {
-    if (!nodeHas(name)) continue;
+  const names = CIPHERS.filter(has);
+  if (names.length === 0) throw new Error('node:crypto has no cipher to compare it with');
+  for (const name of names) {
     const keys: Key[] = [];
     try {
       for (const use of ['seal', 'open'] as const) keys.push(cipher.newKey(name, key, use));
