@@ -59,7 +59,7 @@ export interface TunnelContext {
   readonly limitedLog: LimitedLog;
   /** Of the heap that the buffers of all tunnels lie in. */
   readonly young: YoungGeneration;
-  /** Undefined where records are sealed and opened by node:crypto. */
+  /** For tunnels that begin now. Undefined where records are sealed and opened by node:crypto. */
   readonly inPlace: InPlace | undefined;
   readonly logger: Logger;
   readonly settings: TunnelSettings;

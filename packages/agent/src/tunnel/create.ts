@@ -100,6 +100,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
   }
   const now = () => performance.now();
   const cipher = nativeCipher();
+  const inPlace = cipher && new InPlace(cipher.newKey);
   const context: TunnelContext = {
     network: options.network,
     keys: keyPairFromSecret(options.keys.secretKey),
@@ -113,7 +114,9 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     counters,
     limitedLog: new LimitedLog(logger, now),
     young: new YoungGeneration(youngCollector(), options.moved),
-    inPlace: options.inPlace ?? (cipher && new InPlace(cipher.newKey)),
+    get inPlace() {
+      return options.inPlace ?? (nativeCipher() === undefined ? undefined : inPlace);
+    },
     logger,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     now,

@@ -1,14 +1,33 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodeFfi } from '@weft/proto/house';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
+import { nativeCipherCause, setNativeCipher } from '../bytes/inside/known.ts';
+import { NativeCipher } from '../bytes/inside/native-cipher.ts';
 import { inPlaceKeys } from '../protocol/noise/pair.fixture.ts';
 import { InPlace } from '../protocol/record/in-place.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { collect, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { FlowCutError } from './errors.ts';
 import type { Inbound } from './types.ts';
+
+type Ffi = ConstructorParameters<typeof NativeCipher>[0];
+const ffi = nodeFfi<Ffi>();
+
+/** node:ffi, but that OpenSSL makes no context from the moment when that is said. */
+function whichLacks(openssl: { readonly lacking: boolean }): Ffi {
+  if (ffi === undefined) throw new Error('no node:ffi');
+  return {
+    getRawPointer: (memory) => ffi.getRawPointer(memory),
+    dlopen(path, definitions) {
+      const { functions } = ffi.dlopen(path, definitions);
+      const { EVP_CIPHER_CTX_new } = functions;
+      return { functions: { ...functions, EVP_CIPHER_CTX_new: () => (openssl.lacking ? 0n : EVP_CIPHER_CTX_new()) } };
+    },
+  };
+}
 
 let network: TestNetwork;
 let alice: TestAgent;
@@ -69,6 +88,20 @@ describe('a stream between two agents', () => {
     openssl.lacking = false;
     expect(await exchange(await openStream(carol, 'bob'), blocks)).toMatchObject({ how: 'closed', bytes: 100_000 });
     expect(bob.tunnels.counters.violations).toBe(0);
+  });
+
+  it.skipIf(ffi === undefined)('goes by node:crypto once OpenSSL has refused, which is told', async () => {
+    const openssl: { lacking: boolean } = { lacking: false };
+    setNativeCipher(new NativeCipher(whichLacks(openssl)));
+    onTestFinished(() => setNativeCipher('not looked for'));
+    const carol = await network.agent('carol');
+    const blocks = [randomBytes(100_000)];
+    const carried = { how: 'closed', bytes: 100_000 };
+    const first = await openStream(carol, 'bob');
+    openssl.lacking = true;
+    expect(await exchange(first, blocks)).toMatchObject({ how: 'reset', cause: { code: 'failed' } });
+    expect(nativeCipherCause()).toBe('OpenSSL makes no context for a cipher');
+    expect(await exchange(await openStream(carol, 'bob'), blocks)).toMatchObject(carried);
   });
 
   it('passes a half-close and lets the other direction go on', async () => {

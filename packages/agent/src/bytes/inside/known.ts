@@ -56,14 +56,14 @@ export function leaveDatagrams(cause: string): void {
   singly = cause;
 }
 
-/** Of this thread, where it was found and seals as node:crypto does. */
+/** Of this thread, where it was found and seals as node:crypto does, and for as long as it refuses nothing. */
 export function nativeCipher(): NativeCipher | undefined {
-  return typeof cipher === 'string' ? undefined : cipher;
+  return typeof cipher === 'string' || cipher.refused !== '' ? undefined : cipher;
 }
 
 /** Why this thread has none; empty where it has one. */
 export function nativeCipherCause(): string {
-  return typeof cipher === 'string' ? cipher : '';
+  return typeof cipher === 'string' ? cipher : cipher.refused;
 }
 
 /** For tunnels that this thread makes from now on; or why there is none. */

@@ -89,6 +89,7 @@ export class NativeCipher {
   /** Held, lest it be closed. */
   readonly library: object;
   #alive = 0;
+  #refused = '';
 
   constructor(ffi: Ffi) {
     const library = ffi.dlopen(null, DEFINITIONS);
@@ -119,6 +120,11 @@ export class NativeCipher {
   /** Keys that are not forgotten. */
   get alive(): number {
     return this.#alive;
+  }
+
+  /** What OpenSSL has refused that is no forgery, so that it is not to be asked again; empty where it has refused nothing. */
+  get refused(): string {
+    return this.#refused;
   }
 
   readonly newKey = (cipher: CipherName, key: KeyObject, use: 'seal' | 'open'): NativeKey => {
@@ -214,6 +220,7 @@ export class NativeCipher {
   /** OpenSSL keeps its errors for the thread, and TLS would take one of these for its own. */
   #refusal(message: string): Error {
     this.#functions.ERR_clear_error();
+    this.#refused = message;
     return new Error(message);
   }
 }
