@@ -210,7 +210,7 @@ function explained(cause: unknown, { address, tokenFile }: AdminAccess): unknown
   const details = isServiceError(cause) ? cause.details : undefined;
   if (details === undefined) {
     if (cause instanceof ControlUnreachableError)
-      return told(cause.code, `${cause.message}; ${cause.advice}; or name another with --control`);
+      return told(cause.code, `${cause.message}; or name another with --control`);
     if (code !== 'pin-mismatch') return cause;
     return told(
       'control-unreachable',

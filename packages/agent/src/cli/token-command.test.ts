@@ -7,7 +7,7 @@ import { commandLine, NOW } from './command-line.fixture.ts';
 const { weft, weftWith, serve } = commandLine();
 
 const NEAR = encodeJoinToken({
-  addresses: ['127.0.0.1:7400'],
+  addresses: ['127.0.0.1:17400'],
   pin: new Uint8Array(32),
   id: 'tk1',
   secret: Buffer.alloc(32).toString('base64url'),
@@ -110,7 +110,7 @@ describe('tokens', () => {
       expect({ code, err }).toEqual({
         code: 0,
         err: expect.stringMatching(
-          /^note: the token leads to 127\.0\.0\.1:7400, .* --advertise HOST:7400, and make another token\n$/,
+          /^note: the token leads to 127\.0\.0\.1:17400, .* --listen 0\.0\.0\.0:17400 --advertise HOST:17400, and make another token\n$/,
         ),
       });
     }

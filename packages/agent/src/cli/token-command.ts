@@ -84,8 +84,8 @@ function noteNearControl(token: string, terminal: Terminal): void {
   const here = onlyOnControlsHost(token);
   if (here === undefined) return;
   terminal.err(
-    `note: the token leads to ${here}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
-      '--listen 0.0.0.0:7400 --advertise HOST:7400, and make another token\n',
+    `note: the token leads to ${here.addresses}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
+      `--listen 0.0.0.0:${here.port} --advertise HOST:${here.port}, and make another token\n`,
   );
 }
 
@@ -100,11 +100,12 @@ export function readRunnable(text: string): string[] {
 }
 
 /** Where the token leads, when no other host can follow it. */
-function onlyOnControlsHost(token: string): string | undefined {
+function onlyOnControlsHost(token: string): { readonly addresses: string; readonly port: number | string } | undefined {
   try {
     const { addresses } = decodeJoinToken(token);
-    const hosts = addresses.map((address) => parseHostPort(address)?.host ?? '');
-    return hosts.every(isLoopback) ? addresses.join(', ') : undefined;
+    const places = addresses.map(parseHostPort);
+    if (!places.every((place) => isLoopback(place?.host ?? ''))) return undefined;
+    return { addresses: addresses.join(', '), port: places[0]?.port ?? 'PORT' };
   } catch (error) {
     // A later control's: what it says is not known here.
     if (error instanceof TokenError) return undefined;

@@ -54,10 +54,9 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
       if (error instanceof AgentError) throw error;
       if (error instanceof PinMismatchError) mismatch = error;
       else if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
-      failures.push(
-        isServiceError(error) ? `control at ${address} did not answer: ${error.details}` : messageOf(error),
-      );
-      advice.add(error instanceof ControlUnreachableError ? error.advice : 'check that weft-control runs there');
+      const { what, advice: todo } = error instanceof ControlUnreachableError ? error : notAnswered(address, error);
+      failures.push(what);
+      advice.add(todo);
     }
   }
   if (mismatch !== undefined && failures.length === 1) {
@@ -70,6 +69,11 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
     );
   }
   throw new AgentError('control-unreachable', `cannot join: ${[failures.join('; '), ...advice].join('; ')}`);
+}
+
+function notAnswered(address: string, error: unknown): { readonly what: string; readonly advice: string } {
+  const what = isServiceError(error) ? `control at ${address} did not answer: ${error.details}` : messageOf(error);
+  return { what, advice: 'check that weft-control runs there' };
 }
 
 /** The name that the token gives is taken first; only where it gives none is the host's own asked for. */

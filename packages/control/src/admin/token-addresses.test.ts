@@ -66,10 +66,10 @@ test.each<[string, Pick<AddressSources, 'advertise' | 'listen'>, string[]]>([
 test.each<[string, Partial<AddressSources>, ReturnType<typeof unsaidAddresses>]>([
   [
     'loopback is listened on',
-    { listen: { host: '127.0.0.1', port: 7400 } },
+    { listen: { host: '127.0.0.1', port: 17_400 } },
     {
-      addresses: ['127.0.0.1:7400'],
-      words: expect.stringContaining('--listen 0.0.0.0:7400 --advertise'),
+      addresses: ['127.0.0.1:17400'],
+      words: expect.stringContaining('--listen 0.0.0.0:17400 --advertise'),
       grave: false,
     },
   ],

@@ -64,7 +64,7 @@ export function unsaidAddresses(
   const lead = `join tokens lead to ${addresses.join(', ')}`;
   const here = isLoopback(listen.host);
   if (addresses.every((address) => isLoopback(parseHostPort(address)?.host ?? ''))) {
-    const listens = here ? '--listen 0.0.0.0:7400 ' : '';
+    const listens = here ? `--listen 0.0.0.0:${listen.port === 0 ? 'PORT' : listen.port} ` : '';
     const words = `${lead}, where this host's own agents alone find it; for agents of other hosts start it with ${listens}--advertise HOST:PORT`;
     return { addresses, words, grave: !here };
   }

@@ -23,17 +23,21 @@ export class WireError extends CodedError<WireCode> {
   }
 }
 
-/** No TLS connection to control came about. */
+/** No TLS connection to control came about. Its message says what to do, too: a log and a status tell no more of it. */
 export class ControlUnreachableError extends Error {
   override readonly name = 'ControlUnreachableError';
   readonly code = 'control-unreachable';
   readonly why: string;
+  /** Its message without what to do. */
+  readonly what: string;
   /** What to do about it. */
   readonly advice: string;
 
   constructor(address: string, { why, advice }: Unreachable, cause?: unknown) {
-    super(`control at ${address} cannot be reached: ${why}`, cause === undefined ? undefined : { cause });
+    const what = `control at ${address} cannot be reached: ${why}`;
+    super(`${what}; ${advice}`, cause === undefined ? undefined : { cause });
     this.why = why;
+    this.what = what;
     this.advice = advice;
   }
 }

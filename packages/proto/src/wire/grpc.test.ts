@@ -271,7 +271,8 @@ describe('pinned credentials', () => {
     const error = await failure(pinnedCredentials(free, pin));
     expect(error).toBeInstanceOf(ControlUnreachableError);
     expect(error).toMatchObject({
-      message: `control at ${free} cannot be reached: nobody listens there (ECONNREFUSED)`,
+      what: `control at ${free} cannot be reached: nobody listens there (ECONNREFUSED)`,
+      message: expect.stringMatching(/\(ECONNREFUSED\); check that weft-control runs there/),
       advice: expect.stringContaining('check that weft-control runs there'),
     });
   });
