@@ -12,6 +12,8 @@ const QUICK_CONNECTIONS = 4_000;
 const WARM = 1_000;
 const AT_ONCE = 50;
 const TARGET_KIB = 8;
+/** An agent collects what work has left in it after a minute of rest. */
+const REST_MS = 70_000;
 
 export const idleConnections: Limit = {
   name: 'idle-connections',
@@ -33,11 +35,12 @@ export const idleConnections: Limit = {
 
     await (await hold(mesh, place, WARM)).kill();
     await until('the warm connections to be gone', () => pids.every((pid) => openFiles(pid) < 100));
+    if (!quick) await sleep(REST_MS, undefined, { signal });
     const before = await look(4_000);
     const holder = await hold(mesh, place, count);
     const busiest = pids.map(residentBytes);
     // What opening them has thrown away is collected in its own time; what is there after that is what they cost.
-    await sleep(quick ? 1_000 : 5_000, undefined, { signal });
+    await sleep(quick ? 1_000 : REST_MS, undefined, { signal });
     const after = await look(5_000);
     await holder.kill();
 
