@@ -13,10 +13,11 @@ function filesOfUnitTests(): string {
 }
 
 /**
- * Each worker takes a file as soon as it is done with one, the largest first: none is idle until the last files of a group. One more than there are
- * cores, for all of them wait now and then, and with as many a machine of two stands still meanwhile.
+ * Each worker takes a file as soon as it is done with one, the largest first: none is idle until the last files of a group. They wait more than they
+ * compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time. One more takes a tenth of the time away, and
+ * whole programs starve now and then.
  */
-const workers = Math.min(availableParallelism() + 1, 4);
+const workers = availableParallelism();
 
 /**
  * Tests that have a process for each file: of what works with Node's inside, which is trusted until it was once found to be another; of V8's flags and
@@ -43,7 +44,7 @@ const unit = {
   sequence: { groupOrder: 0 },
 } as const;
 
-/** Whole programs, many in each: with more at once they starve. */
+/** Whole programs, many in each. */
 const programs = {
   globalSetup: 'test/harness/made-package.ts',
   testTimeout: 60_000,

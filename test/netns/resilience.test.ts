@@ -148,7 +148,12 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     await sleep(2_500);
     expect(await traffic.counts()).toMatchObject({ open: 3, broken: 0 });
     await traffic.stop();
-    expect((await webAgent.status()).stale_since).not.toBeTypeOf('string');
+    await until(
+      'control is heard',
+      () => webAgent.status(),
+      (status) => typeof status.stale_since !== 'string',
+      10_000,
+    );
   });
 
   test('the far agent is killed: callers see a reset, and service returns with it', async () => {

@@ -141,9 +141,12 @@ describe.skipIf(missing !== undefined)(titled('a sandbox’s life', missing), ()
       await program.output(/ready/);
       const [{ pid = 0 } = {}] = await sandboxes();
       const first = children(pid)[0] ?? 0;
-      const all = [pid, ...descendants(pid)];
+      const all = await until(
+        'all of it runs',
+        async () => [pid, ...descendants(pid)],
+        (found) => found.filter((each) => /^sleep /.test(commandOf(each))).length === 3,
+      );
       const began = new Map(all.map((each) => [each, startedAt(each)]));
-      expect(all.filter((each) => /^sleep /.test(commandOf(each)))).toHaveLength(3);
       process.kill({ supervisor: pid, 'first process': first, program: children(first)[0] ?? 0 }[who], 'SIGKILL');
       await until(
         'all of it is gone',

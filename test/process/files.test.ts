@@ -175,6 +175,7 @@ test('a service of more ports than the agent has files leaves it alive, also at 
   await small.agent.process.kill();
   await small.agent.restart();
   await echoes(small);
+  await shortOf(small, 'listeners', true);
   expect((await status(small)).problems).toMatchObject([
     { code: 'too-many-files', subject: 'listeners', message: expect.stringMatching(/many \(first \d+ of 1000\)/) },
   ]);

@@ -35,6 +35,8 @@ async function pair(
 
 class Flow {
   readonly received: Buffer[] = [];
+  /** By `echoed`. */
+  readonly sent: Buffer[] = [];
   closed: boolean = false;
   readonly conduit: DatagramConduit;
 
@@ -59,7 +61,10 @@ class Flow {
     const before = this.received.length;
     const came = () => this.received.slice(before).some((echo) => echo.equals(payload));
     await until(() => {
-      if (!came()) this.conduit.send(payload);
+      if (!came()) {
+        this.conduit.send(payload);
+        this.sent.push(payload);
+      }
       return came();
     });
   }
@@ -196,7 +201,8 @@ describe('the UDP port', () => {
     await until(() => bob.tunnels.counters.datagramsDropped >= before + 4);
     await flow.echoed(Buffer.from('still here'));
     expect(bob.tunnels.counters.violations).toBe(0);
-    expect(flow.received.map(String).filter((text) => text === 'hello')).toHaveLength(1);
+    const hellos = (of: readonly Buffer[]) => of.filter((each) => String(each) === 'hello').length;
+    expect(hellos(flow.received)).toBeLessThanOrEqual(hellos(flow.sent));
     stranger.close();
   });
 });
