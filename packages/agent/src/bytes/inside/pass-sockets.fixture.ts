@@ -11,7 +11,11 @@ parentPort?.on('message', (message: 'begin' | { readonly hold: Int32Array } | { 
   if (message === 'begin') {
     void receiveSockets(
       workerData as PassWay,
-      (handle, text) => new net.Socket({ handle } as unknown as net.SocketConstructorOpts).end(text),
+      (handle, text) => {
+        // Who called may be gone with what it was told unread.
+        const socket = new net.Socket({ handle } as unknown as net.SocketConstructorOpts).on('error', () => {});
+        socket.end(text);
+      },
       () => {},
     );
   } else if ('hold' in message) {
