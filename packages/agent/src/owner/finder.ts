@@ -17,10 +17,11 @@ import { type Held, type Holder, Holders, type Makers } from './holders.ts';
 import type { FoundHolder } from './known-holders.ts';
 import { ownSockets } from './own-sockets.ts';
 import { ownerOf, tokenOf } from './owner-of.ts';
-import { isElsewhere, isHidden, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
+import { isElsewhere, isHidden, mayHaveMade, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
 import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
+import { SpareTime } from './spare-time.ts';
 import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
 
 /** A line of parents that is longer is cut there. */
@@ -28,9 +29,6 @@ const MOST_PARENTS = 64;
 /** Files looked at to tell of a process where its socket alone decides, and those of one walk for that. */
 const LIGHTLY = 48;
 const LIGHT_WALK = 2_000;
-/** They are looked at again no sooner than so many times what that took, but for so much of it that was saved up before. */
-const LIGHT_SHARE = 20;
-const LIGHT_REST_MS = 5_000;
 /** What a process is, where it is not known to hold the socket in question, is good for so long: to be told alike, or looked into. */
 const ALIKE_MS = 5_000;
 /** Callers that wait for a walk; of more, nobody is known. */
@@ -69,7 +67,7 @@ export class OwnerFinder {
   readonly #facts = new Map<number, ProcessFacts | undefined>();
   #slow: Group[] = [];
   #walks: boolean = false;
-  #lightMs = Number.NEGATIVE_INFINITY;
+  readonly #toLook = new SpareTime();
 
   constructor(sockets: Sockets = new SocketTables(), groups: ControlGroups = new ControlGroups()) {
     this.#sockets = sockets;
@@ -209,7 +207,7 @@ export class OwnerFinder {
   /** Who holds them, as far as that takes little of the time. */
   #lightly(group: Group): Held {
     const begun = performance.now();
-    if (begun < this.#lightMs) return new Map();
+    if (!this.#toLook.allows(begun)) return new Map();
     const inodes = inodesOf(group.asked);
     let held = this.#holders.quick(inodes, this.#makersOf(group), LIGHTLY);
     if (held.size < inodes.size) {
@@ -219,8 +217,7 @@ export class OwnerFinder {
       held = step.value;
     }
     const ended = performance.now();
-    // A rest that was not needed may be made up for, not for long.
-    this.#lightMs = Math.max(this.#lightMs, ended - LIGHT_REST_MS) + LIGHT_SHARE * (ended - begun);
+    this.#toLook.spend(ended - begun, ended);
     return held;
   }
 
@@ -300,8 +297,7 @@ export class OwnerFinder {
     const self = this.#read(holder.pid);
     // Whoever passed it on or ended meanwhile may be another by its number.
     if (self?.uid !== uid || !this.#holders.holds(holder, inode)) return undefined;
-    // One of another group has it from the maker, or has been moved since.
-    return path === undefined || path === '' || self.cgroups.includes(path) ? self : undefined;
+    return mayHaveMade(self, path) ? self : undefined;
   }
 
   #walkFor(group: Group): void {

@@ -10,6 +10,7 @@ import { type FoundHolder, KnownHolders } from './known-holders.ts';
 import { ownerOf } from './owner-of.ts';
 import { type ProcessFacts, unitOf } from './process.ts';
 import type { FoundSocket } from './socket-tables.ts';
+import { SpareTime } from './spare-time.ts';
 import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
 
 /** What the other thread has found, by which this one knows the next such caller. */
@@ -23,9 +24,6 @@ export interface Learned {
 
 /** Files looked at to tell of a process where its socket alone decides. */
 const MOST_FILES = 48;
-/** They are looked at again no sooner than so many times what that took, but for so much of it that was saved up before. */
-const SHARE = 20;
-const REST_MS = 5_000;
 /** What it takes to ask the other thread at all. */
 const ASK_MS = 0.25;
 /** A group that has no path may have one later. */
@@ -46,9 +44,9 @@ export class FirstLook {
   readonly #paths = new Map<string, string | undefined>();
   #freshMs = Number.NEGATIVE_INFINITY;
   #rules: readonly OwnerRule[] = [];
-  /** No look at processes before, by this thread and by the other. */
-  #lookMs = Number.NEGATIVE_INFINITY;
-  #askMs = Number.NEGATIVE_INFINITY;
+  /** For looks at processes, by this thread and by the other. */
+  readonly #toLook = new SpareTime();
+  readonly #toAsk = new SpareTime();
 
   /** `kernel`: proven. */
   constructor(kernel: KernelSockets) {
@@ -76,7 +74,7 @@ export class FirstLook {
 
   learn({ group, holder, tookMs = 0 }: Learned): void {
     const now = performance.now();
-    this.#askMs = after(this.#askMs, now, tookMs + ASK_MS);
+    this.#toAsk.spend(tookMs + ASK_MS, now);
     if (holder !== undefined) this.#holders.learn(holder);
     if (group === undefined) return;
     const [number, path] = group;
@@ -120,12 +118,12 @@ export class FirstLook {
   /** Which process it is, as far as that takes little of the time: for the record. `unasked`: the other thread may find it. */
   #processOf({ inode, uid }: FoundSocket, path: string | undefined): ProcessFacts | undefined | 'unasked' {
     const begun = performance.now();
-    if (begun < this.#lookMs) return undefined;
+    if (!this.#toLook.allows(begun)) return undefined;
     const found = this.#holders.find(inode, uid, path, MOST_FILES);
     const ended = performance.now();
-    this.#lookMs = after(this.#lookMs, ended, ended - begun);
+    this.#toLook.spend(ended - begun, ended);
     if (found !== undefined) return found;
-    return ended < this.#askMs ? undefined : 'unasked';
+    return this.#toAsk.allows(ended) ? 'unasked' : undefined;
   }
 
   #ownerOf(socket: FoundSocket, path: string | undefined, told: Fits, process: ProcessFacts | undefined): Owner {
@@ -148,9 +146,4 @@ class SocketMaker implements Maker {
   get only(): boolean {
     return this.#groups.alone;
   }
-}
-
-/** A rest that was not needed may be made up for, not for long. */
-function after(restMs: number, endedMs: number, tookMs: number): number {
-  return Math.max(restMs, endedMs - REST_MS) + SHARE * tookMs;
 }

@@ -1,7 +1,7 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
 import { readdirSync } from 'node:fs';
 import { likely } from './holders.ts';
-import { type ProcessFacts, readProcess } from './process.ts';
+import { mayHaveMade, type ProcessFacts, readProcess } from './process.ts';
 import { Processes } from './processes.ts';
 
 /** A process that was found to hold a socket. */
@@ -92,6 +92,6 @@ export class KnownHolders {
       return undefined;
     }
     this.learn({ pid, file, began, uid });
-    return path === undefined || path === '' || self.cgroups.includes(path) ? self : undefined;
+    return mayHaveMade(self, path) ? self : undefined;
   }
 }

@@ -143,6 +143,12 @@ export function unitOf(cgroup: string): string {
   return /\.(service|scope|socket|mount|swap)$/.test(part) ? part : '';
 }
 
+/** Whether a holder may be who made the socket in the control group at this path; empty for the root, undefined where it is not known. */
+export function mayHaveMade({ cgroups }: Pick<ProcessFacts, 'cgroups'>, path: string | undefined): boolean {
+  // One of another group has it from the maker, or has been moved since.
+  return path === undefined || path === '' || cgroups.includes(path);
+}
+
 const REPLACED = ' (deleted)';
 
 function readProgram(at: string): string {
