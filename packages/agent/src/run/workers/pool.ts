@@ -39,7 +39,7 @@ export class WorkerPool implements ListenerFollowers {
   /** Whom an acknowledgement waits for. */
   #workers: readonly WorkerHandle[] = [];
   /** Begun later and not ready: it carries nothing, and is told of what comes meanwhile without being waited for. */
-  #late: { readonly handle: WorkerHandle; missed: unknown } | undefined;
+  #late: WorkerHandle | undefined;
   /** One that is being removed: its numbers count until they are among those of the past. */
   #removed: WorkerHandle | undefined;
   #answering: ReadonlySet<string> | undefined;
@@ -73,10 +73,9 @@ export class WorkerPool implements ListenerFollowers {
   async add(passed: PassWay, joined: Promise<void>, packets?: PacketWays, watch?: StuckWatch): Promise<WorkerHandle> {
     if (this.#stopped !== undefined || this.#late !== undefined) throw new Error('the agent stops, or another begins');
     const handle = this.#begin({ thread: SECOND, threads: SECOND + 1, packets, passed }, watch);
-    const late = { handle, missed: undefined as unknown };
-    this.#late = late;
+    this.#late = handle;
     try {
-      await this.#join(late, joined);
+      await this.#join(handle, joined);
     } catch (error) {
       this.#workers = this.#workers.filter((each) => each !== handle);
       await handle.stop('it could not begin');
@@ -88,17 +87,15 @@ export class WorkerPool implements ListenerFollowers {
     return handle;
   }
 
-  async #join(late: { readonly handle: WorkerHandle; readonly missed: unknown }, joined: Promise<void>): Promise<void> {
-    const { handle } = late;
+  async #join(handle: WorkerHandle, joined: Promise<void>): Promise<void> {
     if (this.#leaving) handle.leave(true);
     if (this.#answering !== undefined) handle.update({ answering: this.#answering }).catch(() => {});
     await Promise.race([Promise.all([handle.ready, joined]), handle.failed]);
     // It answers from here on, so that whoever waits for it waits no longer than for any other.
     this.#late = undefined;
     this.#workers = [...this.#workers, handle];
-    // Behind all that it was told before.
+    // Behind all that it was told before, and rejected where it could not enforce one of these: that has ended it.
     await handle.update({});
-    if (late.missed !== undefined) throw late.missed;
   }
 
   /** Ends one that was begun later, and carries nothing any more, or has ended unasked; what it counted stays counted. */
@@ -198,7 +195,7 @@ export class WorkerPool implements ListenerFollowers {
   leave(leaving: boolean): void {
     this.#leaving = leaving;
     for (const worker of this.#workers) worker.leave(leaving);
-    this.#late?.handle.leave(leaving);
+    this.#late?.leave(leaving);
   }
 
   /** The targets that answer now. */
@@ -223,7 +220,7 @@ export class WorkerPool implements ListenerFollowers {
 
   /** Cuts all their flows, takes their records and ends them. Bounded in time. */
   stop(reason: string): Promise<void> {
-    const all = [...this.#counted, ...(this.#late === undefined ? [] : [this.#late.handle])];
+    const all = [...this.#counted, ...(this.#late === undefined ? [] : [this.#late])];
     this.#stopped ??= Promise.all(all.map((worker) => worker.stop(reason))).then(() => {});
     return this.#stopped;
   }
@@ -245,11 +242,7 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   async #tell(update: Update): Promise<void> {
-    const late = this.#late;
-    // What it could not enforce it may not carry anything by.
-    late?.handle.update(update).catch((cause: unknown) => {
-      late.missed ??= cause;
-    });
+    this.#late?.update(update).catch(() => {});
     const told = this.#workers.map((worker) => this.#enforced(worker, worker.update(update)));
     await Promise.all([...told, this.#removed?.gone]);
   }
