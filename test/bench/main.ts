@@ -72,6 +72,7 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: AsyncDi
     loads: await loadVersions(stage),
     leftOut: [...leftOut, ...withoutProgram],
     works: figures,
+    warmed: ran.warmed,
     targets: targetFigures(figures, targets),
     failures: [
       ...[...stage.failed].map(([name, why]) => `${name} did not start: ${why}`),
@@ -109,6 +110,7 @@ async function bench(options: Arguments, plan: Plan): Promise<number> {
       loads: new Map<string, string>(),
       leftOut: [],
       works: [],
+      warmed: [],
       targets: [],
       ...compared,
       limits,

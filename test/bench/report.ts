@@ -5,6 +5,7 @@ import { comparedTables, coreTable, settingsTable } from './overview.ts';
 import type { LeftOut, PeerFigures, TargetFigures, WorkFigures } from './result.ts';
 import { sizingTable } from './sizing.ts';
 import type { SurveyFigures } from './surveys/survey.ts';
+import type { Warmed } from './warm.ts';
 
 export interface Report {
   readonly quick: boolean;
@@ -15,6 +16,8 @@ export interface Report {
   readonly loads: ReadonlyMap<string, string>;
   readonly leftOut: readonly LeftOut[];
   readonly works: readonly WorkFigures[];
+  /** What was run before the first round. */
+  readonly warmed: readonly Warmed[];
   readonly targets: readonly TargetFigures[];
   readonly limits: readonly LimitFigures[];
   readonly surveys: readonly SurveyFigures[];
@@ -57,6 +60,25 @@ function titled(peer: string, versions: ReadonlyMap<string, string>): string {
   return version === undefined ? peer : `${peer} ${version}`;
 }
 
+/** What a peer that compiles while it runs takes at first, and from when on the rounds are measured. */
+function warmedTable(warmed: readonly Warmed[], versions: ReadonlyMap<string, string>): readonly string[] {
+  if (warmed.length === 0) return [];
+  const rows = warmed.map(({ title, cpuPer, peer, runs, first, last }) => [
+    title,
+    titled(peer, versions),
+    `${runs}`,
+    figure(first),
+    figure(last),
+    cpuPer,
+  ]);
+  return [
+    '### Before the first round: processor seconds of its own, both ends, of the first run and of the last',
+    '',
+    ...table([['', '', 'runs', 'first', 'last', 'per'], ...rows]),
+    '',
+  ];
+}
+
 function targetTable(targets: readonly TargetFigures[]): readonly string[] {
   if (targets.length === 0) return [];
   const rows = targets.map(({ title, peer, bound, ratio, measured, reached }) => [
@@ -87,7 +109,7 @@ function surveyTable({ title, table: made, reason }: SurveyFigures): readonly st
 }
 
 export function renderReport(report: Report): string {
-  const { quick, rounds, stage, versions, loads, leftOut, works, targets, limits, surveys, failures } = report;
+  const { quick, rounds, stage, versions, loads, leftOut, works, warmed, targets, limits, surveys, failures } = report;
   const programs = [...loads].map(([program, version]) => `${program} ${version}`);
   const lines = [
     `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${stage}; medians, and medians of the rounds' ratios`,
@@ -98,6 +120,7 @@ export function renderReport(report: Report): string {
     ...coreTable(works),
     ...settingsTable(works),
     ...sizingTable(works),
+    ...warmedTable(warmed, versions),
     ...targetTable(targets),
     ...limitTable(limits),
     ...surveys.flatMap(surveyTable),

@@ -104,6 +104,7 @@ test('the table tells figures, ratios, targets, and what is missing', () => {
     loads: new Map([['cart', '1.0']]),
     leftOut: [{ name: 'nebula', reason: 'nebula is not installed' }],
     works,
+    warmed: [{ work: 'haul', title: 'a haul', cpuPer: 'GB', peer: 'weft', runs: 3, first: 4.5, last: undefined }],
     targets: targetFigures(works, targets),
     limits: [
       {
@@ -165,6 +166,12 @@ servers and loads: cart 1.0
 | ------------------------------------------ | -----: | ------------: | ----: | ------------: | -------------- |
 | as it is                                   |  2,000 |             – |  2.00 |             – | a haul, Mbit/s |
 | metrics read each second, a dashboard open |  2,500 |         1.20x |  2.00 |         1.00x | a haul, Mbit/s |
+
+### Before the first round: processor seconds of its own, both ends, of the first run and of the last
+
+|        |      | runs | first | last | per |
+| ------ | ---: | ---: | ----: | ---: | --- |
+| a haul | weft |    3 |  4.50 |    – | GB  |
 
 ### To reach: Weft over the peer
 

@@ -7,6 +7,7 @@ import type { LeftOut, Runs, Tried } from './result.ts';
 import { checkRunning, type Stage } from './stage.ts';
 import { roundOrder } from './statistics.ts';
 import type { Length, Peer, Work } from './types.ts';
+import { type Warmed, warmUp } from './warm.ts';
 
 export interface Started {
   readonly paths: ReadonlyMap<string, Path>;
@@ -82,8 +83,14 @@ export interface Plan {
   readonly warm: boolean;
 }
 
-/** What fails here is told with what fails later: only a program that has just started may fail so. */
-async function warm(stage: Stage, plan: Plan, runs: Runs, signal: AbortSignal, tell: Tell): Promise<readonly string[]> {
+interface Before {
+  readonly warmed: readonly Warmed[];
+  /** Told with what fails later: only a program that has just started may fail so. */
+  readonly failures: readonly string[];
+}
+
+async function warm(stage: Stage, plan: Plan, runs: Runs, signal: AbortSignal, tell: Tell): Promise<Before> {
+  const warmed: Warmed[] = [];
   const failures: string[] = [];
   for (const [work, byPeer] of runs) {
     for (const { name } of plan.peers.filter((peer) => peer.compiles && byPeer.has(peer.name))) {
@@ -91,19 +98,19 @@ async function warm(stage: Stage, plan: Plan, runs: Runs, signal: AbortSignal, t
       if (path === undefined) continue;
       signal.throwIfAborted();
       tell(`before the first round: ${work.title}: ${name}`);
-      await work.run(stage, path, plan.length).catch((error: unknown) => {
+      try {
+        warmed.push(await warmUp(stage, work, name, path, plan.length));
+      } catch (error) {
         signal.throwIfAborted();
         failures.push(`${work.name} over ${name}, before the first round: ${words(error)}`);
-      });
+      }
     }
   }
-  return failures;
+  return { warmed, failures };
 }
 
-export interface Ran {
+export interface Ran extends Before {
   readonly runs: Runs;
-  /** Before the first round. */
-  readonly failures: readonly string[];
 }
 
 export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, tell: Tell): Promise<Ran> {
@@ -118,7 +125,7 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
       });
     runs.set(work, new Map(carriers.map((name) => [name, []])));
   }
-  const failures = !plan.warm ? [] : await warm(stage, plan, runs, signal, tell);
+  const before = plan.warm ? await warm(stage, plan, runs, signal, tell) : { warmed: [], failures: [] };
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const [work, byPeer] of runs) {
       for (const [name, tries] of roundOrder([...byPeer], round)) {
@@ -138,7 +145,7 @@ export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, t
       }
     }
   }
-  return { runs, failures };
+  return { runs, ...before };
 }
 
 export async function stopPath(path: Path): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { median, medianRatio, roundOrder } from './statistics.ts';
+import { median, medianRatio, roundOrder, stillWarming } from './statistics.ts';
 
 test.each([
   [[], undefined],
@@ -45,4 +45,15 @@ test('every round has everyone, in an order of its own', () => {
   const orders = [0, 1, 2, 3].map((round) => roundOrder(peers, round).join(''));
   expect(orders).toEqual(['abcd', 'badc', 'cdab', 'dcba']);
   expect(roundOrder([], 3)).toEqual([]);
+});
+
+test.each([
+  ['one run tells nothing yet', [10], true],
+  ['the second is cheaper', [10, 9.4], true],
+  ['the last is hardly cheaper', [10, 8, 7.7], false],
+  ['the last is dearer', [10, 8, 9], false],
+  ['it falls on and on', [10, 8, 6, 4, 2], false],
+  ['no processor time is told', [undefined], false],
+] as const)('a peer that compiles is run over again before the rounds: %s', (_what, costs, expected) => {
+  expect(stillWarming(costs)).toBe(expected);
 });

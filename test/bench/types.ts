@@ -7,7 +7,7 @@ export interface Peer {
   readonly name: string;
   /** What it is compared by, where that is not all. */
   readonly works?: readonly string[];
-  /** It compiles what it runs most while it runs: each work is run over it once before the first round counts. */
+  /** It compiles what it runs most while it runs: each work is run over it before the first round until that no longer helps. */
   readonly compiles?: true;
   /** As its program says it. Throws where that cannot be started, or says none. */
   version(stage: Stage): Promise<string>;
