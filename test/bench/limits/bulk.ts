@@ -1,6 +1,7 @@
 /** A stream that runs as fast as it may: iperf3 where it is installed, for it takes little of the processor, else our own. */
 import { freePort } from '../../../examples/demo/ports.ts';
 import { run } from '../../harness/process.ts';
+import { whenFree } from '../when-free.ts';
 import type { Address, LimitMesh } from './mesh.ts';
 
 export interface Bulk {
@@ -34,9 +35,13 @@ export async function createBulk(mesh: LimitMesh): Promise<Bulk> {
     port,
     async start({ host, port: to }, milliseconds) {
       const seconds = Math.ceil(milliseconds / 1_000);
-      const client = mesh.run(['iperf3', '-c', host, '-p', `${to}`, '-t', `${seconds}`, '-i', '0.5', '--forceflush']);
-      // Its first half second is over, and the stream has found its pace.
-      await client.output(/bits\/sec/);
+      const argv = ['-c', host, '-p', `${to}`, '-t', `${seconds}`, '-i', '0.5', '--forceflush'];
+      const client = await whenFree(async () => {
+        const started = mesh.run(['iperf3', ...argv]);
+        // Its first half second is over, and the stream has found its pace.
+        await started.output(/bits\/sec/);
+        return started;
+      });
       return {
         async end() {
           // Its server takes one client at a time, and is free when this one has left in order.

@@ -6,6 +6,7 @@ import { metered } from '../cpu.ts';
 import type { Endpoint, Path } from '../path.ts';
 import type { Stage } from '../stage.ts';
 import type { Length, Sample, Work } from '../types.ts';
+import { whenFree } from '../when-free.ts';
 
 interface IperfSum {
   readonly bytes: number;
@@ -21,7 +22,11 @@ interface IperfReport {
   };
 }
 
-async function iperf(stage: Stage, { host, port }: Endpoint, more: readonly string[]): Promise<IperfReport> {
+function iperf(stage: Stage, endpoint: Endpoint, more: readonly string[]): Promise<IperfReport> {
+  return whenFree(() => iperfOnce(stage, endpoint, more));
+}
+
+async function iperfOnce(stage: Stage, { host, port }: Endpoint, more: readonly string[]): Promise<IperfReport> {
   const argv = ['iperf3', '--client', host, '--port', `${port}`, '--json', ...more];
   const { code, stdout, stderr } = await stage.client.run(argv, { timeoutMs: 20_000 });
   // Its errors stand in the report, and its exit code with them.

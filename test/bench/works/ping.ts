@@ -4,6 +4,7 @@ import type { Endpoint, Path } from '../path.ts';
 import type { Stage } from '../stage.ts';
 import { median } from '../statistics.ts';
 import type { Sample, Work } from '../types.ts';
+import { whenFree } from '../when-free.ts';
 
 interface Pings {
   /** Microseconds. */
@@ -17,10 +18,19 @@ async function ping(stage: Stage, { host, port }: Endpoint, milliseconds: number
   return JSON.parse(await stage.client.check(argv, { timeoutMs: milliseconds + 30_000 })) as Pings;
 }
 
-/** A stream, for so long at most. */
-function pour(stage: Stage, { host, port }: Endpoint, seconds: number): Process {
+/** A stream, for so long at most; it has found its pace when this resolves. */
+function pour(stage: Stage, { host, port }: Endpoint, seconds: number): Promise<Process> {
   const argv = ['-c', host, '-p', `${port}`, '-t', `${seconds}`, '-i', '0.5', '-f', 'm', '--forceflush'];
-  return stage.client.start(['iperf3', ...argv]);
+  return whenFree(async () => {
+    const stream = stage.client.start(['iperf3', ...argv]);
+    try {
+      await stream.output(/bits\/sec/);
+    } catch (error) {
+      await stream.kill();
+      throw error;
+    }
+    return stream;
+  });
 }
 
 /** What the client of iperf3 has said of each half second, Mbit/s: the median of these. */
@@ -32,10 +42,8 @@ export function paceOf(output: string): number {
 }
 
 async function besideBulk(stage: Stage, small: Endpoint, bulk: Endpoint, milliseconds: number) {
-  const stream = pour(stage, bulk, Math.ceil(2 * (milliseconds / 1_000)) + 30);
+  const stream = await pour(stage, bulk, Math.ceil(2 * (milliseconds / 1_000)) + 30);
   try {
-    // It has found its pace then.
-    await stream.output(/bits\/sec/);
     const pings = await ping(stage, small, milliseconds);
     if (!stream.running) throw new Error(`the bulk stream ended: ${stream.stdout.slice(-300)}${stream.stderr}`);
     return { pings, pace: paceOf(stream.stdout) };
