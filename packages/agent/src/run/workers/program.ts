@@ -34,10 +34,19 @@ export function programOf(here: string): string {
   return [BUILD, ...compiled].join(' ');
 }
 
+/** As an error of a thread has it. */
+const REPLACED = 'program-replaced';
+
+/** Whether it is of `requireProgram`, in this thread or in another: what lies on the disk will not be of this program again. */
+export function wasReplaced(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === REPLACED;
+}
+
 /** Throws where the program that begins the thread is another. */
 export function requireProgram(expected: string | undefined, here: string): void {
   if (expected === programOf(here)) return;
-  throw new Error('the program on the disk is another than the one that runs: it was replaced; restart the agent');
+  const message = 'the program on the disk is another than the one that runs: it was replaced; restart the agent';
+  throw Object.assign(new Error(message), { code: REPLACED });
 }
 
 /** Zero where there is none. */

@@ -1,7 +1,7 @@
 /** A second thread beside bulk, and what stands against it for a while: programs in sandboxes that are called, and files that are wanted. */
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { CONTROL_RANGE, type NetmapItem, type PortRange } from '@weft/proto';
@@ -92,8 +92,36 @@ test('begins when files are spared and no program in a sandbox is called, whose 
   inside.enter(called);
   expect(second.status).toEqual({ state: 'leaving', ...shut });
   inside.leave(called);
-  await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
+  // Peers have left its tunnels, and dial anew no more often than for bulk.
+  expect(second.status).toEqual({ state: 'leaving', cause: '' });
   expect(seen.left).toBe(1);
+});
+
+test('a program in a sandbox that is called is over, and a while later connections go to the second thread again', async () => {
+  // One that leaves then, and one that has ended meanwhile.
+  for (const times of [{ calm: 50 }, { calm: 2_500, settle: 0, leave: 0 }]) {
+    const { second, inside } = open(undefined, times);
+    const called = shutIn([{ protocol: 'tcp', first: 3000, last: 3000 }]);
+    second.look();
+    await expect.poll(() => second.status.state, POLL).toBe('on');
+    inside.enter(called);
+    inside.leave(called);
+    expect(second.status.state).toBe('leaving');
+    if (times.settle === 0) await expect.poll(() => second.status.state, POLL).toBe('off');
+    await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
+  }
+});
+
+test('a thread of a program that was replaced on the disk is not tried again, and that is told to the end', async () => {
+  const { second, bulk } = open(new URL('./replaced.fixture.ts', import.meta.url));
+  second.look();
+  const replaced = { state: 'off', cause: expect.stringContaining('it was replaced; restart the agent') };
+  await expect.poll(() => second.status, POLL).toEqual(replaced);
+  for (const flows of [0, 1]) {
+    bulk.flows = flows;
+    second.look();
+    expect(second.status).toEqual(replaced);
+  }
 });
 
 test('a start that goes wrong is over in time and tried again, and is told of no longer than bulk moves', async () => {
@@ -135,6 +163,12 @@ async function listen({ second }: ReturnType<typeof open>, service: string, port
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()).resume());
     return { where: await where.promise, closed };
   };
+}
+
+/** Of this process, as the kernel counts them. */
+function threads(): number {
+  const names = readdirSync('/proc/self/task').map((thread) => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8'));
+  return names.filter((name) => name.startsWith('weft worker')).length;
 }
 
 const change = { timeline: 't', previous: 1, index: 2, revision: 2, snapshot: false, upserts: [], removals: [] };
@@ -207,7 +241,9 @@ test('a thread that hangs is passed nothing, and what is taken away is not ackno
   await expect.poll(async () => (await callUnseen()).where, POLL).toBe('here');
   expect([unseen.second.status.state, acknowledged]).toEqual(['on', false]);
 
-  await hang(seen);
+  // At the acknowledgement nothing of it runs any more.
+  expect(threads()).toBe(2);
+  await hang(seen)?.then(() => expect(threads()).toBe(1));
   await before[1]?.closed;
   await expect.poll(() => seen.second.status.cause, POLL).toBe('it ended: it has not answered for 1 s');
   expect((await callSeen()).where).toBe('here');

@@ -16,11 +16,12 @@ import type { SecondThreadTimes } from '../options.ts';
 import { SecondSteering } from './packet-steering.ts';
 import { TO_TUNNELS, textOf } from './passed-specs.ts';
 import type { WorkerPool } from './pool.ts';
+import { wasReplaced } from './program.ts';
 import { TunnelTurns } from './tunnel-turns.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 const TIMES: SecondThreadTimes = {
-  ...{ start: 30_000, rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 },
+  ...{ start: 15_000, rest: 60_000, settle: 6_000, leave: 30_000, again: 60_000 },
   ...{ look: 1_000, back: 30_000, calm: 60_000 },
 };
 /** It is missed for less than a worker that the agent cannot do without, so that what is taken away waits for a stuck one no longer. */
@@ -63,6 +64,7 @@ export class SecondThread {
   readonly #known = new Set<string>();
   /** Why the last could not begin, or ended. */
   #cause = '';
+  /** No other begins before, nor does this one take connections again that it was told to leave. */
   #againAt = Number.NEGATIVE_INFINITY;
   /** When it had something to carry last, or was told to leave. */
   #usedAt = 0;
@@ -117,7 +119,7 @@ export class SecondThread {
     if (signal.aborted || first === undefined) return;
     if (this.#state === 'off') {
       // It was of the bulk that is over.
-      if (this.#bulk === 0) this.#cause = '';
+      if (this.#bulk === 0 && this.#againAt < Number.POSITIVE_INFINITY) this.#cause = '';
       const wanted = this.#bulk > 0 && !sandboxes() && performance.now() >= this.#againAt;
       if (!wanted) return;
       if (first.files.spare) void this.#begin(first);
@@ -173,7 +175,8 @@ export class SecondThread {
       this.#state = 'off';
       if (signal.aborted) return;
       this.#cause = messageOf(error);
-      this.#again();
+      if (wasReplaced(error)) this.#againAt = Number.POSITIVE_INFINITY;
+      else this.#again();
       log.warn(
         { event: 'second-thread-failed', err: error },
         'a second thread could not begin: small flows wait behind bulk',
@@ -196,12 +199,16 @@ export class SecondThread {
     if (!this.#options.signal.aborted) this.#again();
   }
 
-  /** No other begins before. */
   #again(): void {
     this.#againAt = performance.now() + this.#times.again;
+    this.#lookThen();
+  }
+
+  /** When another may begin: nobody tells of that. */
+  #lookThen(): void {
     clearInterval(this.#timer);
     // Timers may come a little early.
-    this.#timer = setInterval(() => this.look(), this.#times.again + 1).unref();
+    this.#timer = setTimeout(() => this.look(), this.#againAt - performance.now() + 1).unref();
   }
 
   /** From here on it takes what is new. */
@@ -219,6 +226,8 @@ export class SecondThread {
     this.#turns.look(beside, now);
     if (this.#flows > 0 || beside) this.#usedAt = now;
     if (!sandboxes() && now - this.#usedAt < this.#times.rest) return;
+    // Programs in sandboxes may come and go each second, and peers are not to dial anew with each.
+    if (sandboxes()) this.#againAt = now + this.#times.calm;
     this.#state = 'leaving';
     this.#gate.open = false;
     this.#usedAt = now;
@@ -227,7 +236,7 @@ export class SecondThread {
 
   #lookAtLeaving(): void {
     const now = performance.now();
-    if (this.#running !== undefined && this.#bulk > 0 && !this.#options.sandboxes()) {
+    if (this.#running !== undefined && this.#bulk > 0 && !this.#options.sandboxes() && now >= this.#againAt) {
       this.#running.leaveTunnels(false);
       this.#usedAt = now;
       this.#open();
@@ -256,6 +265,7 @@ export class SecondThread {
     await this.#first?.pool.remove(running);
     this.#state = 'off';
     log.info({ event: 'second-thread-off' }, 'no bulk moves: the second thread has ended');
+    if (performance.now() < this.#againAt) this.#lookThen();
     this.look();
   }
 
