@@ -17,10 +17,16 @@ const AS_JSON = { enums: String, longs: String } as const;
 /** Node 26 refuses an address as TLS server name; the credentials know whom to expect. */
 const NAMED: ChannelOptions = { 'grpc.ssl_target_name_override': 'weft-control' };
 
-export async function reflectAdmin(address: string, credentials: ChannelCredentials): Promise<ReflectedClient> {
+export async function reflectAdmin(
+  address: string,
+  credentials: ChannelCredentials,
+  version: 'v1' | 'v1alpha' = 'v1',
+): Promise<ReflectedClient> {
   const home = dirname(createRequire(import.meta.url).resolve('@grpc/reflection/package.json'));
-  const schema = loadSync('grpc/reflection/v1/reflection.proto', { includeDirs: [join(home, 'build', 'proto')] });
-  const Reflection = service(loadPackageDefinition(schema), 'grpc.reflection.v1.ServerReflection');
+  const schema = loadSync(`grpc/reflection/${version}/reflection.proto`, {
+    includeDirs: [join(home, 'build', 'proto')],
+  });
+  const Reflection = service(loadPackageDefinition(schema), `grpc.reflection.${version}.ServerReflection`);
   const reflection = new Reflection(address, credentials, NAMED);
   const stream = reflection.ServerReflectionInfo?.();
   const reply = new Promise<{ fileDescriptorResponse: { fileDescriptorProto: Buffer[] } }>((resolve, reject) => {

@@ -1,9 +1,7 @@
 /** The one TLS port: admin service, agent service, reflection and health. */
 import { Server, type ServerInterceptor } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import type { HostPort } from '@weft/proto';
-import { type AdminHandlers, type AgentHandlers, adminService, protoDirectory } from '@weft/proto/wire';
+import { type AdminHandlers, type AgentHandlers, adminService } from '@weft/proto/wire';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
@@ -11,6 +9,7 @@ import type { Connections } from './connections.ts';
 import { BoundCredentials, boundHeaders } from './http2-bounds.ts';
 import { Listener } from './listener.ts';
 import { answerPlainCallers } from './plain-callers.ts';
+import { addReflection } from './reflection.ts';
 import { REQUEST_BYTES } from './request-limits.ts';
 
 /** Of any message; request-limits.ts says who may send how much of it. */
@@ -55,9 +54,7 @@ export class ControlServer {
       'weft.v1.AgentService': 'SERVING',
     });
     this.#health.addToServer(this.#server);
-    new ReflectionService(
-      loadSync(['weft/v1/admin.proto', 'weft/v1/agent.proto'], { includeDirs: [protoDirectory] }),
-    ).addToServer(this.#server);
+    addReflection(this.#server);
   }
 
   /** The answer is the address with the port that was given where 0 was asked for. Rejects with ListenError. */

@@ -42,17 +42,20 @@ describe('without the bearer', () => {
 });
 
 /** What a client like grpcurl does: it knows the reflection protocol, and learns everything else from the server. */
-test('a client that knows nothing drives the admin API by reflection', async () => {
-  const admin = await reflectAdmin(bench.address, bench.credentials);
-  const mesh = await new Promise<{ mesh: { network: string } }>((resolve, reject) => {
-    admin.GetMesh?.({}, metadata, (error: Error | null, answer: { mesh: { network: string } }) => {
-      if (error === null) resolve(answer);
-      else reject(error);
+test.each(['v1', 'v1alpha'] as const)(
+  'a client that knows nothing drives the admin API by reflection, %s',
+  async (version) => {
+    const admin = await reflectAdmin(bench.address, bench.credentials, version);
+    const mesh = await new Promise<{ mesh: { network: string } }>((resolve, reject) => {
+      admin.GetMesh?.({}, metadata, (error: Error | null, answer: { mesh: { network: string } }) => {
+        if (error === null) resolve(answer);
+        else reject(error);
+      });
     });
-  });
-  admin.close();
-  expect(mesh.mesh.network).toBe('prod');
-});
+    admin.close();
+    expect(mesh.mesh.network).toBe('prod');
+  },
+);
 
 function reach(address: string): Socket {
   const [host, port] = address.split(':');
