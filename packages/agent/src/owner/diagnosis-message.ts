@@ -39,6 +39,8 @@ const NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17 };
 const EVERY_STATE = 0xffff_ffff;
 const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
+/** Of one that takes calls, or datagrams from anybody: of these TCP_CLOSE, which there means bound and not connected. */
+export const TAKING: Readonly<Record<Protocol, number>> = { tcp: TCP_LISTEN, udp: TCP_CLOSE };
 
 /** Asks for the one connection of TCP over IPv4 between the two, its end at the first. */
 export function askConnection(into: DataView, sequence: number, client: HostPort, called: HostPort): void {
@@ -49,9 +51,16 @@ export function askConnection(into: DataView, sequence: number, client: HostPort
   into.setUint32(REQUEST_ID + 20, numberOf(called.host));
 }
 
-/** Asks for all that listen at a port, or have it for datagrams; 0 for any. */
-export function askPort(into: DataView, sequence: number, family: number, protocol: Protocol, port: number): void {
-  const states = protocol === 'tcp' ? 1 << TCP_LISTEN : EVERY_STATE;
+/** Asks for all that listen at a port, or have it for datagrams; 0 for any. `state`: for those in this one alone. */
+export function askPort(
+  into: DataView,
+  sequence: number,
+  family: number,
+  protocol: Protocol,
+  port: number,
+  state: number | undefined = protocol === 'tcp' ? TCP_LISTEN : undefined,
+): void {
+  const states = state === undefined ? EVERY_STATE : 1 << state;
   write(into, { sequence, flags: NLM_F_REQUEST | NLM_F_DUMP, family, protocol, states });
   into.setUint16(REQUEST_ID, port);
 }
@@ -170,8 +179,7 @@ function toldIn(from: DataView, at: number, protocol: Protocol): ToldSocket {
     other: digits(from, at + HEAD + 24, family),
     otherPort: from.getUint16(at + HEAD + 6),
     state,
-    // Of datagrams TCP_CLOSE, which there means bound and not connected.
-    taking: state === (protocol === 'tcp' ? TCP_LISTEN : TCP_CLOSE),
+    taking: state === TAKING[protocol],
     alone: alone !== undefined && from.getUint8(alone) === 1,
     socket: socketIn(from, at),
   };

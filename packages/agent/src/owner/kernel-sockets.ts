@@ -13,6 +13,7 @@ import {
   QUESTION,
   readConnection,
   readPort,
+  TAKING,
   type ToldSocket,
 } from './diagnosis-message.ts';
 import { type Netlink, openNetlink } from './netlink-calls.ts';
@@ -54,13 +55,21 @@ export class KernelSockets {
     return told;
   }
 
+  /** All of this host that take calls or datagrams from anybody. Undefined where that is not to be relied on. */
+  takers(protocol: Protocol): readonly ToldSocket[] | undefined {
+    const told: ToldSocket[] = [];
+    for (const family of [AF_INET, AF_INET6])
+      if (!this.#dump(family, protocol, 0, told, TAKING[protocol])) return undefined;
+    return told.filter(({ taking }) => taking);
+  }
+
   close(): void {
     this.#netlink.close();
   }
 
-  #dump(family: number, protocol: Protocol, port: number, told: ToldSocket[]): boolean {
+  #dump(family: number, protocol: Protocol, port: number, told: ToldSocket[], state?: number): boolean {
     const sequence = this.#next();
-    askPort(this.#netlink.asked, sequence, family, protocol, port);
+    askPort(this.#netlink.asked, sequence, family, protocol, port, state);
     if (this.#netlink.send(QUESTION) !== QUESTION) return false;
     for (let part = 0; part < MOST_PARTS; part++) {
       const length = this.#netlink.receive();

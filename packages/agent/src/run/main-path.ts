@@ -22,7 +22,8 @@ import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { Exposure, type HostExposure } from '../inbound/exposure.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
-import { type Listener, readListenerTable } from '../inbound/listener-table.ts';
+import { ListenerReader } from '../inbound/listener-reader.ts';
+import type { Listener } from '../inbound/listener-table.ts';
 import { ProgramsWatch } from '../inbound/programs-watch.ts';
 import { SixOnly } from '../inbound/six-only.ts';
 import { ReportSender } from '../link/report-sender.ts';
@@ -150,6 +151,11 @@ export async function openMainPath(
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics, native };
   const bound: Bound = {};
+  const listenerReader = new ListenerReader({
+    own: () => isOwn(ownListeners(options, bound), range),
+    native,
+    signal: life,
+  });
   const inside = new InsidePrograms();
   const sandboxes = () => inside.called;
   const second =
@@ -178,7 +184,7 @@ export async function openMainPath(
         inside,
         signal: life,
         readTable: async () => {
-          const table = await readListenerTable(isOwn(ownListeners(options, bound), range));
+          const table = await listenerReader.read();
           return table && sixOnly.marked(table);
         },
       }),

@@ -1,5 +1,7 @@
 /** Thousands of streams, opened by both ends at once and reset at every moment of their life. */
+import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { fullCollector } from '../../bytes/inside/collector.ts';
 import { asStream, type End, frame, request, User, World } from './ends.fixture.ts';
 import { encodeCredit } from './frames.ts';
 import { MuxStream } from './stream.ts';
@@ -129,4 +131,35 @@ it('that are over are forgotten, and frames that come late for them are passed o
   // Nothing is answered, either: two ends could go on for ever.
   expect(world.b.flushed()).toEqual([]);
   expect([world.a.mux.size, world.b.mux.size]).toEqual([0, 0]);
+});
+
+/** Opens a flow and ends it. Answers what of it is there at either end. */
+function passing(world: World): readonly WeakRef<object>[] {
+  let near: MuxStream | undefined;
+  const asked = asStream((stream) => {
+    near = stream;
+  });
+  world.a.mux.request(request, asked);
+  world.settle();
+  const offer = world.b.offers.pop();
+  const far = offer?.accept();
+  world.settle();
+  if (near === undefined || !(far instanceof MuxStream) || offer === undefined) throw new Error('not opened');
+  const users = [new User(near), new User(far)];
+  for (const { stream } of users) stream.end();
+  world.settle();
+  if (users.some(({ log }) => !log.includes('closed'))) throw new Error('not over');
+  return [asked, offer, near, far].map((each) => new WeakRef(each));
+}
+
+it('keeps what was over last while none is open, and no more', async () => {
+  const collect = fullCollector();
+  if (collect === undefined) throw new Error('nothing collects here');
+  const world = new World();
+  const [earlier, last] = [passing(world), passing(world)];
+  // What was looked at in a turn stays until that is over.
+  await setImmediate();
+  collect(false);
+  expect(last.map((each) => each.deref() !== undefined)).toEqual([true, true, true, true]);
+  expect(earlier.map((each) => each.deref() !== undefined)).toEqual([false, false, false, false]);
 });

@@ -13,6 +13,7 @@ import {
   decodeRefusal,
   encodeOpen,
   encodeRefusal,
+  type LastOver,
   Offer,
   type OfferHost,
   type Opening,
@@ -59,6 +60,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   readonly #entries = new Map<number, MuxStream | DatagramFlow>();
   readonly #openings = new Map<number, Opening>();
   readonly #offers = new Map<number, Offer>();
+  readonly #over: LastOver = { entry: undefined, offer: undefined, opening: undefined };
   /** Offers not answered, those the peer gave up among them: their handlers still run. */
   #unanswered = 0;
   #nextId: number;
@@ -197,6 +199,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   // --- what streams and offers ask ---
 
   ended(id: number): void {
+    this.#over.entry = this.#entries.get(id);
     this.#entries.delete(id);
     this.#maybeDrained();
   }
@@ -210,6 +213,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
 
   dismiss(offer: Offer): void {
     this.#unanswered -= 1;
+    this.#over.offer = offer;
     this.#offers.delete(offer.id);
   }
 
@@ -348,6 +352,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   #takeOpening(id: number): Opening | undefined {
     const opening = this.#openings.get(id);
     if (opening === undefined) return undefined;
+    this.#over.opening = opening;
     this.#openings.delete(id);
     opening.data?.leave();
     return opening;

@@ -42,6 +42,16 @@ export interface Opening {
   batch: number;
 }
 
+/**
+ * What was over last in a tunnel. It stays, and by it one of each object that a flow is made of: of what there is none V8 forgets the
+ * hidden class at a collection in a rest, and all that it optimized for it, and the next thousands of flows would pay for that.
+ */
+export interface LastOver {
+  entry: MuxStream | DatagramFlow | undefined;
+  offer: Offer | undefined;
+  opening: Opening | undefined;
+}
+
 export interface OfferHost {
   readonly scheduler: Scheduler;
   /** Forgets the offer and makes what answers it; one that is over already when the peer gave up. */
