@@ -243,7 +243,7 @@ describe('a socket conduit', () => {
     expect(takePassing()).toBe(0);
   });
 
-  it('keeps of small lent pieces that wait no more than their bytes', async () => {
+  it('keeps of small pieces that wait no more than their bytes, be they lent or parts of records', async () => {
     for (const native of [true, false]) {
       await startNative(native);
       const { near, far } = await pair();
@@ -258,6 +258,9 @@ describe('a socket conduit', () => {
       for (let at = 0; at < 1_000; at++) near.write(lent.subarray(at, at + 1), false);
       expect([near.backlog - backlog, near.writes - writes]).toEqual([1_000, 1_000]);
       expect(process.memoryUsage().arrayBuffers - alive).toBeLessThan(64 * 1024);
+      const record = () => Buffer.allocUnsafeSlow(16 * 1024).fill(7);
+      for (let at = 0; at < 20; at++) near.write(record().subarray(at, at + 1), true);
+      expect(buffersAlive() - alive).toBeLessThan(64 * 1024);
       const ended = Promise.withResolvers<void>();
       let same = true;
       const data = (piece: Buffer): void => {

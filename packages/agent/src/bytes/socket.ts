@@ -2,6 +2,7 @@
 import net from 'node:net';
 import { defined, formatHostPort, plainAddress } from '@weft/proto';
 import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
+import { copyApart } from '../words/passing-memory.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { connectHandle } from './inside/handle-connections.ts';
@@ -200,12 +201,11 @@ export class SocketConduit implements WireConduit, TransportEvents {
 }
 
 /**
- * A piece to keep: one that is less than half of its memory would keep more alive than the bounds count. Of Node's own pool a
- * copy would lie in the pool again.
+ * A piece to keep: one that is less than half of its memory would keep more alive than the bounds count, be that Node's own pool, which has
+ * 64 KiB from Node 26 on.
  */
 function compact(piece: Buffer): Buffer {
-  const { byteLength } = piece.buffer;
-  return byteLength <= Buffer.poolSize || piece.length * 2 >= byteLength ? piece : Buffer.from(piece);
+  return piece.length * 2 >= piece.buffer.byteLength ? piece : copyApart(piece);
 }
 
 function readOn(conduit: SocketConduit): void {
