@@ -58,10 +58,30 @@ class Cursor {
   #index = 0;
   #offset = 0;
   left = 0;
+  /** Of the header that was read last. */
+  type = 0;
+  id = 0;
+  length = 0;
 
   constructor(pieces: readonly Buffer[]) {
     this.#pieces = pieces;
     for (const piece of pieces) this.left += piece.length;
+  }
+
+  /** Reads the next header from where it lies: a record of many small messages has one for each. */
+  readHeader(): void {
+    let piece = this.#pieces[this.#index];
+    let at = this.#offset;
+    if (piece !== undefined && at + FRAME_HEADER <= piece.length) {
+      this.#offset += FRAME_HEADER;
+      this.left -= FRAME_HEADER;
+    } else {
+      piece = this.take(FRAME_HEADER);
+      at = 0;
+    }
+    this.type = piece.readUInt8(at);
+    this.id = piece.readUInt32BE(at + 1);
+    this.length = piece.readUInt32BE(at + 5);
   }
 
   /** The next bytes that lie together: 1 to `maximum`. */
@@ -99,10 +119,8 @@ class Cursor {
 export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler, owned: boolean): void {
   const cursor = new Cursor(pieces);
   while (cursor.left > 0 && !handler.stopped) {
-    const header = cursor.take(FRAME_HEADER);
-    const type = header.readUInt8(0);
-    const id = header.readUInt32BE(1);
-    const length = header.readUInt32BE(5);
+    cursor.readHeader();
+    const { type, id, length } = cursor;
     if (type === FRAME.data) {
       checkLength(type, length, 1, MAXIMUM_DATA, cursor.left);
       decodeData(cursor, handler, id, length, owned);

@@ -269,7 +269,7 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   }
 
   data(id: number, piece: Buffer, owned: boolean): void {
-    (this.#offers.get(id) ?? this.#entryOf(id))?.receiveData(piece, owned);
+    (this.#entries.get(id) ?? this.#offers.get(id) ?? this.#entryOf(id))?.receiveData(piece, owned);
   }
 
   window(id: number, credit: number): void {
