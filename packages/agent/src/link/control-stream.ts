@@ -23,8 +23,7 @@ import {
   sentence,
   telemetryToWire,
 } from '@weft/proto/wire';
-import nacl from 'tweetnacl';
-import type { AgentKeys, Membership } from '../member/identity.ts';
+import { type AgentKeys, type Membership, signedBy } from '../member/identity.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { Applied, NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';
@@ -176,7 +175,7 @@ class Session {
     this.#write({
       hello: {
         agentId: membership.agentId,
-        signature: nacl.sign.detached(signed, keys.identity.secretKey),
+        signature: signedBy(keys, signed),
         version,
         timeline,
         revision,

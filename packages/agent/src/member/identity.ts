@@ -1,9 +1,8 @@
 /** Who this agent is: keys made on this host that never leave it, and the membership that control granted them. */
-import { randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf } from '@weft/proto';
 import { FileError, readSecretFile, replaceSecretFile } from '@weft/proto/files';
-import nacl from 'tweetnacl';
 import { z } from 'zod';
 import { AgentError } from './errors.ts';
 import { refuseNewer } from './form.ts';
@@ -14,7 +13,7 @@ export interface KeyPair {
 }
 
 export interface AgentKeys {
-  /** Ed25519: what the agent proves itself to control with. The secret is 64 bytes, tweetnacl's form. */
+  /** Ed25519 (RFC 8032): what the agent proves itself to control with. The secret is its seed, 32 bytes. */
   readonly identity: KeyPair;
   /** X25519: what other agents know it by. */
   readonly tunnel: KeyPair;
@@ -40,11 +39,35 @@ export interface Identity {
   readonly membership: Membership | undefined;
 }
 
+/** What stands before the 32 bytes of a secret key in its PrivateKeyInfo (RFC 8410). */
+const PREFIXES = {
+  ed25519: Buffer.from('302e020100300506032b657004220420', 'hex'),
+  x25519: Buffer.from('302e020100300506032b656e04220420', 'hex'),
+};
+
+function privateKey(curve: keyof typeof PREFIXES, secretKey: Uint8Array): KeyObject {
+  const der = Buffer.concat([PREFIXES[curve], secretKey]);
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  der.fill(0);
+  return key;
+}
+
+function keyPair(curve: keyof typeof PREFIXES, secretKey: Uint8Array): KeyPair {
+  const info = createPublicKey(privateKey(curve, secretKey)).export({ format: 'der', type: 'spki' });
+  return { publicKey: new Uint8Array(info.subarray(-32)), secretKey };
+}
+
+function keysFrom(identitySeed: Uint8Array, tunnelSecret: Uint8Array): AgentKeys {
+  return { identity: keyPair('ed25519', identitySeed), tunnel: keyPair('x25519', tunnelSecret) };
+}
+
 export function makeKeys(): AgentKeys {
-  return {
-    identity: nacl.sign.keyPair.fromSeed(new Uint8Array(randomBytes(32))),
-    tunnel: nacl.box.keyPair.fromSecretKey(new Uint8Array(randomBytes(32))),
-  };
+  return keysFrom(new Uint8Array(randomBytes(32)), new Uint8Array(randomBytes(32)));
+}
+
+/** The identity's signature of the message, 64 bytes. */
+export function signedBy({ identity }: AgentKeys, message: Uint8Array): Uint8Array {
+  return new Uint8Array(sign(null, message, privateKey('ed25519', identity.secretKey)));
 }
 
 const bytes = (length: number) =>
@@ -83,10 +106,7 @@ export async function loadIdentity(directory: string): Promise<Identity | undefi
     refuseNewer(path, read, FORM, 'restore the copy of before it, or remove it and join again with a new token');
     const { identitySeed, tunnelSecret, membership } = identityFile.parse(read);
     return {
-      keys: {
-        identity: nacl.sign.keyPair.fromSeed(identitySeed),
-        tunnel: nacl.box.keyPair.fromSecretKey(tunnelSecret),
-      },
+      keys: keysFrom(identitySeed, tunnelSecret),
       membership,
     };
   } catch (cause) {
@@ -106,8 +126,7 @@ export async function saveIdentity(directory: string, identity: Identity): Promi
   const { keys, membership } = identity;
   const content: z.input<typeof identityFile> = {
     version: FORM,
-    // tweetnacl's secret key is the seed and then the public key.
-    identitySeed: encode(keys.identity.secretKey.subarray(0, 32)),
+    identitySeed: encode(keys.identity.secretKey),
     tunnelSecret: encode(keys.tunnel.secretKey),
     ...(membership && {
       membership: {

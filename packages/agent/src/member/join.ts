@@ -13,10 +13,9 @@ import {
   pinnedCredentials,
   rolesToWire,
 } from '@weft/proto/wire';
-import nacl from 'tweetnacl';
 import { channelOptions } from './channel.ts';
 import { AgentError } from './errors.ts';
-import type { AgentKeys, Membership } from './identity.ts';
+import { type AgentKeys, type Membership, signedBy } from './identity.ts';
 
 const JOIN_DEADLINE_MS = 10_000;
 /** What leaves room for a suffix in the 63 letters of a host name. */
@@ -116,7 +115,7 @@ async function joinAt(address: string, attempt: JoinAttempt, host: string, signa
   try {
     const identityKey = keys.identity.publicKey;
     const tunnelKey = keys.tunnel.publicKey;
-    const proof = nacl.sign.detached(joinProofMessage(token.id, identityKey, tunnelKey), keys.identity.secretKey);
+    const proof = signedBy(keys, joinProofMessage(token.id, identityKey, tunnelKey));
     const request = {
       tokenId: token.id,
       tokenSecret: token.secret,

@@ -5,9 +5,10 @@ import { inspect } from 'node:util';
 import { CONTROL_RANGE, itemKey, type NetmapItem } from '@weft/proto';
 import { encodeItem } from '@weft/proto/wire';
 import { pino } from 'pino';
+import nacl from 'tweetnacl';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ProblemBoard } from '../observe/problems.ts';
-import { loadIdentity, makeKeys, saveIdentity } from './identity.ts';
+import { loadIdentity, makeKeys, saveIdentity, signedBy } from './identity.ts';
 import { takeDirectory } from './lock.ts';
 import { type KeepSource, loadNetmap, NetmapKeeper } from './persist.ts';
 import { openSeenWildcards } from './wildcards-file.ts';
@@ -44,6 +45,16 @@ describe('the identity', () => {
     expect(await readdir(directory)).toEqual(['identity.json']);
   });
 
+  test('has keys, and signs, as Ed25519 and X25519 say', () => {
+    const keys = makeKeys();
+    const { identity, tunnel } = keys;
+    const { publicKey, secretKey } = nacl.sign.keyPair.fromSeed(identity.secretKey);
+    expect(identity.publicKey).toEqual(publicKey);
+    expect(tunnel.publicKey).toEqual(nacl.box.keyPair.fromSecretKey(tunnel.secretKey).publicKey);
+    const message = Buffer.from('a hello');
+    expect(signedBy(keys, message)).toEqual(nacl.sign.detached(message, secretKey));
+  });
+
   test('is not there before it is made', async () => {
     expect(await loadIdentity(directory)).toBeUndefined();
   });
@@ -54,7 +65,7 @@ describe('the identity', () => {
     const path = join(directory, 'identity.json');
     const content = await readFile(path, 'utf8');
     await writeFile(path, content.slice(0, -20));
-    const seed = Buffer.from(keys.identity.secretKey.subarray(0, 32)).toString('base64url');
+    const seed = Buffer.from(keys.identity.secretKey).toString('base64url');
     await expect(loadIdentity(directory)).rejects.toThrow(`cannot use ${path}: it is damaged`);
     // Here the parser quotes what it stumbled over.
     await writeFile(path, content.replace(`"${seed}"`, `!${seed}`));
