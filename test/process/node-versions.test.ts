@@ -152,11 +152,12 @@ describe.each(NODES)('Node %s', (version, node) => {
   describe.skipIf(lacking !== undefined)(titled('control and two agents', lacking), () => {
     const cleanup = new AsyncDisposableStack();
     const servers = {
-      tcp: net.createServer((socket) => socket.pipe(socket)),
+      tcp: net.createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket)),
       udp: dgram.createSocket('udp4'),
       web: http.createServer((_request, response) => response.end('a page')),
     };
     servers.web.on('upgrade', (_request, socket) => {
+      socket.on('error', () => socket.destroy());
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
       socket.pipe(socket);
     });

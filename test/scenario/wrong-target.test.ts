@@ -40,7 +40,7 @@ test('is told wherever one looks, and is over when a program is there', async ()
   });
   expect((await weft(mesh.environment, 'flows')).out).toContain(tried);
 
-  const server = net.createServer((socket) => socket.end());
+  const server = net.createServer((socket) => socket.on('error', () => {}).end());
   await once(server.listen(port, '127.0.0.1'), 'listening');
   await near.vip('redis');
   for (const [name, ask] of Object.entries(commands))
