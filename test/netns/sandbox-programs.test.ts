@@ -117,7 +117,9 @@ describe.skipIf(missing !== undefined)(titled('real programs in sandboxes', miss
     for (const [service, script] of Object.entries(SERVERS)) {
       const run = `cd "$HOME/${service}" && exec weft run --service ${service} --data "$HOME/agent" -- sh -ec "$0"`;
       const env =
-        service === 'rabbit' ? { ...rabbitEnvironment(box), RABBITMQ_CONFIG_FILE: '', RABBITMQ_CONF_ENV_FILE: '' } : {};
+        service === 'rabbit'
+          ? { ...rabbitEnvironment(box, []), RABBITMQ_CONFIG_FILE: '', RABBITMQ_CONF_ENV_FILE: '' }
+          : {};
       servers.set(service, box.start(['sh', '-c', run, script], { env }));
     }
     await until(

@@ -166,8 +166,8 @@ const resolver = `exec dnsmasq --keep-in-foreground --conf-file=/dev/null --port
   --address=/load.example/192.0.2.7 --log-facility=- --log-queries=extra`;
 
 /** RabbitMQ as an ordinary user: all it keeps in the host's folder. What it listens on, the guide says. */
-export function rabbitEnvironment(host: Host): NodeJS.ProcessEnv {
-  writeFileSync(join(host.dir, 'enabled_plugins'), '[rabbitmq_management].\n');
+export function rabbitEnvironment(host: Host, plugins: readonly string[] = ['rabbitmq_management']): NodeJS.ProcessEnv {
+  writeFileSync(join(host.dir, 'enabled_plugins'), `[${plugins.join()}].\n`);
   return {
     HOME: host.dir,
     RABBITMQ_CONFIG_FILE: `${host.dir}/rabbitmq.conf`,

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeJoinToken } from '@weft/proto';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { read } from '../docs/sources.ts';
-import { createLocalLab, type Host } from '../harness/host.ts';
+import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
 import type { Finished, Process } from '../harness/process.ts';
 import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
@@ -175,98 +175,105 @@ test('control is moved, restored from an older copy, and given other tokens and 
   await operator.connected(1);
 }, 120_000);
 
-test('a host is let run a service more while it runs, and less', async () => {
-  await using cleanup = new AsyncDisposableStack();
-  const lab = cleanup.use(createLocalLab());
-  const { control, front, mesh, open } = await shop(lab, cleanup);
-  const operator = new Operator(control.host, control.process, {
-    ...{ AGENT: front.dataDir, WEFT_CONTROL: control.listen },
-    WEFT_ADMIN_TOKEN_FILE: join(control.dataDir, 'admin.token'),
+describe('control as it stands', () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: Lab;
+  let there: Awaited<ReturnType<typeof shop>>;
+  beforeAll(async () => {
+    lab = cleanup.use(createLocalLab());
+    there = await shop(lab, cleanup);
   });
-  writeFileSync(join(control.host.dir, 'mesh.yaml'), mesh('policies: []'));
-  const instances = (count: number) =>
-    until(
-      `${count} instances of echo`,
-      () => operator.type(['weft services --json']),
-      (text) => {
-        const { services } = JSON.parse(text) as { services: { service: { name: string }; instances: unknown[] }[] };
-        return services.find(({ service }) => service.name === 'echo')?.instances.length === count;
-      },
+  afterAll(() => cleanup.disposeAsync());
+
+  test('a host is let run a service more while it runs, and less', async () => {
+    const { control, front, mesh, open } = there;
+    const operator = new Operator(control.host, control.process, {
+      ...{ AGENT: front.dataDir, WEFT_CONTROL: control.listen },
+      WEFT_ADMIN_TOKEN_FILE: join(control.dataDir, 'admin.token'),
+    });
+    writeFileSync(join(control.host.dir, 'mesh.yaml'), mesh('policies: []'));
+    const instances = (count: number) =>
+      until(
+        `${count} instances of echo`,
+        () => operator.type(['weft services --json']),
+        (text) => {
+          const { services } = JSON.parse(text) as { services: { service: { name: string }; instances: unknown[] }[] };
+          return services.find(({ service }) => service.name === 'echo')?.instances.length === count;
+        },
+      );
+    const ask = await open();
+    const [widen, reload, narrow] = blocks('Add a service to a host');
+    await operator.type(widen);
+    writeFileSync(join(front.host.dir, 'weft.yaml'), 'services: { web: {}, echo: {} }');
+    await operator.type(reload);
+    await instances(2);
+    await operator.type(narrow);
+    await instances(1);
+    expect(await ask()).toBe('hello');
+  }, 60_000);
+
+  test('a token that leaked is replaced, and of its hosts goes only who is no friend', async () => {
+    const { control, open } = there;
+    const leaked = await control.ok('token', 'create', '--network', 'prod', '--services', 'web', '--reusable');
+    const apart = async () => ({ tunnel: await freePort(), dns: await freePort(), range: freeRange() });
+    const begin = async (name: string) => {
+      const agent = await Agent.start(await lab.host(name), { token: leaked, shared: await apart() });
+      // Of itself it has the name of the machine, as all do that come by a token for any host.
+      const { host } = await agent.status<{ host: string }>();
+      await control.ok('agents', 'rename', '--network', 'prod', host, name);
+      return agent;
+    };
+    await begin('build');
+    const evil = await begin('evil');
+    const fresh = await lab.host('fresh');
+    const operator = new Operator(control.host, control.process, {
+      ...{ TOKEN: decodeJoinToken(leaked).id, HOST: 'evil', AGENT: join(fresh.dir, 'agent') },
+      ...{ WEFT_CONTROL: control.listen, WEFT_ADMIN_TOKEN_FILE: join(control.dataDir, 'admin.token') },
+    });
+    const ask = await open();
+    const [replace, look, start] = blocks('A token has leaked');
+
+    expect(await operator.type(replace)).toBe('');
+    const file = join(control.host.dir, 'token.txt');
+    const { id } = decodeJoinToken(readFileSync(file, 'utf8').trim());
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    // It was on disk before it was answered.
+    await operator.control.kill();
+    await operator.type([`weft-control serve --data ${control.dataDir} --listen ${control.listen}`]);
+    const newcomer = await lab.host('newcomer');
+    const { tunnel, dns } = await apart();
+    const late = await newcomer.run(
+      [
+        'weft',
+        'up',
+        '--data',
+        join(newcomer.dir, 'agent'),
+        '--tunnel',
+        `127.0.0.1:${tunnel}`,
+        '--dns',
+        `127.0.0.1:${dns}`,
+      ],
+      { env: { WEFT_JOIN: leaked } },
     );
-  const ask = await open();
-  const [widen, reload, narrow] = blocks('Add a service to a host');
-  await operator.type(widen);
-  writeFileSync(join(front.host.dir, 'weft.yaml'), 'services: { web: {}, echo: {} }');
-  await operator.type(reload);
-  await instances(2);
-  await operator.type(narrow);
-  await instances(1);
-  expect(await ask()).toBe('hello');
-}, 60_000);
+    expect([late.code, late.stderr]).toEqual([1, expect.stringContaining(`was replaced by ${id}`)]);
+    await operator.connected(4);
+    const table = await operator.type(look);
+    for (const name of ['build', 'evil'])
+      expect(table).toMatch(new RegExp(`^${name} .* ${id} \\d{4}-\\d\\d-\\d\\d `, 'm'));
+    await until(
+      'the host is out',
+      async () => (await evil.status<{ state: string }>()).state,
+      (state) => state === 'revoked',
+    );
+    const mine = await apart();
+    await operator.type(start, `--tunnel 127.0.0.1:${mine.tunnel} --dns 127.0.0.1:${mine.dns} --vip-range ${mine.range}`);
+    await operator.connected(4);
+    expect(await ask()).toBe('hello');
 
-test('a token that leaked is replaced, and of its hosts goes only who is no friend', async () => {
-  await using cleanup = new AsyncDisposableStack();
-  const lab = cleanup.use(createLocalLab());
-  const { control, open } = await shop(lab, cleanup);
-  const leaked = await control.ok('token', 'create', '--network', 'prod', '--services', 'web', '--reusable');
-  const apart = async () => ({ tunnel: await freePort(), dns: await freePort(), range: freeRange() });
-  const begin = async (name: string) => {
-    const agent = await Agent.start(await lab.host(name), { token: leaked, shared: await apart() });
-    // Of itself it has the name of the machine, as all do that come by a token for any host.
-    const { host } = await agent.status<{ host: string }>();
-    await control.ok('agents', 'rename', '--network', 'prod', host, name);
-    return agent;
-  };
-  await begin('build');
-  const evil = await begin('evil');
-  const fresh = await lab.host('fresh');
-  const operator = new Operator(control.host, control.process, {
-    ...{ TOKEN: decodeJoinToken(leaked).id, HOST: 'evil', AGENT: join(fresh.dir, 'agent') },
-    ...{ WEFT_CONTROL: control.listen, WEFT_ADMIN_TOKEN_FILE: join(control.dataDir, 'admin.token') },
-  });
-  const ask = await open();
-  const [replace, look, start] = blocks('A token has leaked');
-
-  expect(await operator.type(replace)).toBe('');
-  const file = join(control.host.dir, 'token.txt');
-  const { id } = decodeJoinToken(readFileSync(file, 'utf8').trim());
-  expect(statSync(file).mode & 0o777).toBe(0o600);
-  // It was on disk before it was answered.
-  await operator.control.kill();
-  await operator.type([`weft-control serve --data ${control.dataDir} --listen ${control.listen}`]);
-  const newcomer = await lab.host('newcomer');
-  const { tunnel, dns } = await apart();
-  const late = await newcomer.run(
-    [
-      'weft',
-      'up',
-      '--data',
-      join(newcomer.dir, 'agent'),
-      '--tunnel',
-      `127.0.0.1:${tunnel}`,
-      '--dns',
-      `127.0.0.1:${dns}`,
-    ],
-    { env: { WEFT_JOIN: leaked } },
-  );
-  expect([late.code, late.stderr]).toEqual([1, expect.stringContaining(`was replaced by ${id}`)]);
-  await operator.connected(4);
-  const table = await operator.type(look);
-  for (const name of ['build', 'evil'])
-    expect(table).toMatch(new RegExp(`^${name} .* ${id} \\d{4}-\\d\\d-\\d\\d `, 'm'));
-  await until(
-    'the host is out',
-    async () => (await evil.status<{ state: string }>()).state,
-    (state) => state === 'revoked',
-  );
-  const mine = await apart();
-  await operator.type(start, `--tunnel 127.0.0.1:${mine.tunnel} --dns 127.0.0.1:${mine.dns} --vip-range ${mine.range}`);
-  await operator.connected(4);
-  expect(await ask()).toBe('hello');
-
-  // The new one means those of the old.
-  const { hosts } = JSON.parse(await operator.type([`weft token revoke ${id} --json`])) as { hosts: string[] };
-  expect(hosts).toHaveLength(2);
-  expect(hosts).toContain('build');
-  expect(await ask()).toBe('hello');
-}, 120_000);
+    // The new one means those of the old.
+    const { hosts } = JSON.parse(await operator.type([`weft token revoke ${id} --json`])) as { hosts: string[] };
+    expect(hosts).toHaveLength(2);
+    expect(hosts).toContain('build');
+    expect(await ask()).toBe('hello');
+  }, 120_000);
+});
