@@ -14,7 +14,7 @@ import type { Finished, Process } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-const missing = await hostsMissing('nc', 'nft');
+const missing = await hostsMissing('nc', 'nft', 'perl');
 
 const RANGE = '100.80.0.0/12';
 const MESH = `
@@ -37,6 +37,14 @@ for (const address of addresses) {
     socket.bind(Number(udp), address, ready);
   });
 }`;
+
+/** Prints what comes back within a second, and waits no longer once it came. */
+const ASK = `
+my $socket = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => $ARGV[1], Proto => 'udp', Timeout => 1) or exit;
+$socket->send("\\n");
+vec(my $bits = '', fileno($socket), 1) = 1;
+$socket->recv(my $said, 99) if select($bits, undef, undef, 1) > 0;
+print $said // '';`;
 
 describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
   const cleanup = new AsyncDisposableStack();
@@ -67,7 +75,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
   const tcp = async (from: Host, address: string, port = 6379, wait = 2): Promise<string> =>
     (await from.run(['nc', `-dw${wait}`, address, String(port)])).stdout;
   const udp = async (from: Host, address: string): Promise<string> =>
-    (await from.run(['sh', '-c', `echo | timeout 1 nc -u -w1 ${address} 8125`])).stdout;
+    (await from.run(['perl', '-MIO::Socket::IP', '-e', ASK, address, '8125'])).stdout;
   const six = () =>
     data.check(['sh', '-c', "ip -6 -o address show dev eth0 | sed -n 's/.*inet6 \\(fd[^/]*\\).*/\\1/p'"]);
   /** All ways that go past Weft. */
