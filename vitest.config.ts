@@ -1,6 +1,7 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const report = process.env.WEFT_TEST_REPORT;
 
@@ -32,6 +33,38 @@ const ALONE = [
   'test/{bench,compat,docs,scenario}/**/*.test.ts',
 ];
 
+/**
+ * Tests of whole programs that wait for half of their time, for what Weft does every few seconds and for what never answers: beside two of them there is
+ * room for a third on two cores, and no program starves.
+ */
+const WAITING = [
+  'test/netns/{check,exposure,first-hour,guard,vip-range}.test.ts',
+  'test/netns/sandbox-{life,ports,programs,serves}.test.ts',
+  'test/process/units.test.ts',
+  'test/scenario/{datagrams,local,owners}.test.ts',
+];
+
+/** Those that take longest, the longest first: begun last, one would run alone at the end. All others come after them, the largest first. */
+const LONGEST = [
+  ...['netns/first-hour', 'netns/guard', 'netns/exposure', 'netns/check', 'netns/sandbox-programs', 'netns/services'],
+  ...['process/node-versions', 'process/operating', 'process/bench', 'process/files', 'process/durability'],
+  ...['browser/views', 'browser/changes', 'browser/large'],
+].map((name) => `/test/${name}.test.ts`);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const place = ({ moduleId }: TestSpecification): number => {
+      const found = LONGEST.findIndex((name) => moduleId.endsWith(name));
+      return found === -1 ? LONGEST.length : found;
+    };
+    // The order of projects is kept.
+    return [...new Set(sorted.map(({ project }) => project))].flatMap((project) =>
+      sorted.filter((file) => file.project === project).sort((a, b) => place(a) - place(b)),
+    );
+  }
+}
+
 const unit = {
   globalSetup: 'test/harness/compile-cache.ts',
   env: { TMPDIR: filesOfUnitTests() },
@@ -56,6 +89,7 @@ const programs = {
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
       {
@@ -68,10 +102,27 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { ...unit, name: 'alone', include: ALONE } },
-      { test: { ...programs, name: 'system', include: ['test/process/**/*.test.ts', 'test/mutate/*.test.ts'] } },
-      { test: { ...programs, name: 'hosts', include: ['test/netns/**/*.test.ts'] } },
+      { test: { ...unit, name: 'alone', include: ALONE, exclude: WAITING } },
+      {
+        test: {
+          ...programs,
+          name: 'system',
+          include: ['test/process/**/*.test.ts', 'test/mutate/*.test.ts'],
+          exclude: WAITING,
+        },
+      },
+      { test: { ...programs, name: 'hosts', include: ['test/netns/**/*.test.ts'], exclude: WAITING } },
       { test: { ...programs, name: 'browser', include: ['test/browser/**/*.test.ts'] } },
+      {
+        test: {
+          ...programs,
+          name: 'waiting',
+          include: WAITING,
+          expect: unit.expect,
+          maxWorkers: workers + 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
   },
 });

@@ -52,7 +52,9 @@ describe.skipIf(missing !== undefined)(titled('the first hour', missing), () => 
     const archive = join(dir, `${PACKAGE}.tar.gz`);
     // Stored and not pressed together: that takes a core for seconds, and as long again on five hosts that unpack it.
     const from = dirname(join(checkout, madePackage ?? ''));
-    const tar = execFileSync('tar', ['-C', from, '--owner=0', '--group=0', '-cf', '-', PACKAGE], { maxBuffer: 2 ** 30 });
+    const tar = execFileSync('tar', ['-C', from, '--owner=0', '--group=0', '-cf', '-', PACKAGE], {
+      maxBuffer: 2 ** 30,
+    });
     writeFileSync(archive, gzipSync(tar, { level: 0 }));
     for (const { dir: home } of hosts.values()) copyFileSync(archive, join(home, `${PACKAGE}.tar.gz`));
     await startServers();

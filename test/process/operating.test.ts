@@ -266,7 +266,10 @@ describe('control as it stands', () => {
       (state) => state === 'revoked',
     );
     const mine = await apart();
-    await operator.type(start, `--tunnel 127.0.0.1:${mine.tunnel} --dns 127.0.0.1:${mine.dns} --vip-range ${mine.range}`);
+    await operator.type(
+      start,
+      `--tunnel 127.0.0.1:${mine.tunnel} --dns 127.0.0.1:${mine.dns} --vip-range ${mine.range}`,
+    );
     await operator.connected(4);
     expect(await ask()).toBe('hello');
 
