@@ -80,7 +80,8 @@ const unit = {
 /** Whole programs, many in each. */
 const programs = {
   globalSetup: 'test/harness/made-package.ts',
-  testTimeout: 60_000,
+  // What is waited for has bounds of its own; of a machine that does much else they come together.
+  testTimeout: 120_000,
   hookTimeout: 120_000,
   pool: 'forks',
   maxWorkers: workers,

@@ -36,7 +36,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     dataAgent = await Agent.join(control, data, ['echo']);
     webAgent = await Agent.join(control, web);
     await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
-  }, 60_000);
+  });
   afterAll(async () => lab[Symbol.asyncDispose]());
 
   async function check({ host, dataDir }: Agent) {
@@ -63,7 +63,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     expect((await check(dataAgent)).of('target')).toMatchObject([
       { subject: 'echo 7000', result: 'ok', message: 'a program answers at 127.0.0.1:7000' },
     ]);
-  }, 60_000);
+  });
 
   test('what the agent knows, to who has no token', async () => {
     await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
       expect(JSON.parse(told.stdout)).toMatchObject({ source: 'host:web', destination_host: 'data', port: 7000 });
     }
     await call.stop();
-  }, 60_000);
+  });
 
   test('a resolver that does not ask the agent', async () => {
     const resolver = (address: string) =>
@@ -111,7 +111,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
       ],
     });
     await resolver('127.0.0.1').finished();
-  }, 60_000);
+  });
 
   test('a wrong target', async () => {
     await dataAgent.process.stop();
@@ -133,7 +133,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     await dataAgent.process.stop();
     dataAgent = await Agent.start(data, { config: 'services: { echo: {} }' });
     await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
-  }, 90_000);
+  });
 
   test('a peer whose packets are lost', async () => {
     await lab.lose(data, { peer: web });
@@ -151,7 +151,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
       ],
     });
     await lab.heal(data);
-  }, 60_000);
+  });
 
   test('control at one place of two, and at none', async () => {
     await webAgent.process.stop();
@@ -188,7 +188,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     });
     expect(of('control').at(-1)?.message).toBe('nobody listens there (ECONNREFUSED)');
     await control.restart();
-  }, 90_000);
+  });
 
   test('an agent that is off, by what it has kept', async () => {
     await webAgent.process.stop();
@@ -201,7 +201,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     expect(of('names')).toMatchObject([{ result: 'unknown' }]);
     expect(of('directory')).toMatchObject([{ result: 'ok' }]);
     webAgent = await Agent.start(web, {});
-  }, 60_000);
+  });
 
   test('a port that the agent may not listen on', async () => {
     await control.apply(`${MESH.replace(' }', '')}, smtp: { kind: private, ports: [25] } }`, '--wait');
@@ -210,5 +210,5 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
       code: 4,
       ports: [{ message: expect.stringContaining('from 53 on'), remedy: expect.stringContaining('port_start=25;') }],
     });
-  }, 60_000);
+  });
 });

@@ -118,7 +118,7 @@ done`;
       token: await control.token('--host', 'box', '--services', 'web'),
       config: `services: { web: {} }\ndns: { upstream: ["${far.address}"] }`,
     });
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   const dnsmasq = [
@@ -137,7 +137,7 @@ done`;
     );
     await refused([], [SHOP, far.address, box.address].map(talk), /ENETUNREACH|EACCES/);
     await refused([], [`dig @${SHOP} +tries=1 +time=1 shop.example`], /no servers could be reached|unreachable/);
-  }, 60_000);
+  });
 
   test('curl gets there by name and by address, by HTTP and HTTPS, and comes from the host', async () => {
     const asked = `asked by ${box.address}\n`;
@@ -160,13 +160,13 @@ done`;
       ...{ source: 'web', source_host: 'box', service: 'internet', port: 443, protocol: 'tcp', verdict: 'allow' },
       ...{ rule: 'builtin:egress', bytes_received: expect.toSatisfy((bytes: number) => bytes > 500) },
     });
-  }, 60_000);
+  });
 
   test('megabytes come whole', async () => {
     const { stdout } = await egress('sh', '-c', `curl -sS http://shop.example/large | sha256sum`);
     const large = readFileSync(join(far.dir, 'files', 'large'));
     expect(stdout.split(' ')[0]).toBe(createHash('sha256').update(large).digest('hex'));
-  }, 30_000);
+  });
 
   test('apt’s http method fetches from a repository, and npm installs from a registry', async () => {
     const apt = `
@@ -202,7 +202,7 @@ npm install --registry http://shop.example/npm/ --cache "$PWD/cache" --no-audit 
 exec node -p "require('left-out')"`;
     const installed = await egress('sh', '-c', npm);
     expect(installed).toEqual({ code: 0, stderr: expect.anything(), stdout: expect.stringMatching(/42\n$/) });
-  }, 90_000);
+  });
 
   test('UDP goes both ways, to two places from one socket, as QUIC does', async () => {
     const { code, stdout } = await egress('node', '/mnt/test/fixtures/udp-talk.ts', '5', '443', SHOP, MIRROR);
@@ -211,7 +211,7 @@ exec node -p "require('left-out')"`;
       Array.from({ length: 5 }, (_, word) => `${at}:443 ${at}: word ${word}`),
     );
     expect(stdout.trim().split('\n').sort()).toEqual(expected.sort());
-  }, 30_000);
+  });
 
   test('names are asked of another server too, by UDP and TCP, and no address of IPv6 is told of', async () => {
     for (const over of ['+notcp', '+tcp']) {
@@ -235,7 +235,7 @@ exec node -p "require('left-out')"`;
     expect(six?.said).toMatch(/^curl: \(7\) /);
     expect(datagram?.said).toBe('ENETUNREACH');
     expect(either?.said).toBe(`${SHOP}, asked by ${box.address}`);
-  }, 60_000);
+  });
 
   test('this host, its network, metadata and what is not the internet are refused at once, and recorded', async () => {
     const why = {
@@ -275,7 +275,7 @@ exec node -p "require('left-out')"`;
       expect(denied.find(({ detail }) => detail === reason)).toMatchObject({
         ...{ source: 'web', service: 'internet', verdict: 'deny', rule: 'builtin:egress', outcome: 'denied' },
       });
-  }, 120_000);
+  });
 
   test('--egress-to opens what it names and no more, and never this host', async () => {
     const mirror = ['--egress-to', `${DOCUMENTED}:80/tcp`];
@@ -291,7 +291,7 @@ exec node -p "require('left-out')"`;
       code: 2,
       stderr: expect.stringMatching(/cannot open 127\.0\.0\.1/),
     });
-  }, 60_000);
+  });
 
   test('where nothing listens out there, or nobody answers, the program hears of it, and so does the record', async () => {
     await refused(['--egress'], [get(`http://${SHOP}:81/`)], RESET);
@@ -300,7 +300,7 @@ exec node -p "require('left-out')"`;
         ({ outcome, detail }) => outcome === 'not-listening' && detail === `to ${SHOP}:81: connection refused`,
       ),
     );
-  }, 30_000);
+  });
 
   test('what is open is seen, and goes with its sandbox, whoever is killed', async () => {
     const waiting = `node -e 'require("node:net").connect(80, "${SHOP}").on("connect", () => console.log("open"));
@@ -328,7 +328,7 @@ require("node:dgram").createSocket("udp4").on("message", () => console.log("hear
     expect(
       ended.some(({ detail, outcome }) => String(detail).startsWith(`to ${SHOP}:80:`) && outcome === 'reset'),
     ).toBe(true);
-  }, 60_000);
+  });
 
   test('an agent that is killed and started again carries on for the same program', async () => {
     const asking = `while sleep 0.2; do curl -sS --max-time 3 http://shop.example/; node /mnt/test/fixtures/udp-talk.ts 1 443 ${MIRROR}; done 2>&1`;
@@ -341,7 +341,7 @@ require("node:dgram").createSocket("udp4").on("message", () => console.log("hear
     sandbox.stdout = '';
     await Promise.all([sandbox.output(tcp, 15_000), sandbox.output(udp, 15_000)]);
     await sandbox.kill();
-  }, 60_000);
+  });
 
   /** With that file in the place of the host's nft, as its user. */
   const withNft = (file: string): Promise<Finished> => {
@@ -361,11 +361,11 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups -- weft run --service we
       stderr: expect.stringMatching(/Could not process rule: No such file or directory\).*modprobe nft_tproxy/),
     });
     expect(await box.run(['test', '-e', join(box.dir, 'begun')])).toMatchObject({ code: 1 });
-  }, 30_000);
+  });
 
   test('without nft it is refused before anything starts, with what to install', async () => {
     const { code, stderr } = await withNft('/dev/null');
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/nft.*apt-get install nftables/) });
     expect(await box.run(['test', '-e', join(box.dir, 'begun')])).toMatchObject({ code: 1 });
-  }, 30_000);
+  });
 });

@@ -103,7 +103,7 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
       const token = await control.token('--host', name, '--services', 'web');
       await Agent.start(await lab.host(name), { token, config: 'services: { web: {} }' });
     }
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test("a worker's ports are told with their program, and what only listens within is not", async () => {
@@ -126,7 +126,7 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
     ]);
     const { stdout } = await data.run(['weft', 'check', '--data', agent.dataDir]);
     expect(stdout).toMatch(/^hint +exposure +mailer may be reached past Weft/m);
-  }, 40_000);
+  });
 
   test("nobody tries it but at its owner's wish; then others tell what answers, and of datagrams that nobody can tell", async () => {
     expect(await outcomes(8080)).toEqual([]);
@@ -143,7 +143,7 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
     expect(await reached()).toMatchObject([
       { subject: 'mailer', message: expect.stringContaining(`${data.address}:8080 answers`) },
     ]);
-  }, 60_000);
+  });
 
   test('with a firewall that drops it listens, and is not reached', async () => {
     await asRoot(
@@ -162,7 +162,7 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
     expect(await reached()).toMatchObject([{ message: expect.stringMatching(/:8082 answers/) }]);
     expect((await reached())[0]?.message).not.toContain(':8080');
     await asRoot('nft', 'delete table inet own');
-  }, 60_000);
+  });
 
   test('what the guard closes is closed by its own word and by that of others', async () => {
     lab.startAsRoot(data, [`${checkout}/${programs}/weft`, 'guard', 'keep', '--data', agent.dataDir]);
@@ -179,7 +179,7 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
     expect((await told()).exposed.map(({ closed }) => closed)).toEqual([true, true, true]);
     expect(await agent.problems()).not.toContain('exposed');
     await asRoot(`${checkout}/${programs}/weft`, 'guard', 'off', '--data', agent.dataDir);
-  }, 60_000);
+  });
 
   test('without the wish nothing of it is told any more', async () => {
     await config('tried-by-peers: false');
@@ -190,5 +190,5 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
       SETTLED_MS,
     );
     expect(await reached()).toEqual([]);
-  }, 40_000);
+  });
 });

@@ -58,7 +58,7 @@ describe.skipIf(missing !== undefined)(titled('the first hour', missing), () => 
     writeFileSync(archive, gzipSync(tar, { level: 0 }));
     for (const { dir: home } of hosts.values()) copyFileSync(archive, join(home, `${PACKAGE}.tar.gz`));
     await startServers();
-  }, 120_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   function hostOf(name: string): Host {

@@ -110,7 +110,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     });
     await Agent.start(web, { token: await control.token('--host', 'web') });
     await until('redis answers', () => tcp(web, 'redis'), Boolean, SETTLED_MS);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('closes to the LAN, over both families, TCP and UDP, what the host itself and the mesh go on to reach; off leaves no trace', async () => {
@@ -150,7 +150,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     expect(await ruleset()).toBe(before);
     expect((await guard('off')).code).toBe(0);
     expect(await past()).toEqual(OPEN);
-  }, 60_000);
+  });
 
   test('a VIP range outside loopback is reached by its own host alone, also when the LAN routes to it', async () => {
     await rootCheck(neighbour, 'ip', 'route', 'add', RANGE, 'via', data.address);
@@ -169,7 +169,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     expect(await tcp(data, vip)).toBe('said');
     expect(await tcp(web, 'redis')).toBe('said');
     await guard('off');
-  }, 40_000);
+  });
 
   test('what keeps it puts it back after a reload of the firewall, follows programs, and is told as closed', async () => {
     keeper = lab.startAsRoot(data, [weft, 'guard', 'keep', '--data', agent.dataDir]);
@@ -209,7 +209,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     await data.check(['weft', 'reload', '--data', agent.dataDir]);
     await until('what is meant to be reached is', () => tcp(neighbour, data.address, 7001), Boolean, SETTLED_MS);
     expect(await shut()).toEqual(SHUT);
-  }, 60_000);
+  });
 
   test('killed in the middle, of the agent and of what keeps it, all stays closed and comes to be kept again', async () => {
     keeper?.signal('SIGKILL');
@@ -250,7 +250,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
       (codes) => codes.includes('exposed'),
       SETTLED_MS,
     );
-  }, 60_000);
+  });
 
   test('one that nothing keeps is told of', async () => {
     keeper?.signal('SIGTERM');
@@ -261,7 +261,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
       'it is told',
       () => agent.problems(),
       (codes) => codes.includes('guard-not-kept'),
-      15_000,
+      SETTLED_MS,
     );
     await guard('off');
     // It looks now and then.
@@ -269,7 +269,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
       'it is told no more',
       () => agent.problems(),
       (codes) => !codes.includes('guard-not-kept'),
-      15_000,
+      SETTLED_MS,
     );
-  }, 40_000);
+  });
 });

@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
       (answer) => answer.stdout === 'up\n',
       SETTLED_MS,
     );
-  }, 120_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('nothing of a flow, TCP or UDP, is readable on the wire', async () => {

@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     await serveEcho(data);
     dataAgent = await Agent.join(control, data, ['echo']);
     webAgent = await Agent.join(control, web, ['web']);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('a host of IPv6 alone joins, calls and is called with default flags', async () => {
@@ -50,7 +50,7 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     // No program of web is there.
     expect(await webAgent.problems()).toEqual(['target-not-listening']);
     expect((await webAgent.status()).tunnel.peers).toMatchObject([{ host: 'data', tunnels: 1 }]);
-  }, 60_000);
+  });
 
   test('of two hosts with one copied directory one is sent away, and both are told of', async () => {
     const copy = await lab.host('copy', 'only');
@@ -77,7 +77,7 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     for (let call = 0; call < 6; call++) expect(await echoes(web)).toBe(true);
     await lab.startAsRoot(copy, ['ip', 'address', 'flush', 'dev', 'eth0']).finished();
     expect(await echoes(web)).toBe(true);
-  }, 90_000);
+  });
 
   test('where an agent’s disk is full a deny is enforced and not kept, until there is room', async () => {
     await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
       'it is written',
       () => dataAgent.problems(),
       (codes) => !codes.includes('netmap-not-kept'),
-      40_000,
+      SETTLED_MS,
     );
     await until(
       'control hears of it',
@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     const [, revision] = /revision (\d+)/.exec(applied.stdout) ?? [];
     expect((await dataAgent.status()).revision).toBe(Number(revision));
     expect(await echoes(web)).toBe(false);
-  }, 120_000);
+  });
 
   test('a host that no address leaves says so', async () => {
     await until(
@@ -118,5 +118,5 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
       (codes) => codes.includes('no-endpoint'),
       SETTLED_MS,
     );
-  }, 60_000);
+  });
 });

@@ -48,7 +48,7 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
       Agent.join(control, first, ['config']),
       Agent.join(control, third, ['api']),
     ]);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   const call = async (service: string): Promise<string> => (await second.run(['nc', '-dw2', service, '8080'])).stdout;
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     await answers('api', 'third');
     expect(await problems()).toEqual(SILENT);
     expect(await explained()).not.toMatch(/left free/);
-  }, 60_000);
+  });
 
   test('one on loopback alone starts and ends beside the agent', async () => {
     const program = await serve(second, '127.0.0.1');
@@ -91,7 +91,7 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     expect(await call('config')).toBe('first');
     await program.kill();
     await answers('api', 'third');
-  }, 60_000);
+  });
 
   test('after a program was seen on every address its port is left free, also by the next run, and all are told', async () => {
     await agent.process.stop();
@@ -141,5 +141,5 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     await answers('api', 'third');
     expect(await problems()).toEqual(SILENT);
     expect(await exposure()).toEqual(['ok']);
-  }, 90_000);
+  });
 });

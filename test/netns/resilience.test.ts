@@ -36,7 +36,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     webAgent = await Agent.join(control, web, ['web']);
     await Agent.join(control, laptop);
     await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
-  }, 120_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('control is killed under traffic: not one connection breaks, and agents restarted meanwhile serve again within 3 s', async () => {
@@ -73,7 +73,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
       SETTLED_MS,
     );
     expect(await echoes(web)).toBe(true);
-  }, 90_000);
+  });
 
   test('a rule that takes away cuts live flows within a second, and apply --wait answers when all enforce it', async () => {
     const traffic = await PingLoop.start(web, 'echo', 10);

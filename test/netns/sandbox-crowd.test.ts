@@ -46,7 +46,7 @@ describe.skipIf(missing !== undefined)(titled('a hundred sandboxes', missing), (
     agent = await Agent.start(front, { token, config: 'services: {}' });
     // The relay is there from the first who comes.
     await front.check(['weft', 'run', '--service', 'mailer', '--data', agent.dataDir, '--', 'true']);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('take at most 25 MiB each beside their programs, and next to no time while nothing changes', async () => {

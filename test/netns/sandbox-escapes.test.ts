@@ -77,7 +77,7 @@ describe.skipIf(missing !== undefined)(titled('ways out of a sandbox', missing),
     const token = await control.token('--host', 'front', '--services', 'web');
     agent = await Agent.start(front, { token, config: 'services: {}' });
     await front.start(['/usr/bin/python3', '-c', SERVE, front.dir, elsewhere]).output(/ready/);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('the agent’s directory and sockets of the host, begun above them', async () => {

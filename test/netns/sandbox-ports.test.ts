@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
       Agent.join(control, data, ['many']),
     ]);
     await front.start(opener('many', 'front')).output(/ready/);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('are called as they open, TCP and UDP, from each caller’s own address, and by name and service record', async () => {

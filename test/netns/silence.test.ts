@@ -51,7 +51,7 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
     );
     await lab.lose(far, { share: 0.2, peer: near });
     lossy = await PingLoop.start(near, 'lossy', 10);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   const call = (name = 'echo'): Promise<boolean> => echoes(near, name, 6);
@@ -84,7 +84,7 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
     }
     await lab.heal(first);
     await until('it is found again', () => call('0.echo'), Boolean, SETTLED_MS);
-  }, 60_000);
+  });
 
   test('where a fifth of all packets is lost both ways no flow has ended, and bytes pass', async () => {
     const before = await lossy.counts();
@@ -95,5 +95,5 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
       SETTLED_MS,
     );
     expect(later).toMatchObject({ open: 10, broken: 0 });
-  }, 60_000);
+  });
 });

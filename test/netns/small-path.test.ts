@@ -34,7 +34,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
     // Before there is a tunnel: else its first probes may show what passes no more.
     await lab.narrow(far, 1_300);
     nearAgent = await Agent.join(control, near);
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   const pathSize = async (): Promise<number | undefined> => (await nearAgent.status()).tunnel.peers[0]?.path_size;
@@ -70,7 +70,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
       (table) => /^near .*1252 B/m.test(table) && /^far .*1252 B/m.test(table),
       SETTLED_MS,
     );
-  }, 60_000);
+  });
 
   test('where UDP falls silent after that, large datagrams hold up nothing, and pass when it is back', async () => {
     const pings = await startPings();
@@ -82,7 +82,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
     await lab.heal(near);
     await asking.output(/whole/, 15_000);
     await expectPings(pings);
-  }, 60_000);
+  });
 
   test('bulk over TCP passes where the kernels probe for themselves, as the README says', async () => {
     for (const host of [near, far])
@@ -94,5 +94,5 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
       (count) => count === '2000000\n',
       60_000,
     );
-  }, 90_000);
+  });
 });

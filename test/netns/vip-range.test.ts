@@ -53,7 +53,7 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
     control = await Control.start(await lab.host('main'));
     await control.apply(MESH);
     [data, web, neighbour] = [await lab.host('data'), await lab.host('web'), await lab.host('neighbour')];
-  }, 60_000);
+  });
   afterAll(async () => cleanup.disposeAsync());
 
   test('is refused where it is not local, with the command for root, and works for an ordinary user once it is', async () => {
@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
       expect(name).toBe(host === web ? 'web.internal.\n' : 'data.host.internal.\n');
     }
     expect(await problems()).toEqual([]);
-  }, 40_000);
+  });
 
   test('no neighbour that routes the range here gets a word in, and its tries are told', async () => {
     const before = JSON.parse(await says(data, '?', '-u', '-w1', '127.0.0.1', '8125'));
@@ -116,7 +116,7 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
     expect(Number((await connections()).replace(/\D/g, ''))).toBe(known + 1);
     const flows = await control.ok('flows', '--network', 'prod', '--json');
     expect(flows).not.toContain(neighbour.address);
-  }, 30_000);
+  });
 
   test('nor where the range is of loopback, and the kernel was told to let it in', async () => {
     const plain = await lab.host('plain');
@@ -131,7 +131,7 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
     expect(await says(neighbour, 'PING\\r\\n', '-q1', loopback, '6379')).toBe('');
     expect(await problems(plain)).toEqual(['foreign-callers', 'loopback-open']);
     expect(await says(plain, 'PING\\r\\n', '-q1', loopback, '6379')).toBe('+PONG\r\n');
-  }, 30_000);
+  });
 
   test('a range that is lost is a problem, and works again when it is back', async () => {
     await asRoot(data, 'ip', 'route', 'del', ...LOCAL);
@@ -147,5 +147,5 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
       (codes) => !codes.includes('vip-range-lost'),
     );
     for (const host of [web, data]) expect(await host.check(['redis-cli', '-h', 'redis', 'ping'])).toBe('PONG\n');
-  }, 30_000);
+  });
 });

@@ -78,7 +78,7 @@ test('real servers are measured by their works, and nothing of them is left', as
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
-}, 120_000);
+});
 
 test('bounds are measured by their names, without peers', async () => {
   const names = ['test/bench/main.ts', '--quick', '--only', 'compile,verdict'];

@@ -183,7 +183,7 @@ test('a service of more ports than the agent has files leaves it alive, also at 
   await shortOf(small, 'listeners', false);
   await small.agent.process.kill();
   await data.agent.process.kill();
-}, 120_000);
+});
 
 test('more idle connections of one peer than a host has files are refused there, told, and taken again after', async () => {
   const data = await joined('few', 'echo', 1_024);
@@ -219,7 +219,7 @@ test('more idle connections of one peer than a host has files are refused there,
   await shortOf(data, 'agent', false);
   await data.agent.process.kill();
   await front.agent.process.kill();
-}, 120_000);
+});
 
 test('with the fewest files that they start with both programs serve, and with one fewer they do not start', async () => {
   const own = { control: await freePort(), dashboard: await freePort() };
@@ -245,7 +245,7 @@ test('with the fewest files that they start with both programs serve, and with o
     const { code, stderr } = await data.agent.host.run(['sh', '-c', 'ulimit -n 127 && exec "$0" "$@"', ...argv]);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(said) });
   }
-}, 60_000);
+});
 
 test('an agent of 128 files ends no call without a record', async () => {
   const data = await joined('many', 'echo');
@@ -270,7 +270,7 @@ test('an agent of 128 files ends no call without a record', async () => {
   await echoes(source);
   await source.agent.process.kill();
   await data.agent.process.kill();
-}, 120_000);
+});
 
 test('connections beyond a gateway’s files leave it all that it does, and are refused and told', async () => {
   const door = `127.0.0.1:${await freePort()}`;
@@ -319,7 +319,7 @@ test('connections beyond a gateway’s files leave it all that it does, and are 
   expect([after.members[0]?.gone, known?.gone]).toEqual([false, false]);
   await gate.agent.process.kill();
   await data.agent.process.kill();
-}, 60_000);
+});
 
 test('connections beyond control’s files shut out no operator, no agent that comes again, and no page', async () => {
   const signIn = () => viewDashboard(`http://${listeners.dashboard}`, join(control.dataDir, 'admin.token'));
@@ -341,4 +341,4 @@ test('connections beyond control’s files shut out no operator, no agent that c
   await until('a page opens', () => another.bytes() > 0);
   expect((await fetch(`http://${listeners.metrics}/metrics`)).status).toBe(200);
   await back.agent.process.kill();
-}, 60_000);
+});

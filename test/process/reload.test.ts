@@ -26,7 +26,7 @@ test('SIGHUP has the file read again, and says what became of it in the log', as
   await data.process.output(/"event":"reloaded".*"keys":\[.*"zone"\]/);
   expect(await data.problems()).not.toContain('agent-file');
   expect(data.process.running).toBe(true);
-}, 60_000);
+});
 
 test.skipIf(noScript !== undefined)(
   titled('a terminal that is closed ends the agent in order', noScript),
