@@ -1,6 +1,7 @@
 /** A connection by Node's public API: for a Node whose inside is not what is known here. */
 import type net from 'node:net';
 import { copyOfLent } from '../words/passing-memory.ts';
+import { hasPeer } from './inside/known.ts';
 import { HIDES_RESETS, type SocketPlace, type Transport, type TransportEvents } from './transport.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -106,7 +107,9 @@ export class NetTransport implements Transport {
 
   get remote(): SocketPlace | undefined {
     const { remoteAddress: address, remotePort: port, destroyed } = this.#socket;
-    return destroyed || address === undefined || port === undefined ? undefined : { address, port };
+    // Node asks the kernel once, and says the same ever after.
+    if (destroyed || address === undefined || port === undefined || !hasPeer(this.#socket)) return undefined;
+    return { address, port };
   }
 
   /** What may hide a reset is looked into, where all that was written has left: the system tells it to a write, of nothing too. */

@@ -1,7 +1,7 @@
 /** A TCP connection as a conduit, and the ways to one: a handle where Node's inside is as known, else a socket of its public API. */
 import net from 'node:net';
 import { defined, formatHostPort, plainAddress } from '@weft/proto';
-import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
+import type { CallerConduit, ConduitEvents, WireConduit } from '../words/conduit.ts';
 import { copyApart } from '../words/passing-memory.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
@@ -20,7 +20,7 @@ const WRITES_LIMIT = 1024;
 /** Milliseconds without a byte read after which a socket that cannot be written is given up. */
 const DEAF_MS = 5_000;
 
-export class SocketConduit implements WireConduit, TransportEvents {
+export class SocketConduit implements WireConduit, CallerConduit, TransportEvents {
   readonly #transport: Transport;
   readonly #over: (() => void) | undefined;
   #events: ConduitEvents | undefined;
@@ -137,6 +137,10 @@ export class SocketConduit implements WireConduit, TransportEvents {
   get remoteAddress(): string | undefined {
     const { remote } = this.#transport;
     return remote === undefined ? undefined : formatHostPort(plainAddress(remote.address), remote.port);
+  }
+
+  get connected(): boolean {
+    return this.#transport.remote !== undefined;
   }
 
   get backlog(): number {

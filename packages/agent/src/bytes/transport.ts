@@ -45,7 +45,7 @@ export interface Transport {
   readonly over: boolean;
   /** Of this host. Undefined once it is over. */
   readonly local: SocketPlace | undefined;
-  /** Of the far end. Undefined once it is over. */
+  /** Of the far end, by the kernel's word of now. Undefined once it is over or was reset, which may be before that is told. */
   readonly remote: SocketPlace | undefined;
 }
 

@@ -12,7 +12,7 @@ import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Tunnels } from '../tunnel/types.ts';
-import type { Conduit } from '../words/conduit.ts';
+import type { CallerConduit, Conduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 import { bindFirst, type ListenerSharing } from './bind-shared.ts';
@@ -67,7 +67,7 @@ export type SideSpeakers = Pick<Speakers, 'of' | 'same' | 'unknown'>;
 /** As this host's own programs call, from elsewhere. */
 export interface OutboundSide {
   /** A connection that was made to the listener's place. */
-  stream(client: Conduit, remote: Remote, spec: ListenerSpec): void;
+  stream(client: CallerConduit, remote: Remote, spec: ListenerSpec): void;
   /** Answers at a socket that is bound there. */
   datagrams(spec: ListenerSpec, socket: Socket): BoundListener;
   /** A call that leaves the mesh, as `Admitter.outside`. */
@@ -86,7 +86,7 @@ export interface Outbound {
     full?: string,
   ): Promise<Ingress>;
   /** A connection that another thread has accepted at the listener. */
-  accepted(client: Conduit, remote: Remote, spec: ListenerSpec): void;
+  accepted(client: CallerConduit, remote: Remote, spec: ListenerSpec): void;
   /** Resolves when every listener that the netmap of now wants has been bound or has failed. */
   settled(): Promise<void>;
   /** How many listeners are bound. */

@@ -1,11 +1,11 @@
 /** For tests: both ends of a tunnel's stream or datagram flow, in memory. */
 
-import type { Conduit, ConduitEvents, DatagramConduit, DatagramEvents } from '../words/conduit.ts';
+import type { CallerConduit, ConduitEvents, DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 
 /** Unread bytes over which the writer is asked to stop. */
 const WINDOW = 256 * 1024;
 
-class StreamEnd implements Conduit {
+class StreamEnd implements CallerConduit {
   peer: StreamEnd | undefined;
   #events: ConduitEvents | undefined;
   #unread: Buffer[] = [];
@@ -17,6 +17,10 @@ class StreamEnd implements Conduit {
   #ended: boolean = false;
   #over: boolean = false;
   #scheduled: boolean = false;
+
+  get connected(): boolean {
+    return !this.#over;
+  }
 
   attach(events: ConduitEvents): void {
     this.#events = events;
@@ -110,7 +114,7 @@ class StreamEnd implements Conduit {
 }
 
 /** Both ends, and what ends both as a tunnel does that breaks. */
-export function streamPipe(): [near: Conduit, far: Conduit, fail: (cause: Error) => void] {
+export function streamPipe(): [near: CallerConduit, far: CallerConduit, fail: (cause: Error) => void] {
   const near = new StreamEnd();
   const far = new StreamEnd();
   near.peer = far;

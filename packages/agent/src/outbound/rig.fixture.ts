@@ -95,6 +95,8 @@ export interface RigOptions {
   readonly mostListeners?: number;
   /** By default, nobody is of another host. */
   readonly callers?: OutboundOptions['callers'];
+  /** What each look for a caller waits for. */
+  readonly beforeLook?: () => Promise<void>;
   /** Files that each agent may have open: none more than the test has leaves all flows refused. */
   readonly readTable?: NonNullable<InboundOptions['readTable']>;
   readonly wildcards?: NonNullable<InboundOptions['wildcards']>;
@@ -196,7 +198,14 @@ export class Rig {
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
-    const owners = new Owners({ problems, log, signal: this.#stop.signal, native: true });
+    const looking = new Owners({ problems, log, signal: this.#stop.signal, native: true });
+    const { beforeLook } = options;
+    const owners: OutboundOptions['owners'] = {
+      find: (caller) =>
+        beforeLook === undefined ? looking.find(caller) : beforeLook().then(() => looking.find(caller)),
+      follow: (rules) => looking.follow(rules),
+      warm: () => looking.warm(),
+    };
     const outbound = createOutbound({ callers: EVERYBODY, owners, ...common, tunnels, inbound });
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });
   }

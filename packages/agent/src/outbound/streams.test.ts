@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { call, echo, ending, exchange, oneRecord, PORT, SERVICES, serving, setup } from './calls.fixture.ts';
-import { exceptTargets, rule, service, until } from './rig.fixture.ts';
+import { trustInside } from '../bytes/inside/known.ts';
+import { asUser, BIN, Caller, DAEMON, IS_ROOT } from '../owner/programs.fixture.ts';
+import { call, cleanups, echo, ending, exchange, oneRecord, PORT, SERVICES, serving, setup } from './calls.fixture.ts';
+import { exceptTargets, Rig, rule, service, until } from './rig.fixture.ts';
 
 describe('a call from another host', () => {
   it('is reset with nothing of it kept', async () => {
@@ -17,6 +19,43 @@ describe('a call from another host', () => {
     expect(rig.records()).toEqual([]);
     expect(redis.callers).toHaveLength(1);
     expect(rig.agent('a').outbound.callersRefused).toBe(1);
+  });
+});
+
+describe.runIf(IS_ROOT)('who resets a call before it is known who made it', () => {
+  it.each(['a handle', "Node's public API"])('does not speak as who has its port next, by %s', async (way) => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const beforeLook = () => {
+      asked.resolve();
+      return answer.promise;
+    };
+    trustInside(way === 'a handle');
+    cleanups.push(() => trustInside(true));
+    const heard: string[] = [];
+    const redis = await serving((socket) => {
+      socket.on('data', (piece) => heard.push(piece.toString()));
+      echo(socket);
+    });
+    const [web, attacker] = [new Caller(asUser(DAEMON)), new Caller(asUser(BIN))];
+    cleanups.push(() => void Promise.all([web.end(), attacker.end()]));
+    const agents = [
+      { host: 'a', runs: { web: { '13000/tcp': Number(await web.ask('listen target')) }, mailer: {} } },
+      { host: 'r0', runs: { redis: { [`${PORT}/tcp`]: redis.port } } },
+    ];
+    const rules = [rule('web-alone', 'allow', 'web', 'redis')];
+    const rig = await Rig.start({ services: SERVICES, agents, rules, defaultAction: 'deny' }, { beforeLook });
+    cleanups.push(() => rig.stop());
+    const to = { host: rig.vip('a', 'redis'), port: PORT };
+    const { port } = await attacker.call('connect', 'one', to);
+    await asked.promise;
+    expect(await attacker.ask('reset one from-another')).toBe('reset');
+    expect(await web.ask(`connect own ${to.host} ${to.port} ${port}`)).toBe(`${port}`);
+    answer.resolve();
+    expect(await web.ask('say own')).toBe('hello');
+    await web.ask('close own');
+    expect(await oneRecord(rig)).toMatchObject({ source: 'web', verdict: 'allow', bytesSent: 5 });
+    expect(heard).toEqual(['hello']);
   });
 });
 

@@ -7,7 +7,7 @@ import { type ListenOptions, listenConduits, type Remote } from '../bytes/socket
 import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
-import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import type { CallerConduit, Conduit, ConduitEvents } from '../words/conduit.ts';
 import { type EarlyData, MAXIMUM_EARLY } from '../words/opening.ts';
 import type { Call } from './call.ts';
 import type { Admitter, Forwarder } from './forward.ts';
@@ -39,14 +39,14 @@ export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promis
 }
 
 /** A connection from whoever came there. */
-export function takeCall(client: Conduit, remote: Remote, spec: ListenerSpec, options: StreamsOptions): void {
+export function takeCall(client: CallerConduit, remote: Remote, spec: ListenerSpec, options: StreamsOptions): void {
   if (options.callers.refuses(remote.address, spec)) client.reset();
   else takeStream(client, remote, spec, options);
 }
 
 /** A connection from who may call there. */
 export function takeStream(
-  client: Conduit,
+  client: CallerConduit,
   { descriptor, address, port }: Remote,
   spec: ListenerSpec,
   options: Pick<StreamsOptions, 'admitter' | 'forwarder' | 'speakers' | 'files' | 'log'>,
@@ -62,13 +62,19 @@ export function takeStream(
 
 /** identify → decide → track → forward → record */
 export async function carryStream(
-  client: Conduit,
+  client: CallerConduit,
   call: Call,
   { admitter, forwarder }: Pick<StreamsOptions, 'admitter' | 'forwarder'>,
   speaker: Speaker | Promise<Speaker>,
   full?: string,
 ): Promise<void> {
-  const admitted = admitter.local(call, speaker instanceof Promise ? await speaker : speaker, full);
+  const told = speaker instanceof Promise ? await speaker : speaker;
+  // Whoever resets gives its port up, and what it said can be read still: the answer may be of who has the port by now.
+  if (told.owner !== undefined && !client.connected) {
+    client.reset();
+    return;
+  }
+  const admitted = admitter.local(call, told, full);
   if (!admitted.admitted) {
     client.reset();
     return;

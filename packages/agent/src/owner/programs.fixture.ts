@@ -20,7 +20,7 @@ held, children = {}, []
 for line in sys.stdin:
     word, *rest = line.split()
     if word == 'connect':
-        s = socket.create_connection((rest[1], int(rest[2])), source_address=('127.0.0.1', 0))
+        s = socket.create_connection((rest[1], int(rest[2])), source_address=('127.0.0.1', int(rest[3]) if len(rest) > 3 else 0))
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
     elif word == 'many':
@@ -66,6 +66,12 @@ for line in sys.stdin:
     elif word == 'close':
         held.pop(rest[0]).close()
         print('closed', flush=True)
+    elif word == 'reset':
+        # With what it said last still on its way.
+        import struct
+        s = held.pop(rest[0]); s.sendall(' '.join(rest[1:]).encode())
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()
+        print('reset', flush=True)
     elif word == 'exec':
         # Another program, which holds what this one holds.
         import subprocess

@@ -38,6 +38,15 @@ export interface Conduit {
   resume(): void;
 }
 
+/** Of a program of this host. */
+export interface CallerConduit extends Conduit {
+  /**
+   * Whether the kernel has both its ends still, asked now: while it has, nobody else can be at the caller's address and port. False once it was reset,
+   * though what came before that is still to be read. A Node that shows no handles tells what it knew when the connection came.
+   */
+  readonly connected: boolean;
+}
+
 /** What a tunnel runs over: a socket, or a stream of another tunnel. */
 export interface WireConduit extends Conduit {
   /** Writes what `produce` emits, as one where it can. Pieces are owned as in `write`. */

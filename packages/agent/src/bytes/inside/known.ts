@@ -81,6 +81,13 @@ export function handleOf(socket: net.Socket | net.Server): object | undefined {
   }
 }
 
+/** Whether the kernel has a far end for it. True also where Node shows no handle that can ask. */
+export function hasPeer(socket: net.Socket): boolean {
+  const handle = handleOf(socket) as { readonly getpeername?: unknown } | undefined;
+  if (typeof handle?.getpeername !== 'function') return true;
+  return (handle as { getpeername(place: object): number }).getpeername({}) === 0;
+}
+
 /** The number that the kernel gave it. Undefined where Node does not show it, or the socket is closed. */
 export function descriptorOf(socket: net.Socket | net.Server): number | undefined {
   return shownDescriptor(handleOf(socket));
