@@ -2,20 +2,26 @@
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { until } from '../until.fixture.ts';
-import { setNative } from './inside/known.ts';
+import { waits } from './handle.fixture.ts';
+import { closeHandle, unblockHandle } from './handle.ts';
+import { handleOf, setNative } from './inside/known.ts';
 import { findNative } from './inside/native-calls.ts';
-import { listenConduits } from './socket-listen.ts';
+import type { SocketConduit } from './socket.ts';
+import { listenConduits, listenHandle } from './socket-listen.ts';
 
 const CALLS = 40;
 
 afterEach(() => setNative('not looked for'));
 
 /** How many came in each turn, and the byte that each caller had back. */
-async function callTogether(closesAfter = CALLS): Promise<{ turns: number[]; answers: (number | undefined)[] }> {
+async function callTogether(
+  closesAfter = CALLS,
+  handed?: object,
+): Promise<{ turns: number[]; answers: (number | undefined)[] }> {
   const turns: number[] = [];
   let turn = -1;
   let accepted = 0;
-  const listener = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => {
+  const take = (conduit: SocketConduit): void => {
     if (turn === -1) {
       turn = turns.push(0) - 1;
       setImmediate(() => {
@@ -26,7 +32,10 @@ async function callTogether(closesAfter = CALLS): Promise<{ turns: number[]; ans
     accepted += 1;
     if (accepted === closesAfter) listener.close();
     conduit.attach({ data: (piece) => conduit.write(piece, false), end: () => conduit.end(), drain() {}, closed() {} });
-  });
+  };
+  const listener = await (handed === undefined
+    ? listenConduits({ host: '127.0.0.1', port: 0 }, take)
+    : listenHandle(handed, {}, take));
   const answers: (number | undefined)[] = Array.from({ length: CALLS }, () => undefined);
   let over = 0;
   for (const [index] of answers.entries()) {
@@ -67,4 +76,31 @@ test('a listener that is closed by one of them takes no more', async () => {
   const { turns, answers } = await callTogether(3);
   expect(turns.reduce((sum, count) => sum + count, 0)).toBe(3);
   expect(answers.filter((answer) => answer !== undefined)).toHaveLength(3);
+});
+
+/** As another process may have made it: who calls accept there waits. */
+async function waitingListener(): Promise<object> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const handle = handleOf(server) as { setBlocking(on: boolean): number };
+  handle.setBlocking(true);
+  return handle;
+}
+
+test('nobody waits at a socket that another process made once it was told so', async () => {
+  const handle = await waitingListener();
+  expect(waits(handle)).toBe(true);
+  unblockHandle(handle);
+  expect(waits(handle)).toBe(false);
+  closeHandle(handle);
+});
+
+test.skipIf(typeof findNative() === 'string')('of who calls such a listener one is taken in a turn', async () => {
+  setNative(findNative());
+  const handle = await waitingListener();
+  // Else the test would stand where it fails.
+  unblockHandle(handle);
+  const { turns, answers } = await callTogether(CALLS, handle);
+  expect(answers).toEqual(all);
+  expect(Math.max(...turns)).toBe(1);
 });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
+import { waits } from '../bytes/handle.fixture.ts';
 import { closeHandle } from '../bytes/handle.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import { MOST_ANSWER } from './lines.ts';
@@ -83,7 +84,11 @@ describe.skipIf(!runs)('the relay', () => {
         visitors.add(visitor);
         return {
           line: (line, handle) => {
-            heard.push(handle === undefined ? line : `${line} with ${handle.constructor.name}`);
+            heard.push(
+              handle === undefined
+                ? line
+                : `${line} with ${handle.constructor.name}${waits(handle) ? ' that waits' : ''}`,
+            );
             closeHandle(handle);
             if (line.startsWith('hello')) visitor.greet();
             if (!line.startsWith('ask')) return;

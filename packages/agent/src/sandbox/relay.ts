@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
-import { closeHandle } from '../bytes/handle.ts';
+import { closeHandle, unblockHandle } from '../bytes/handle.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import { RELAY_PROGRAM } from './perl/relay.ts';
 
@@ -180,6 +180,7 @@ export class Relay {
   /** Whatever one says that nobody foresaw is that one's end, and not the agent's. */
   #take(told: Told, handle: object | undefined): void {
     try {
+      unblockHandle(handle);
       this.#hear(told, handle);
     } catch (err) {
       const { connection } = told;

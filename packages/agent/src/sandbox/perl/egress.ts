@@ -39,6 +39,7 @@ sub begin_egress {
 sub transparent {
   my ($type, $at) = @_;
   socket(my $socket, AF_INET, $type, 0) or return undef;
+  fcntl($socket, 4, 04000) or return undef; # F_SETFL, O_NONBLOCK
   return setsockopt($socket, 0, $IP_TRANSPARENT, 1) && setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) && bind($socket, $at) ? $socket : undef;
 }
 

@@ -87,6 +87,8 @@ sub make_socket {
   my $errno = $! + 0;
   if ($where ne 'agent') { enter($namespaces->{agent}) }
   if (!$good) { $! = $errno; return undef }
+  # The agent waits at none, and of a connection that is under way it hears how it ends: F_SETFL, O_NONBLOCK.
+  fcntl($socket, 4, 04000) or return undef;
   my $at = $six ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $host) // "\0" x 16) : pack_sockaddr_in($port, inet_aton($host) // "\0\0\0\0");
   if ($kind eq 'tcp-listen') {
     setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -98,8 +100,6 @@ sub make_socket {
   return undef if defined $from && !bind($socket, pack_sockaddr_in($from_port // 0, inet_aton($from) // "\0\0\0\0"));
   # The agent connects it: to a socket that is connected already Node would not.
   return $socket if $kind eq 'udp-to';
-  # Of a connection that is under way the agent hears how it ends.
-  fcntl($socket, 4, 04000) or return undef; # F_SETFL, O_NONBLOCK
   return connect($socket, $at) || $! == 115 ? $socket : undef; # EINPROGRESS
 }
 `;

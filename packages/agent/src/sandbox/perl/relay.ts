@@ -82,6 +82,8 @@ sub pass_on {
       return drop($id) if !$client->{greeted};
       my $file = shift @{$client->{files}} or return drop($id);
       my $type = type_of($file) or return drop($id);
+      # Who made it may have left it one that waits, which would hold up the agent: F_SETFL, O_NONBLOCK.
+      fcntl($file, 4, 04000) or return drop($id);
       push @handles, [$id, $line, $file, $type];
       tell_handles();
       next;
