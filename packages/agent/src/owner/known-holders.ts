@@ -1,5 +1,5 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
-import { readdirSync } from 'node:fs';
+import { opendirSync, statSync } from 'node:fs';
 import { likely } from './holders.ts';
 import { mayHaveMade, type ProcessFacts, readProcess } from './process.ts';
 import { Processes } from './processes.ts';
@@ -23,6 +23,8 @@ interface Known {
 
 const MOST_KNOWN = 64;
 const MOST_FILES = 64;
+/** Files of a process that are listed: each is more than a microsecond, and they are as many as its user likes. */
+const MOST_LISTED = 256;
 
 export class KnownHolders {
   readonly #processes: Processes;
@@ -50,7 +52,7 @@ export class KnownHolders {
 
   /**
    * What holds the socket that this user made, and did so before and after that was read, in the control group at this path, where it is known; undefined where it is none of
-   * those, or is not found within so many files.
+   * those, or is not found within so many files. Of who has more than some hundreds of files those alone are looked at that were sockets before.
    */
   find(inode: string, uid: number, path: string | undefined, most: number): ProcessFacts | undefined {
     let left = most;
@@ -61,22 +63,30 @@ export class KnownHolders {
         if (this.#processes.inodeOf(pid, file) !== inode) continue;
         return this.#proven(pid, file, inode, known, path);
       }
+      // Of who is gone one file was looked at, and none will be again.
+      if (!this.#known.has(pid)) left++;
     }
     return undefined;
   }
 
-  /** Those that it was, and then what else it has, the newest numbers first: not all of who has many calls at once have been met. */
+  /** Those that it was, and then what else it has, the newest numbers first: not all of who has many calls at once have been met. Who is gone is forgotten. */
   *#candidates(pid: number, files: ReadonlySet<string>): Generator<string> {
     const known = likely(files);
-    yield* known;
-    let all: string[];
+    const [first = '', ...others] = known;
+    yield first;
+    const directory = `${this.#proc}/${pid}/fd`;
+    let all: readonly string[];
     try {
-      all = readdirSync(`${this.#proc}/${pid}/fd`);
+      // How many they are, since Linux 6.2; 0 before.
+      const { size } = statSync(directory);
+      yield* others;
+      all = size > MOST_LISTED ? [] : fewNames(directory);
     } catch {
+      this.#known.delete(pid);
       return;
     }
     // The kernel lists them in order.
-    for (const file of all.reverse()) if (!known.includes(file)) yield file;
+    for (const file of all.toReversed()) if (!known.includes(file)) yield file;
   }
 
   #proven(
@@ -93,5 +103,19 @@ export class KnownHolders {
     }
     this.learn({ pid, file, began, uid });
     return mayHaveMade(self, path) ? self : undefined;
+  }
+}
+
+/** Names in a directory; none where there are more than are to be listed. Throws as the system does. */
+function fewNames(path: string): readonly string[] {
+  // They may be many by now, or before Linux 6.2: one call of the kernel's lists 1,365, and no other is made.
+  const directory = opendirSync(path, { bufferSize: MOST_LISTED + 1 });
+  try {
+    const names: string[] = [];
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
+      if (names.push(entry.name) > MOST_LISTED) return [];
+    return names;
+  } finally {
+    directory.closeSync();
   }
 }
