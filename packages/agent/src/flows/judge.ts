@@ -155,7 +155,7 @@ export interface FlowRequest {
   /** Id of the agent that asks, when it is another than this: no peer may use up what all share. */
   readonly peer?: string;
   /** Of a call of this host's that was looked up: for the record. */
-  readonly owner?: Pick<Owner, 'user' | 'unit' | 'program'> | undefined;
+  readonly owner?: Pick<Owner, 'user' | 'unit' | 'program' | 'naming'> | undefined;
   /** Why there is no room for it here, if so; whether it is permitted is asked first. */
   readonly full?: string | undefined;
   /** How caller and host are written when `identify` does not believe the claim. */

@@ -48,6 +48,25 @@ function withRedisAt(revision: number, instance: NetmapInstance): Netmap {
   });
 }
 
+it('records a call once it is known which process made it, and at the latest when the agent stops', async () => {
+  const { registry, records, swap } = setup();
+  const named = Promise.withResolvers<void>();
+  const owner = { user: 'bin', unit: '', program: '', naming: named.promise };
+  const calls = [0, 1].map(() => opened(registry, { ...fromWeb, owner }));
+  calls[0]?.end('closed');
+  swap(netmap(2, { rules: [DENY_WEB] }));
+  expect(registry.open({ ...fromWeb, owner }).admitted).toBe(false);
+  expect(records).toEqual([]);
+  owner.program = '/bin/who';
+  named.resolve();
+  await expect.poll(() => records.map(({ outcome }) => outcome)).toEqual(['closed', 'cut', 'denied']);
+  expect(records).toMatchObject(records.map(() => ({ program: '/bin/who' })));
+  const never = { ...owner, naming: new Promise<void>(() => {}) };
+  registry.open({ ...fromWeb, owner: never });
+  registry.stop('the agent stops');
+  expect(records).toHaveLength(4);
+});
+
 function opened(registry: FlowRegistry, request = fromWeb) {
   const admission = registry.open(request);
   if (!admission.admitted) throw new Error(admission.refusal.reason);

@@ -2,7 +2,7 @@
  * Every live flow of this agent: registered and checked in one step, checked again at each change of the netmap, cut at
  * once when it lost its permission, and recorded exactly once when it ends.
  */
-import type { Denied, OpenFlows, OpenFlowsQuestion, Permit, TrafficPair } from '@weft/proto';
+import type { Denied, FlowOutcome, OpenFlows, OpenFlowsQuestion, Permit, TrafficPair } from '@weft/proto';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Flow } from './flow.ts';
 import {
@@ -76,6 +76,8 @@ export class FlowRegistry {
   /** Live flows that peers have opened here, by agent id. */
   readonly #byPeer = new Map<string, number>();
   #stopped: boolean = false;
+  /** What tells of those that have ended before it was known which process called. */
+  readonly #unnamed = new Set<() => void>();
   #leaving: boolean = false;
 
   constructor(options: RegistryOptions) {
@@ -119,7 +121,7 @@ export class FlowRegistry {
   }
 
   #enter(request: FlowRequest, judged: Judged, caller: Caller, begun: Begun): LiveFlow | Refused {
-    const { sink, traffic, now } = this.#options;
+    const { traffic, now } = this.#options;
     const full = this.#full(request);
     if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, begun, 'overloaded');
     const flow = new LiveFlow(request, judged, caller, begun.startedMs, traffic, (ended, outcome, detail) => {
@@ -129,7 +131,7 @@ export class FlowRegistry {
         this.#count(request.peer, -1);
         ended.countEnd(outcome, nowMs);
       }
-      if (!ended.handedOver) sink.record(ended.record(nowMs, outcome, detail), ended.from);
+      if (!ended.handedOver) this.#record(ended, nowMs, outcome, detail);
     });
     flow.span = begun.span;
     this.#flows.add(flow);
@@ -167,6 +169,7 @@ export class FlowRegistry {
   stop(reason: string): void {
     this.#stopped = true;
     for (const flow of this.#flows) flow.stop(reason);
+    for (const tell of this.#unnamed) tell();
   }
 
   /** Why no more flows are taken, if so. */
@@ -198,12 +201,27 @@ export class FlowRegistry {
     span?.end(code, reason, '');
     // What is too much for this destination another instance may still take, and the source tells of that.
     if (code === 'denied' || request.destinationHost === undefined) {
-      const { netmap, sink, traffic, now } = this.#options;
+      const { netmap, traffic, now } = this.#options;
       const unborn = new LiveFlow(request, judged, undefined, startedMs, traffic, () => {});
       unborn.countEnd(code, startedMs, countedAs(netmap.current, unborn, rule, request.outside !== undefined));
-      sink.record(unborn.record(now(), code, reason), unborn.from);
+      this.#record(unborn, now(), code, reason);
     }
     return { admitted: false, refusal: { code, rule, revision, reason } };
+  }
+
+  /** Once it is known which process called, where that is looked for still; what ends with the agent waits for nothing. */
+  #record(ended: LiveFlow, nowMs: number, outcome: FlowOutcome, detail: string): void {
+    const naming = ended.request.owner?.naming;
+    const tell = (): void => this.#options.sink.record(ended.record(nowMs, outcome, detail), ended.from);
+    if (naming === undefined || this.#stopped) {
+      tell();
+      return;
+    }
+    const once = (): void => {
+      if (this.#unnamed.delete(once)) tell();
+    };
+    this.#unnamed.add(once);
+    void naming.then(once);
   }
 
   #recheck(netmap: Netmap): void {

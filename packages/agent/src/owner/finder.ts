@@ -188,6 +188,7 @@ export class OwnerFinder {
     if (decided === undefined) return false;
     this.#facts.clear();
     const begun = performance.now();
+    const restMs = this.#toLook.restMs(begun);
     const held = this.#lightly(group);
     const tookMs = (performance.now() - begun) / group.asked.length;
     for (const { sockets, answer } of group.asked) {
@@ -198,6 +199,7 @@ export class OwnerFinder {
         ...(number === undefined ? {} : { group: [number, group.path] as const }),
         ...(first === undefined ? {} : { holder: first.holder }),
         tookMs,
+        restMs,
       };
       answer(this.#ownerOf(sockets, decided, first?.facts, unit), learned);
     }

@@ -38,12 +38,13 @@ export async function findBy(way: Way, rules: readonly OwnerRule[], tables?: Soc
   const one = async (caller: CallerSocket): Promise<Owner> => {
     const seen = first.look(caller);
     if (seen !== undefined && 'sockets' in seen) return seen;
+    const socket = seen !== undefined && 'owner' in seen ? seen.socket : seen;
     return await new Promise((resolve) => {
       const answered = (_: number, owner: Owner, learned: Parameters<FirstLook['learn']>[0] = {}) => {
         first.learn(learned);
         resolve(owner);
       };
-      void finder.answer([caller], answered, [seen]);
+      void finder.answer([caller], answered, [socket]);
     });
   };
   return { find: (callers) => Promise.all(callers.map(one)), [Symbol.dispose]: close };

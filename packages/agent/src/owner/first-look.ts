@@ -2,6 +2,7 @@
  * Who makes a call, found by the thread that takes it, at once: where the socket's maker decides, no other thread need be woken. What is not
  * decided so, and all that takes a walk, is for the thread that may wait. Fails closed, as that does.
  */
+import type { HostPort } from '@weft/proto';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fits, type Maker } from './fits.ts';
@@ -20,10 +21,20 @@ export interface Learned {
   readonly holder?: FoundHolder;
   /** That it took to look for the process. */
   readonly tookMs?: number;
+  /** It was not looked for, nor will be for so long. */
+  readonly restMs?: number;
+}
+
+/** Whose socket decides what it is of, where the other thread may find which process it is. */
+export interface Unnamed {
+  readonly owner: Owner;
+  readonly socket: FoundSocket;
 }
 
 /** Files looked at to tell of a process where its socket alone decides. */
 const MOST_FILES = 48;
+/** The kernel takes some microseconds. What takes longer counts as waiting, of which there may be no more than a twentieth of the time. */
+const PROMPT_MS = 1;
 /** What it takes to ask the other thread at all. */
 const ASK_MS = 0.25;
 /** A group that has no path may have one later. */
@@ -47,6 +58,7 @@ export class FirstLook {
   /** For looks at processes, by this thread and by the other. */
   readonly #toLook = new SpareTime();
   readonly #toAsk = new SpareTime();
+  readonly #toWait = new SpareTime();
 
   /** `kernel`: proven. */
   constructor(kernel: KernelSockets) {
@@ -57,24 +69,40 @@ export class FirstLook {
     this.#rules = rules;
   }
 
-  /** The owner, or the caller's socket where more has to be looked at; undefined where this thread knows nothing. */
-  look({ protocol, client, called, known }: CallerSocket): Owner | FoundSocket | undefined {
+  /**
+   * The owner, with its socket where the other thread is to be asked for its process, for the record; the caller's socket alone where more has to be looked at;
+   * undefined where this thread knows nothing.
+   */
+  look({ protocol, client, called, known }: CallerSocket): Owner | Unnamed | FoundSocket | undefined {
     if (protocol !== 'tcp' || known !== undefined) return undefined;
-    const socket = this.#kernel.connection(client, called);
+    const socket = this.#connection(client, called);
     if (socket === 'unknown') return undefined;
     if (socket === 'none' || (this.#blurred && isUnknownUser(socket.uid))) return UNKNOWN_OWNER;
     this.#refresh();
-    const path = this.#pathOf(socket);
-    if (path === 'unasked') return socket;
+    const found = this.#pathOf(socket);
+    // Where the group decides nothing, it is for the record.
+    const path = found === 'unasked' ? undefined : found;
     const decided = decidedByMaker(this.#rules, new SocketMaker(socket.uid, path, this.#groups), this.#numberOf);
     if (decided === undefined) return socket;
-    const process = this.#processOf(socket, path);
-    return process === 'unasked' ? socket : this.#ownerOf(socket, path, decided, process);
+    const process = found === 'unasked' ? this.#asked() : this.#processOf(socket, path);
+    const owner = this.#ownerOf(socket, path, decided, process === 'unasked' ? undefined : process);
+    return process === 'unasked' ? { owner, socket } : owner;
   }
 
-  learn({ group, holder, tookMs = 0 }: Learned): void {
+  /** `unknown` also where the kernel makes who asks wait: before Linux 6.9 one question of the whole machine is answered at a time. */
+  #connection(client: HostPort, called: HostPort): FoundSocket | 'none' | 'unknown' {
+    const begun = performance.now();
+    if (!this.#toWait.allows(begun)) return 'unknown';
+    const found = this.#kernel.connection(client, called);
+    const ended = performance.now();
+    if (ended - begun > PROMPT_MS) this.#toWait.spend(ended - begun, ended);
+    return found;
+  }
+
+  learn({ group, holder, tookMs = 0, restMs = 0 }: Learned): void {
     const now = performance.now();
-    this.#toAsk.spend(tookMs + ASK_MS, now);
+    this.#toAsk.restUntil(now + restMs);
+    this.#toAsk.spend(tookMs, now);
     if (holder !== undefined) this.#holders.learn(holder);
     if (group === undefined) return;
     const [number, path] = group;
@@ -123,7 +151,13 @@ export class FirstLook {
     const ended = performance.now();
     this.#toLook.spend(ended - begun, ended);
     if (found !== undefined) return found;
-    return this.#toAsk.allows(ended) ? 'unasked' : undefined;
+    return this.#toAsk.allows(ended) ? this.#asked() : undefined;
+  }
+
+  /** The other thread is: what that takes beside is told when it answers. */
+  #asked(): 'unasked' {
+    this.#toAsk.spend(ASK_MS, performance.now());
+    return 'unasked';
   }
 
   #ownerOf(socket: FoundSocket, path: string | undefined, told: Fits, process: ProcessFacts | undefined): Owner {

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { HostPort } from '@weft/proto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askConnection, QUESTION } from './diagnosis-message.ts';
+import { FirstLook } from './first-look.ts';
 import { KernelSockets, provenKernel } from './kernel-sockets.ts';
 import { type Netlink, openNetlink } from './netlink-calls.ts';
 import { ownSockets } from './own-sockets.ts';
@@ -128,6 +129,19 @@ describe.skipIf(has === undefined)('the kernel, asked by this thread', () => {
     ['that it fails', () => -1],
   ])('is not believed where it tells %s of what is known', async (_, change) => {
     expect(await provenKernel(() => changed(opened(), change))).toBeUndefined();
+  });
+
+  it('is asked by a thread that may wait where it makes who asks do so', async () => {
+    const called = await listening();
+    const { client } = await connected(called);
+    const netlink = opened();
+    const slowly = changed(netlink, (_, length) => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+      return length;
+    });
+    const first = new FirstLook(new KernelSockets(slowly));
+    expect(first.look({ protocol: 'tcp', client, called })).toBeDefined();
+    expect(first.look({ protocol: 'tcp', client, called })).toBeUndefined();
   });
 
   it('is believed where it tells what is so, and says nothing once it is closed', async () => {

@@ -1,7 +1,7 @@
 import net, { type AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
-import { UNKNOWN_OWNER } from '../words/owner.ts';
+import { type Owner, UNKNOWN_OWNER } from '../words/owner.ts';
 import { WAYS } from './finders.fixture.ts';
 import { MOST_CALLERS, Owners } from './owners.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
@@ -144,6 +144,31 @@ it.each([
   const found = await Promise.all([made.find(somebody), made.find(somebody)]);
   expect(found).toEqual([UNKNOWN_OWNER, UNKNOWN_OWNER]);
   expect(raised).toContain('callers-unknown');
+});
+
+it.runIf(WAYS.includes('a first look')).each([
+  ['ends', 'process.exit(1)'],
+  ['does not answer', 'setInterval(() => {}, 1000)'],
+])('waits for no thread that %s where the socket decides', async (_, program) => {
+  const server = net.createServer(() => {}).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  const socket = net.connect(port, '127.0.0.1');
+  await new Promise((resolve) => socket.once('connect', resolve));
+  cleanup.push(
+    () => void socket.destroy(),
+    () => void server.close(),
+  );
+  const { made } = owners({ program, native: true });
+  made.follow([{ service: 'web', match: { user: `${process.getuid?.()}` }, targets: [] }]);
+  const client = { host: '127.0.0.1', port: socket.localPort ?? 0 };
+  const find = () => made.find({ protocol: 'tcp', client, called: { host: '127.0.0.1', port } });
+  // Once this thread is proven to come to the kernel itself.
+  await expect.poll(() => find() instanceof Promise, { timeout: 20_000 }).toBe(false);
+  const found = find() as Owner;
+  expect(found).toMatchObject({ service: 'web', pid: undefined });
+  await found.naming;
+  expect(found).toMatchObject({ service: 'web', pid: undefined, naming: undefined });
 });
 
 it('tells of no place that was taken by rules which are no more in force', async () => {

@@ -12,7 +12,7 @@ import {
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
-import { FirstLook } from './first-look.ts';
+import { FirstLook, type Unnamed } from './first-look.ts';
 import { provenKernel } from './kernel-sockets.ts';
 import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
 import type { FoundSocket } from './socket-tables.ts';
@@ -108,19 +108,35 @@ export class Owners {
     this.#prove();
     const seen = this.#first?.look(caller);
     if (seen !== undefined && 'sockets' in seen) return seen;
-    if (this.#waiting.length + this.#out.size >= MOST_CALLERS) {
+    const full = this.#waiting.length + this.#out.size >= MOST_CALLERS;
+    if (seen !== undefined && 'owner' in seen) return full ? seen.owner : this.#named(caller, seen);
+    if (full) {
       this.#failed();
       return UNKNOWN_OWNER;
     }
+    return this.#asked(caller, seen, this.#failed);
+  }
+
+  /** Nobody waits for its process, and what goes wrong with the thread that is asked for that takes nothing else of it. */
+  #named(caller: CallerSocket, { owner, socket }: Unnamed): Owner {
+    const named: { -readonly [Key in keyof Owner]: Owner[Key] } = { ...owner, naming: undefined };
+    named.naming = this.#asked(caller, socket, () => undefined).then(({ sockets, pid, program, unit }) => {
+      if (sockets === owner.sockets) Object.assign(named, { pid, program, unit });
+      named.naming = undefined;
+    });
+    return named;
+  }
+
+  #asked(caller: CallerSocket, socket: FoundSocket | undefined, failed: () => void): Promise<Owner> {
     return new Promise((resolve) => {
       const late = setTimeout(() => {
         this.#waiting = this.#waiting.filter((each) => each !== asked);
         if (asked.number !== undefined) this.#out.delete(asked.number);
-        this.#failed();
+        failed();
         resolve(UNKNOWN_OWNER);
       }, WAIT_MS);
       const askedMs = performance.now();
-      const asked: Asked = { caller, socket: seen, late, answer: resolve, number: undefined };
+      const asked: Asked = { caller, socket, late, answer: resolve, number: undefined };
       this.#waiting.push(asked);
       if (this.#waiting.length > 1) return;
       // Those of one turn are asked for together, and those of some turns when calls come fast: each question wakes two threads and a program.

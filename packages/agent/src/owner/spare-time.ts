@@ -9,6 +9,16 @@ export class SpareTime {
     return nowMs >= this.#untilMs;
   }
 
+  /** How long it does not, from now on. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#untilMs - nowMs);
+  }
+
+  /** Nothing is allowed before. */
+  restUntil(ms: number): void {
+    this.#untilMs = Math.max(this.#untilMs, ms);
+  }
+
   /** It took so long. */
   spend(tookMs: number, nowMs: number): void {
     // A rest that was not needed may be made up for, not for long.

@@ -45,6 +45,8 @@ export interface Owner {
   readonly unit: string;
   /** Which sockets it was told by; empty where none, or of several users. */
   readonly sockets: string;
+  /** While its process is looked for still: settles once `pid`, `program` and `unit` are what they will be. Never rejects. */
+  readonly naming?: Promise<void> | undefined;
 }
 
 /** Nothing is known of it: it speaks as its host. */

@@ -131,7 +131,8 @@ export class WorkerHandle {
 
   /** What the worker asked who makes a call. */
   found(serial: number, owner: Owner): void {
-    if (!this.#ending) this.#post({ type: 'owner', serial, owner });
+    // A promise passes no border, and who carries the call does not wait for it.
+    if (!this.#ending) this.#post({ type: 'owner', serial, owner: { ...owner, naming: undefined } });
   }
 
   leaveTunnels(forGood: boolean): void {
