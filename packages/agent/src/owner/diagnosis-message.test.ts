@@ -84,6 +84,13 @@ function failure(errno: number, sequence = 7): Buffer {
   return framed(2, sequence, 0, body);
 }
 
+/** Of a list. */
+function ended(errno: number): Buffer {
+  const body = Buffer.alloc(4);
+  body.writeInt32LE(-errno);
+  return framed(3, 7, 2, body);
+}
+
 /** As received into memory that held other answers before. */
 function received(...messages: readonly Buffer[]): readonly [DataView, number] {
   const all = Buffer.concat(messages);
@@ -144,6 +151,8 @@ describe('what the kernel says of a connection', () => {
     expect(connection(failure(1))).toBe('unknown');
     expect(connection(failure(0))).toBe('unknown');
     expect(connection(message({ type: 3 }))).toBe('unknown');
+    // On its way still, so it is none that was accepted.
+    expect(connection(message({ state: 2 }))).toBe('none');
     expect(connection(message({ family: 1 }))).toBe('unknown');
   });
 
@@ -184,7 +193,9 @@ describe('what the kernel says of a port', () => {
       { address: '00000000', port: 6_379, taking: true, alone: true, socket: { uid: 33 } },
       { address: '0'.repeat(32), port: 6_379, taking: true, alone: false, socket: { uid: 5 } },
     ]);
-    expect(port(framed(3, 7, 2, Buffer.alloc(4))).come).toBe('done');
+    expect(port(ended(0)).come).toBe('done');
+    expect(port(ended(2)).come).toBe('done');
+    expect(port(framed(3, 7, 2, Buffer.alloc(0))).come).toBe('done');
     expect(port(failure(2)).come).toBe('done');
   });
 
@@ -197,6 +208,8 @@ describe('what the kernel says of a port', () => {
 
   it('is unknown where the kernel fails, its table changed meanwhile, or it goes further than it is long', () => {
     expect(port(failure(1)).come).toBe('unknown');
+    // In the midst of it, as where there is no memory.
+    expect(port(message(listening), ended(12)).come).toBe('unknown');
     expect(port(message({ ...listening, flags: 0x10 })).come).toBe('unknown');
     const two = Buffer.concat([message(listening), message(listening)]);
     for (const length of [1, 15, 16, two.length / 2 - 1, two.length / 2 + 1, two.length - 1])

@@ -37,6 +37,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 const NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17 };
 const EVERY_STATE = 0xffff_ffff;
+const TCP_SYN_SENT = 2;
 const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
 /** Of one that takes calls, or datagrams from anybody: of these TCP_CLOSE, which there means bound and not connected. */
@@ -109,7 +110,7 @@ export function readConnection(
     from.getUint16(HEAD + 6) === called.port &&
     isAddress(from, HEAD + 8, client.host) &&
     isAddress(from, HEAD + 24, called.host) &&
-    from.getUint8(HEAD + 1) !== TCP_LISTEN;
+    isCalling(from.getUint8(HEAD + 1));
   const socket = socketIn(from, 0);
   // One that waits out its time is nobody's any more.
   return isIt && socket.inode !== '0' ? socket : 'none';
@@ -130,7 +131,8 @@ export function readPort(
     // One of another question's is passed over.
     if (from.getUint32(at + 8, true) === sequence) {
       if ((from.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0) return 'unknown';
-      if (type === NLMSG_DONE) return 'done';
+      // The kernel tells by it alone what failed in the midst of a list.
+      if (type === NLMSG_DONE) return isWhole(from, at, size) ? 'done' : 'unknown';
       // Of a protocol or family that this kernel does not have.
       if (type === NLMSG_ERROR) return isNoSuch(from, at, length) ? 'done' : 'unknown';
       if (!isSocket(from, at, length)) return 'unknown';
@@ -147,6 +149,18 @@ function isMessage(from: DataView, at: number, length: number): boolean {
   if (length > from.byteLength || at + HEAD > length) return false;
   const size = from.getUint32(at, true);
   return size >= HEAD && at + size <= length;
+}
+
+/** Not one that listens there; nor one that is on its way still: what was accepted had come. */
+function isCalling(state: number): boolean {
+  return state !== TCP_LISTEN && state !== TCP_SYN_SENT;
+}
+
+/** Whether the end of a list, of so many bytes, says nothing went wrong, or nothing at all. Without such sockets there is nothing to list. */
+function isWhole(from: DataView, at: number, size: number): boolean {
+  if (size < HEAD + 4) return true;
+  const errno = from.getInt32(at + HEAD, true);
+  return errno === 0 || errno === ENOENT;
 }
 
 function isNoSuch(from: DataView, at: number, length: number): boolean {

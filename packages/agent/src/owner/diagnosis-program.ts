@@ -44,7 +44,8 @@ sub ask {
     my $size = sysread($kernel, my $answer, 262144) or exit 1;
     for (my $at = 0; $at + 16 <= $size;) {
       my ($length, $type) = unpack("x$at L S", $answer);
-      return 1 if $type == 3; # NLMSG_DONE
+      # NLMSG_DONE, and what failed in the midst of a list
+      if ($type == 3) { my $errno = $length >= 20 ? unpack("x$at x16 l", $answer) : 0; return $errno == 0 || $errno == -2 }
       # NLMSG_ERROR: ENOENT is of one socket that is not there, and of a protocol or family that this kernel does not have.
       return unpack("x$at x16 l", $answer) == -2 if $type == 2;
       return 0 if $type != 20 || $length < 88 || $at + $length > $size;
@@ -60,7 +61,7 @@ sub ask {
       }
       ($from, $other) = map { substr($_, 0, 8) } $from, $other if $of == 2;
       # One that waits out its time is nobody's any more.
-      push @$found, join ':', $from, $port, $other, $to, $state, $alone, $user, $inode, $group if $inode && ($state != 10 || $protocol == 6 && $flags != 1);
+      push @$found, join ':', $from, $port, $other, $to, $state, $alone, $user, $inode, $group if $inode && ($flags == 1 ? $state != 10 && $state != 2 : $state != 10 || $protocol == 6); # TCP_LISTEN, TCP_SYN_SENT
       $at += ($length + 3) & ~3;
       return 1 if $flags == 1;
     }

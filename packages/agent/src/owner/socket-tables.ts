@@ -99,8 +99,8 @@ export class SocketTables implements Sockets {
         const ends = line.slice(from, from + width);
         if (!wanted.has(ends)) continue;
         const of = read(line);
-        // One that waits out its time is nobody's any more.
-        if (of !== undefined && of.socket.inode !== '0') found.set(ends, of.socket);
+        // One that waits out its time is nobody's any more, and what was accepted is on its way no more.
+        if (of !== undefined && of.socket.inode !== '0' && of.state !== SYN_SENT) found.set(ends, of.socket);
       }
     }
     return found;
@@ -121,6 +121,7 @@ export class SocketTables implements Sockets {
   }
 }
 
+const SYN_SENT = '02';
 const ANY = '0'.repeat(8);
 const ANY_SIX = '0'.repeat(32);
 const MAPPED = '00000000000000000000ffff';
