@@ -210,7 +210,7 @@ export class NativeCipher {
   #update(context: bigint, out: bigint, input: bigint, length: number): void {
     const { EVP_CipherUpdate } = this.#functions;
     this.#check(EVP_CipherUpdate(context, out, this.#at.length, input, length, 0, 0));
-    if (this.#block.readInt32LE(PLACE.length) !== length) throw new Error('OpenSSL wrote another length');
+    if (this.#block.readInt32LE(PLACE.length) !== length) throw this.#refusal('OpenSSL wrote another length');
   }
 
   #check(answer: number): void {
