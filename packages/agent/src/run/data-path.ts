@@ -159,7 +159,7 @@ function raiseLacks(problems: Problems, thread: number, { native, cipher }: Lack
       subject: `${subject} of thread ${thread}`,
       message: `thread ${thread} of this agent ${what}, slower than the first thread, which can: ${why}; see to what else is told of this host, such as too few files, and restart the agent`,
     });
-  if (native !== undefined) raise('node:ffi', 'sends and receives datagrams one by one', native);
+  if (native !== undefined) raise('node:ffi', 'accepts, sends and receives one by one', native);
   if (cipher !== undefined) raise('OpenSSL', 'seals and opens records by node:crypto', cipher);
 }
 

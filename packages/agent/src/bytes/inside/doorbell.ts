@@ -69,8 +69,8 @@ export class Doorbell {
   }
 
   /**
-   * `ready` is called in a turn of the loop in which there is something to be read, and is to read it, or it is called again; it answers how much that was, of
-   * which a turn has some 256, of all sockets. Node reads nothing of it any more.
+   * `ready` is called in a turn of the loop in which there is something to be read, and is to read it, or it is called again; it answers how much that was. After some
+   * 256, of all sockets, no other is called in that turn. Node reads nothing of it any more.
    * False where that cannot be. To be called once of a bound socket.
    */
   watch(socket: dgram.Socket, ready: () => number): boolean {

@@ -90,7 +90,10 @@ class Waiting {
       }
       const handle = new inside.TCP(0);
       if (handle.open(descriptor) === 0) yield handle;
-      else closeSync(descriptor);
+      else {
+        closeSync(descriptor);
+        handle.close(() => undefined);
+      }
     }
     this.#lonely = 0;
   }
