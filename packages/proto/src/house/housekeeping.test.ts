@@ -124,6 +124,21 @@ describe('housekeeping', () => {
     expect(house.starts.filter((start) => !start)).toHaveLength(14);
   });
 
+  test('collects the garbage of large bursts once a minute, however many there are', () => {
+    const house = new FakeHouse();
+    house.pass(120);
+    const { length } = house.collections;
+    for (let burst = 0; burst < 120; burst++) {
+      house.load = 0.5;
+      house.heldMib += 60;
+      house.pass(1);
+      house.load = 0;
+      house.pass(4);
+    }
+    expect(house.collections.length - length).toBeGreaterThanOrEqual(9);
+    expect(house.collections.length - length).toBeLessThanOrEqual(10);
+  });
+
   test('a busy second between quiet ones begins the wait anew', () => {
     const house = new FakeHouse();
     for (let turn = 0; turn < 20; turn++) {

@@ -4,7 +4,7 @@
  * Collecting all of it stops the thread, 60 to 120 ms for an agent of 1,000 services: so it is done when nothing happens,
  * when there is something to give back, and for a bounded share of the time. It also takes from V8 the shapes of objects of which there is none at
  * the moment, and with them the code that was optimized for these: so that is done a minute after something has run, and only the start's own goes soon, and garbage
- * of whoever never rests for a minute when there is much of it. What is held
+ * of whoever never rests for a minute when there is much of it, no sooner than a minute after the last. What is held
  * outside of the heap, by malloc and as pages of Node's own file, goes with the first collection, and then after each long rest before which it grew: the pages
  * where it grew by much, for they come back with what runs on, and what malloc keeps free where it grew at all, for that costs a millisecond.
  */
@@ -45,6 +45,8 @@ const MUCH_BYTES = 48 * 1024 * 1024;
 const RESTING_LOOKS = 10;
 /** The same of a rest that whoever has callers now and then does not come to. */
 const LEFT_LOOKS = 60;
+/** Much is collected again no sooner: V8 takes half of that for a burst alone, and whoever has bursts would have each of them collected. */
+const MUCH_AGAIN_MS = LEFT_LOOKS * LOOK_MS;
 /** Of the process. What an idle agent's young garbage and the pages of Node's file that it goes on with come to stays under it. */
 const WORTH_RESIDENT_BYTES = 16 * 1024 * 1024;
 /** The same of what goes without a page of files. */
@@ -69,6 +71,7 @@ export class Housekeeping {
   #helped: boolean = false;
   #resting: boolean = false;
   #restUntil = Number.NEGATIVE_INFINITY;
+  #collectedMs = Number.NEGATIVE_INFINITY;
   readonly #startedMs: number;
 
   constructor(house: House) {
@@ -97,12 +100,13 @@ export class Housekeeping {
     const began = house.now();
     const held = house.held();
     const grew = held - this.#kept >= WORTH_BYTES;
-    const grewMuch = held - this.#from >= MUCH_BYTES;
+    const grewMuch = held - this.#from >= MUCH_BYTES && began - this.#collectedMs >= MUCH_AGAIN_MS;
     // What the start ran does not run again.
     const start = grew && this.#kept === 0 && began - this.#startedMs <= START_MS;
     const collects = start || grewMuch || ((grew || (this.#helped && alone)) && this.#quiet >= LEFT_LOOKS);
     if (collects) {
       house.collect(start);
+      this.#collectedMs = began;
       this.#helped = !alone;
       // Measured after it: what does not go away is no reason to try again.
       this.#kept = this.#from = house.held();
