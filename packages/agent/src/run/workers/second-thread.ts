@@ -207,8 +207,12 @@ export class SecondThread {
   /** When another may begin: nobody tells of that. */
   #lookThen(): void {
     clearInterval(this.#timer);
-    // Timers may come a little early.
-    this.#timer = setTimeout(() => this.look(), this.#againAt - performance.now() + 1).unref();
+    const look = () => {
+      // Timers may come a little early.
+      if (performance.now() < this.#againAt) this.#lookThen();
+      else this.look();
+    };
+    this.#timer = setTimeout(look, this.#againAt - performance.now() + 1).unref();
   }
 
   /** From here on it takes what is new. */
