@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { encodeAdminToken } from '@weft/proto';
 import { timestampToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
-import { makeKeys, saveIdentity } from '../member/identity.ts';
+import { saveIdentity } from '../member/identity.ts';
+import { makeKeys } from '../member/keys.ts';
 import { commandLine, NOW, SECRET } from './command-line.fixture.ts';
 import { localAgents } from './local-agent.fixture.ts';
 

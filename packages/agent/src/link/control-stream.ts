@@ -23,7 +23,8 @@ import {
   sentence,
   telemetryToWire,
 } from '@weft/proto/wire';
-import { type AgentKeys, type Membership, signedBy } from '../member/identity.ts';
+import type { AgentKeys, Membership } from '../member/identity.ts';
+import { signedBy } from '../member/keys.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { Applied, NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';

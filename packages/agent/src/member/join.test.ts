@@ -9,8 +9,9 @@ import nacl from 'tweetnacl';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeTestKeys } from '../../testing/certificate.ts';
 import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
-import { loadIdentity, makeKeys } from './identity.ts';
+import { loadIdentity } from './identity.ts';
 import { join as joinNetwork } from './join.ts';
+import { makeKeys } from './keys.ts';
 import { keepRevoked, openMembership } from './membership.ts';
 
 const logger = pino({ level: 'silent' });

@@ -15,7 +15,8 @@ import {
 } from '@weft/proto/wire';
 import { channelOptions } from './channel.ts';
 import { AgentError } from './errors.ts';
-import { type AgentKeys, type Membership, signedBy } from './identity.ts';
+import type { AgentKeys, Membership } from './identity.ts';
+import { signedBy } from './keys.ts';
 
 const JOIN_DEADLINE_MS = 10_000;
 /** What leaves room for a suffix in the 63 letters of a host name. */

@@ -4,8 +4,9 @@ import type { JoinToken } from '@weft/proto';
 import type { Logger } from 'pino';
 import { addToken } from './add-token.ts';
 import { AgentError } from './errors.ts';
-import { type AgentKeys, loadIdentity, type Membership, makeKeys, saveIdentity } from './identity.ts';
+import { type AgentKeys, loadIdentity, type Membership, saveIdentity } from './identity.ts';
 import { type JoinAttempt, join } from './join.ts';
+import { makeKeys } from './keys.ts';
 
 /** Kept of those that tokens named; a token names at most 8. */
 const MOST_ADDRESSES = 16;
