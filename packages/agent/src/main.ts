@@ -25,8 +25,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     stop.abort();
     // Everything on the way down is bounded; this is for what was not foreseen.
     setTimeout(() => {
-      process.stderr.write('weft: did not stop in time; exiting\n');
-      process.exit(1);
+      process.stderr.write('weft: did not stop in time; killed\n');
+      // An exit would wait for what hangs in a system call.
+      process.kill(process.pid, 'SIGKILL');
     }, stopMs).unref();
   };
   const fail = (error: unknown): never => {

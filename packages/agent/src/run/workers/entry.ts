@@ -1,4 +1,4 @@
-/** A worker thread: a data path of its own, led by the main thread. An error that nobody foresaw ends it, and with it the agent. */
+/** A worker thread: a data path of its own, led by the main thread. An error that nobody foresaw ends it, and where it listens the agent. */
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { fullMessageOf, VERSION } from '@weft/proto';

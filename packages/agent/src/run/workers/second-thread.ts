@@ -188,7 +188,7 @@ export class SecondThread {
   async #lost(handle: WorkerHandle, cause: unknown): Promise<void> {
     if (handle !== this.#running) return;
     this.#options.log.error(
-      { event: 'second-thread-lost', err: cause },
+      { event: 'second-thread-lost', err: cause, untaken: this.#sender?.outstanding ?? 0 },
       'the second thread has ended, and what it carried with it: new connections are taken by the first',
     );
     this.#end();

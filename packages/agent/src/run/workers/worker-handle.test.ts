@@ -1,6 +1,12 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { CONTROL_RANGE, defined, type NetmapItem } from '@weft/proto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { listenConduits } from '../../bytes/socket-listen.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { PacketWays, WorkerStart } from './messages.ts';
@@ -153,5 +159,22 @@ describe('a worker', () => {
     // Nor does anybody wait for what is asked later.
     await expect(worker.update({ services: new Map() })).rejects.toThrow('out of luck');
     await worker.bound();
+  });
+
+  it.each([
+    ['listens', []],
+    ['is passed connections', ['passed']],
+  ])('that %s and hangs in a system call is ended with its process', { timeout: 60_000 }, async (_, told) => {
+    const directory = mkdtempSync(`${tmpdir()}/weft-hangs-`);
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const fifo = `${directory}/fifo`;
+    execFileSync('mkfifo', [fifo]);
+    const program = fileURLToPath(new URL('./hanging.fixture.ts', import.meta.url));
+    const env = { ...process.env, HANGS_AT: fifo };
+    const child = spawn(process.execPath, [program, ...told], { env, timeout: 50_000, killSignal: 'SIGABRT' });
+    const [out, error, [, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+    expect(signal).toBe('SIGKILL');
+    expect(out).toContain('it has not answered for');
+    expect(error).toContain('"event":"thread-hangs"');
   });
 });

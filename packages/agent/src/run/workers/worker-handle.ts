@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { Logger } from 'pino';
+import { createLogger } from '../../observe/logger.ts';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { Owner } from '../../words/owner.ts';
@@ -31,6 +32,9 @@ const STUCK_STARTING_MS = 15_000;
 const LATE_MS = 250;
 /** Longest time for handing over records at a stop, milliseconds. */
 const STOP_MS = 2_000;
+/** JavaScript ends in milliseconds; what takes longer waits in the system. By looks, so that a host that slept meanwhile is not taken for that. */
+const END_LOOK_MS = 500;
+const END_LOOKS = 4;
 
 const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 
@@ -58,6 +62,7 @@ export interface WorkerHandleOptions {
 export class WorkerHandle {
   /** Whether the agent cannot do without it. */
   readonly listens: boolean;
+  readonly #name: string;
   readonly #worker: Worker;
   readonly #ready = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
@@ -96,8 +101,9 @@ export class WorkerHandle {
     { entry = THREAD_PROGRAM.entry, watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS } }: WorkerHandleOptions = {},
   ) {
     this.listens = start.passed === undefined;
+    this.#name = `weft worker ${start.thread}`;
     this.#worker = new Worker(entry, {
-      name: `weft worker ${start.thread}`,
+      name: this.#name,
       workerData: start,
       transferList: start.packets?.ports.filter((port) => port !== undefined) ?? [],
     });
@@ -177,8 +183,24 @@ export class WorkerHandle {
     clearInterval(this.#watch);
     this.#post({ type: 'stop', reason });
     await Promise.race([this.#stopped.promise, sleep(STOP_MS, undefined, { ref: false })]);
-    await this.#worker.terminate();
+    await this.#terminate();
     this.#endWaits(new Error(reason));
+  }
+
+  /**
+   * Resolves when it is gone. A thread that waits in a system call is ended by nothing but the process's end, and holds its connections until
+   * then, and whoever waits for an acknowledgement. One that has not begun holds nothing: it is only waited for.
+   */
+  async #terminate(): Promise<void> {
+    let looks = 0;
+    const look = () => {
+      looks += 1;
+      if (looks >= END_LOOKS && (this.listens || !this.#starts)) endProcess(this.#name);
+    };
+    const looking = setInterval(look, END_LOOK_MS);
+    void this.#worker.terminate();
+    await this.gone;
+    clearInterval(looking);
   }
 
   #heard(message: FromWorker, news: (message: WorkerNews) => void): void {
@@ -259,7 +281,8 @@ export class WorkerHandle {
       // A thread that is told nothing is asked, with a change of nothing: it may hold connections, and never come back.
       if (oldest === undefined && !this.#ending) this.#ask();
       const stuck = this.#starts ? looks * lookMs >= STUCK_STARTING_MS : looks >= stuckLooks;
-      if (stuck) this.#fail(new Error(`it has not answered for ${(looks * lookMs) / 1_000} s`));
+      if (stuck)
+        this.#fail(new Error(`it has not answered for ${((performance.now() - this.#sentAt) / 1_000).toFixed(1)} s`));
     };
     return setInterval(look, lookMs).unref();
   }
@@ -308,6 +331,16 @@ export class WorkerHandle {
     this.#ready.reject(cause);
     this.#failed.reject(cause);
     // One that is stuck may come to itself, and would go on by what was in force before.
-    void this.#worker.terminate();
+    void this.#terminate();
   }
+}
+
+/** Not by `process.exit`, which waits for the thread as well. */
+function endProcess(thread: string): void {
+  const logger = createLogger(process.env);
+  logger.fatal(
+    { event: 'thread-hangs', thread },
+    'a thread hangs in a system call and cannot be ended: the agent is killed, so that what was taken away lives on nowhere',
+  );
+  process.kill(process.pid, 'SIGKILL');
 }
