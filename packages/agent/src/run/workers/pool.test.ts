@@ -69,6 +69,14 @@ it('leaves no thread out of what it measures, however late the first answer of i
   expect(await pool.measures()).toMatchObject([{ thread: 1 }, { thread: 2 }]);
 });
 
+it('takes a change that comes while it stops for enforced once the workers are gone', async () => {
+  const { store, pool } = start('./holding.fixture.ts');
+  await pool.ready();
+  const applied = store.apply({ ...change, upserts: [] }, false);
+  await Promise.all([applied.applied ? applied.elsewhere : undefined, pool.stop('the agent stops')]);
+  expect(applied).toMatchObject({ applied: true, elsewhere: expect.any(Promise) });
+});
+
 it('ends the agent when a worker ends unasked, and never says that it enforced', async () => {
   const { store, pool } = start('./failing.fixture.ts');
   await pool.ready();

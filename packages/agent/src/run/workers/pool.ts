@@ -247,10 +247,15 @@ export class WorkerPool implements ListenerFollowers {
     await Promise.all([...told, this.#removed?.gone]);
   }
 
-  /** One that the agent can do without enforces a change, or is gone with all that it carried: nothing lives on there that was taken away. */
+  /** It enforces a change; or is gone with all that it carried, where that was to be or the agent can do without it: nothing lives on there that was taken away. */
   async #enforced(worker: WorkerHandle, told: Promise<void>): Promise<void> {
-    if (worker.listens) await told;
-    else await told.catch(() => worker.gone);
+    try {
+      await told;
+    } catch (error) {
+      // One that listens ends the agent by it, but where the agent stops anyway: control hears that it serves no more, and tells of that.
+      if (worker.listens && this.#stopped === undefined) throw error;
+      await worker.gone;
+    }
   }
 }
 
