@@ -1,9 +1,11 @@
 /** Connections that wait at a listener together: by one turn of the loop where there are native calls, and each its own. */
 import net from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { until } from '../until.fixture.ts';
 import { waits } from './handle.fixture.ts';
 import { closeHandle, unblockHandle } from './handle.ts';
+import { fullCollector } from './inside/collector.ts';
 import { handleOf, setNative } from './inside/known.ts';
 import { findNative } from './inside/native-calls.ts';
 import type { SocketConduit } from './socket.ts';
@@ -103,4 +105,32 @@ test.skipIf(typeof findNative() === 'string')('of who calls such a listener one 
   const { turns, answers } = await callTogether(CALLS, handle);
   expect(answers).toEqual(all);
   expect(Math.max(...turns)).toBe(1);
+});
+
+test('the handle of a connection that is over holds nothing of it', async () => {
+  const collect = fullCollector();
+  if (collect === undefined) throw new Error('nothing collects here');
+  const handles: object[] = [];
+  const used: WeakRef<object>[] = [];
+  let over = 0;
+  const take = (handle: object): boolean => {
+    handles.push(handle);
+    return false;
+  };
+  const elsewhere = { gate: { open: true }, take };
+  const listener = await listenConduits({ host: '127.0.0.1', port: 0, elsewhere }, (conduit) => {
+    used.push(new WeakRef(conduit));
+    const closed = () => {
+      over += 1;
+    };
+    conduit.attach({ data() {}, end: () => conduit.end(), drain() {}, closed });
+  });
+  net.connect({ host: '127.0.0.1', port: listener.port }).end();
+  await until(() => over === 1, 20_000);
+  listener.close();
+  // What was looked at in a turn stays until that is over.
+  await nextTurn();
+  collect(false);
+  expect(handles).toHaveLength(1);
+  expect(used.map((each) => each.deref())).toEqual([undefined]);
 });

@@ -75,6 +75,8 @@ export class FlowRegistry {
   readonly #flows = new Set<LiveFlow>();
   /** Live flows that peers have opened here, by agent id. */
   readonly #byPeer = new Map<string, number>();
+  /** See LastOver in protocol/mux. */
+  readonly #last: { judged: Judged | undefined } = { judged: undefined };
   #stopped: boolean = false;
   /** What tells of those that have ended before it was known which process called. */
   readonly #unnamed = new Set<() => void>();
@@ -101,6 +103,7 @@ export class FlowRegistry {
     begun.span?.judged(judged);
     if (!judged.allowed) return this.#refuse(request, judged, begun, 'denied');
     const { permit, caller } = judged;
+    this.#last.judged = judged;
     const flow = this.#enter(request, judged, caller, begun);
     return flow instanceof LiveFlow ? { admitted: true, flow, permit, caller } : flow;
   }

@@ -168,10 +168,12 @@ class Connecting {
   abandon(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#handle.close(() => undefined);
+    this.#handle.close(ignored);
   }
 
   #answered(status: number): void {
+    // As a handle, it is to name nobody behind that.
+    this.#request.oncomplete = ignored;
     if (this.#over) return;
     const { host, port, localAddress, localPort = 0 } = this.#to;
     if (status === 0) {
@@ -193,6 +195,8 @@ class Connecting {
     this.#connected(cause);
   }
 }
+
+function ignored(): void {}
 
 function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 0 && port <= 0xffff;

@@ -24,9 +24,12 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 /** Where what is lent and small is written from: all of the thread, as long as the kernel takes it at once. */
 let copies = Buffer.allocUnsafeSlow(COPY_LIMIT);
 
-/** Handles live until they are closed, whoever refers to them, and what they name with them. */
+/**
+ * Handles live until they are closed, whoever refers to them, and what they name with them. To V8's young collections they live on behind that, so
+ * they name nobody then: else all of each connection that was would become old memory.
+ */
 interface OwnedHandle extends TcpHandle {
-  transport: HandleTransport;
+  transport: HandleTransport | undefined;
 }
 
 interface WaitingWrite extends WriteRequest {
@@ -298,15 +301,17 @@ export class HandleTransport implements Transport {
 }
 
 function onRead(this: TcpHandle): undefined {
-  (this as OwnedHandle).transport.read();
+  (this as OwnedHandle).transport?.read();
 }
 
 function onClosed(this: TcpHandle): void {
-  (this as OwnedHandle).transport.closed();
+  const { transport } = this as OwnedHandle;
+  (this as OwnedHandle).transport = undefined;
+  transport?.closed();
 }
 
 function onShut(this: object, _status: number, handle: TcpHandle): void {
-  (handle as OwnedHandle).transport.shut();
+  (handle as OwnedHandle).transport?.shut();
 }
 
 function onWritten(this: WriteRequest, status: number): void {

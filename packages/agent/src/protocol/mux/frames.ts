@@ -54,6 +54,9 @@ const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
 
 /** A place in the pieces of one record. */
 class Cursor {
+  /** One is there always: see LastOver. */
+  static readonly kept: Cursor = new Cursor([]);
+
   readonly #pieces: readonly Buffer[];
   #index = 0;
   #offset = 0;
