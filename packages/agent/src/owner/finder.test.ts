@@ -255,6 +255,12 @@ describe.runIf(IS_ROOT)('who calls', () => {
       expect(await serviceOf(finder, await caller.call(how, how, at))).toBe('web');
     const gone = { host: '127.0.0.1', port: 1 };
     expect(await serviceOf(finder, gone)).toBeUndefined();
+    // Nobody accepts there, and one waits: the next is on its way still, and so is none that was accepted.
+    const called = { host: '127.0.0.1', port: Number(await caller.ask('listen full 0')) };
+    const [waiting, begun] = [await caller.call('connect', 'one', called), await caller.call('begin', 'two', called)];
+    const asked = [waiting, begun].map((client) => ({ protocol: 'tcp', client, called }) as const);
+    for (const each of [finder, finderOf(byUser('web', 'daemon'))])
+      expect((await each.find(asked)).map(({ service }) => service)).toEqual(['web', undefined]);
   });
 
   const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(`${path}/cgroup.procs`));

@@ -131,6 +131,20 @@ describe.skipIf(has === undefined)('the kernel, asked by this thread', () => {
     expect(await provenKernel(() => changed(opened(), change))).toBeUndefined();
   });
 
+  it('is what a first look goes by, which asks nobody for a process that the other thread has no time to look for', async () => {
+    const called = await listening();
+    const { client } = await connected(called);
+    const first = new FirstLook(new KernelSockets(opened()));
+    const look = () => first.look({ protocol: 'tcp', client, called });
+    const seen = look();
+    const number = seen !== undefined && 'owner' in seen ? seen.socket.group : undefined;
+    const group = number === undefined ? {} : { group: [number, undefined] as const };
+    first.learn(group);
+    expect(look()).toHaveProperty('owner.user');
+    first.learn({ ...group, restMs: 600_000 });
+    expect(look()).toMatchObject({ user: expect.stringMatching(/./), program: '' });
+  });
+
   it('is asked by a thread that may wait where it makes who asks do so', async () => {
     const called = await listening();
     const { client } = await connected(called);

@@ -52,7 +52,13 @@ for line in sys.stdin:
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
     elif word == 'listen':
-        s = socket.create_server(('127.0.0.1', 0))
+        s = socket.create_server(('127.0.0.1', 0), **({'backlog': int(rest[1])} if len(rest) > 1 else {}))
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
+    elif word == 'begin':
+        # To connect, and waits for nothing.
+        s = socket.socket(); s.setblocking(False); s.bind(('127.0.0.1', 0))
+        s.connect_ex((rest[1], int(rest[2])))
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
     elif word == 'take':
@@ -140,7 +146,7 @@ export class Caller {
   }
 
   /** Its own port of a new connection, or of a datagram that it sends. */
-  async call(how: 'connect' | 'connect6' | 'udp' | 'talk', name: string, to: HostPort): Promise<HostPort> {
+  async call(how: 'connect' | 'connect6' | 'begin' | 'udp' | 'talk', name: string, to: HostPort): Promise<HostPort> {
     return { host: '127.0.0.1', port: Number(await this.ask(`${how} ${name} ${to.host} ${to.port}`)) };
   }
 
