@@ -9,7 +9,7 @@ import { bundle } from './bundle.ts';
 
 const root = join(import.meta.dirname, '..');
 const to = join(root, 'packages/agent/dist/bundled');
-const buildId = 'packages/agent/dist/run/workers/build-id.js';
+const buildId = 'packages/agent/dist/words/build-id.js';
 
 /** `listening-thread` is not among them: no thread that is bundled here looks at the host, so none begins it. */
 const entries = {

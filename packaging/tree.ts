@@ -60,7 +60,7 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
 
 /** Throws where only the compiler ran: threads of such programs would not tell one build from another. */
 function requireBuild(root: string): void {
-  const path = join(root, 'packages/agent/dist/run/workers/build-id.js');
+  const path = join(root, 'packages/agent/dist/words/build-id.js');
   if (!/'[0-9a-f]{32}'/.test(readFileSync(path, 'utf8')))
     throw new Error(`${path} does not say of which build it is; run npm run build`);
 }

@@ -1,4 +1,5 @@
 /** The package: what is made of one commit is the same wherever it is made, and runs where there is nothing else. */
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -12,6 +13,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { VERSION } from '@weft/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tarball } from '../../packaging/archive.ts';
@@ -49,12 +52,20 @@ afterAll(() => {
 });
 
 test('says of which build it is, and is not made of what was only compiled', async () => {
-  const built = 'packages/agent/dist/run/workers/build-id.js';
+  const built = 'packages/agent/dist/words/build-id.js';
   const id = /'([0-9a-f]{32})'/.exec(readFileSync(join(checkout, built), 'utf8'))?.[1];
   if (id === undefined) throw new Error(`${built} has no id`);
   const program = join(tree, 'lib/agent/dist/program');
   const files = readdirSync(program, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.mjs'));
   expect(files.some((path) => readFileSync(join(program, path), 'utf8').includes(id))).toBe(true);
+
+  // A thread that begins when another package has taken this one's place tells so, and does nothing by what it was given.
+  for (const name of ['owner-thread.mjs', 'listening-thread.mjs']) {
+    const begin = (build: string) =>
+      begun(join(program, name), { program: build, native: false, rules: [] }, { callers: [], process: 1 });
+    expect(await begin(id)).toEqual(expect.any(Object));
+    await expect(begin('of yesterday'), name).rejects.toThrow('it was replaced; restart the agent');
+  }
 
   const root = join(dir, 'compiled');
   mkdirSync(join(root, built, '..'), { recursive: true });
@@ -194,6 +205,18 @@ function standIn(): string {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'node', version: '1.0.0', license: 'MIT' }));
   writeFileSync(join(folder, 'LICENSE'), 'Node.js is licensed for use as follows');
   return folder;
+}
+
+/** What a thread answers. */
+async function begun(file: string, workerData: object, question: object): Promise<unknown> {
+  const thread = new Worker(pathToFileURL(file), { workerData });
+  try {
+    thread.postMessage(question);
+    const [answer] = await once(thread, 'message');
+    return answer;
+  } finally {
+    await thread.terminate();
+  }
 }
 
 /** What `npm run build` leaves, by itself, with the installed packages that it needs. */

@@ -1,14 +1,15 @@
 /** Where services' programs listen beside their targets, workers' too: looked up when anything else listens, and now and then. */
 import { Worker } from 'node:worker_threads';
-import { eachPort } from '@weft/proto';
+import { eachPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
 import type { FoundListening } from '../owner/listening.ts';
-import { LISTENING_THREAD } from '../owner/listening-entry.ts';
+import { LISTENING_THREAD, type ListeningThreadData } from '../owner/listening-entry.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { OwnerRule } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
+import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { systemRange, targetsOf } from './addresses.ts';
 import type { ExposedTarget } from './exposure.ts';
 import type { ListenerTable } from './listener-table.ts';
@@ -37,6 +38,8 @@ export class ProgramsWatch {
   readonly #options: ProgramsWatchOptions;
   readonly #unseen: () => void;
   #thread: Worker | undefined;
+  /** Whether the thread that would be begun is of another program. */
+  #replaced: boolean = false;
   #seen = '';
   #begunMs = Number.NEGATIVE_INFINITY;
   #last: FoundListening = { programs: [], hidden: 0 };
@@ -70,7 +73,7 @@ export class ProgramsWatch {
     const { table: tableNow } = this.#options;
     const table = tableNow();
     const rules = this.#rules();
-    if (table === undefined) return;
+    if (table === undefined || this.#replaced) return;
     const beyond = table.allBeyondLoopback();
     const seen = JSON.stringify([beyond, rules]);
     const sinceMs = performance.now() - this.#begunMs;
@@ -84,7 +87,8 @@ export class ProgramsWatch {
   #begin(rules: readonly OwnerRule[]): void {
     let thread: Worker;
     try {
-      thread = new Worker(LISTENING_THREAD, { name: 'weft listening', workerData: rules });
+      const workerData: ListeningThreadData = { program: PROGRAM, rules };
+      thread = new Worker(LISTENING_THREAD, { name: 'weft listening', workerData });
     } catch (err) {
       this.#failed(err);
       return;
@@ -96,7 +100,10 @@ export class ProgramsWatch {
       answered = true;
       this.#found(found);
     });
-    thread.on('error', (err) => this.#failed(err));
+    thread.on('error', (err) => {
+      answered = true;
+      this.#failed(err);
+    });
     thread.on('exit', () => {
       clearTimeout(stuck);
       this.#thread = undefined;
@@ -107,8 +114,15 @@ export class ProgramsWatch {
 
   #failed(err: unknown): void {
     if (this.#options.signal.aborted) return;
-    this.#seen = '';
-    this.#unseen();
+    if (wasReplaced(err)) {
+      // For good: none is begun again.
+      this.#replaced = true;
+      const message = `which programs of services listen where others come cannot be looked up: ${messageOf(err)}`;
+      this.#options.problems.raise({ code: 'no-look', subject: 'program', message });
+    } else {
+      this.#seen = '';
+      this.#unseen();
+    }
     this.#options.log.warn({ event: 'listening-unknown', err }, 'which programs listen could not be looked up');
   }
 

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { CallerSocket, Owner, OwnerRule, ProcessOwner, TakenPlace } from '../words/owner.ts';
+import { requireProgram } from '../words/program.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
 import type { Learned } from './first-look.ts';
@@ -10,6 +11,8 @@ import type { FoundSocket } from './socket-tables.ts';
 
 /** What it is begun with. */
 export interface OwnerThreadData {
+  /** Of what begins it. */
+  readonly program: string;
   /** Whether what reaches under Node is wanted. */
   readonly native: boolean;
 }
@@ -77,6 +80,7 @@ function serve(main: MessagePort, kernel: KernelSockets | undefined): void {
 }
 
 if (parentPort !== null) {
-  const { native } = workerData as OwnerThreadData;
+  const { program, native } = workerData as OwnerThreadData;
+  requireProgram(program);
   serve(parentPort, native ? await provenKernel() : undefined);
 }

@@ -18,9 +18,11 @@ interface Made {
   readonly program?: string;
   readonly entry?: string;
   readonly native?: boolean;
+  /** Of what build it is begun by. */
+  readonly build?: string;
 }
 
-function owners({ program, entry = program && dataUrl(program), native = entry === undefined }: Made = {}) {
+function owners({ program, entry = program && dataUrl(program), native = entry === undefined, build }: Made = {}) {
   const end = new AbortController();
   life.push(end);
   const raised: string[] = [];
@@ -38,6 +40,7 @@ function owners({ program, entry = program && dataUrl(program), native = entry =
     signal: end.signal,
     native,
     ...(entry === undefined ? {} : { entry: new URL(entry) }),
+    ...(build === undefined ? {} : { program: build }),
   });
   return { made, raised, standing, end };
 }
@@ -169,6 +172,12 @@ it.runIf(WAYS.includes('a first look')).each([
   expect(found).toMatchObject({ service: 'web', pid: undefined });
   await found.naming;
   expect(found).toMatchObject({ service: 'web', pid: undefined, naming: undefined });
+});
+
+it('knows nobody where the thread is of another program than what begins it, and says to restart', async () => {
+  const { made, standing } = owners({ native: false, build: 'of yesterday' });
+  expect(await made.find(somebody)).toEqual(UNKNOWN_OWNER);
+  await expect.poll(() => standing.get('callers-unknown program')).toContain('it was replaced; restart the agent');
 });
 
 it('tells of no place that was taken by rules which are no more in force', async () => {

@@ -2,6 +2,7 @@
 import { extname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import {
   type CallerSocket,
@@ -12,6 +13,7 @@ import {
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
+import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { FirstLook, type Unnamed } from './first-look.ts';
 import { provenKernel } from './kernel-sockets.ts';
 import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
@@ -45,6 +47,8 @@ export interface OwnersOptions {
   readonly native: boolean;
   /** What the thread runs, where it is not the usual. */
   readonly entry?: URL;
+  /** What it is told that begins it, where that is not this one. */
+  readonly program?: string;
 }
 
 interface Asked {
@@ -79,6 +83,7 @@ export class Owners {
   #askedMs = Number.NEGATIVE_INFINITY;
   #stuck: NodeJS.Timeout | undefined;
   #endedMs = Number.NEGATIVE_INFINITY;
+  #againMs = AGAIN_MS;
 
   constructor(options: OwnersOptions) {
     this.#options = options;
@@ -259,10 +264,11 @@ export class Owners {
 
   #begun(): Worker | undefined {
     if (this.#thread !== undefined) return this.#thread;
-    if (this.#options.signal.aborted || performance.now() - this.#endedMs < AGAIN_MS) return undefined;
+    if (this.#options.signal.aborted || performance.now() - this.#endedMs < this.#againMs) return undefined;
     let thread: Worker;
     try {
-      const workerData: OwnerThreadData = { native: this.#options.native };
+      const { program = PROGRAM, native } = this.#options;
+      const workerData: OwnerThreadData = { program, native };
       thread = new Worker(this.#options.entry ?? ENTRY, { name: 'weft owners', workerData });
     } catch (err) {
       // As where the system lets this user have no more threads.
@@ -279,10 +285,18 @@ export class Owners {
     });
     thread.on('error', (err) => {
       this.#options.log.error({ event: 'callers-unknown', err }, 'looking for the programs that call failed');
+      if (wasReplaced(err)) this.#replaced(err);
     });
     thread.on('exit', () => this.#lost(thread));
     thread.unref();
     return thread;
+  }
+
+  /** For good: none is begun again. */
+  #replaced(err: unknown): void {
+    this.#againMs = Number.POSITIVE_INFINITY;
+    const message = `which programs make the calls of this host cannot be found out: ${messageOf(err)}`;
+    this.#options.problems.raise({ code: 'callers-unknown', subject: 'program', message });
   }
 
   #lost(thread: Worker): void {

@@ -8,10 +8,10 @@ import { fullCollector } from '../../bytes/inside/collector.ts';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { createLogger } from '../../observe/logger.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
+import { requireProgram } from '../../words/program.ts';
 import { HandOver } from './hand-over.ts';
 import { MainOwners } from './main-owners.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
-import { requireProgram } from './program.ts';
 import { openWorkerPath, type WorkerPath } from './worker-path.ts';
 
 /** How often the main thread is told of numbers that changed. */
@@ -21,7 +21,7 @@ const NOT_HERE = { warn: () => {}, info: () => {} };
 
 async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
   // Before anything else of what it was given is read: another program may mean another thing by it.
-  requireProgram(start.program, import.meta.url);
+  requireProgram(start.program);
   const tell = (message: FromWorker) => main.postMessage(message);
   const log = createLogger({ WEFT_LOG_LEVEL: start.logLevel }).child({ worker: start.thread });
   const recorder = new FlowRecorder({ recent: 1 });

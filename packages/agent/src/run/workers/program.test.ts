@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { programOf, requireProgram, threadProgram } from './program.ts';
+import { programOf, requireProgram } from '../../words/program.ts';
+import { threadProgram } from './program.ts';
 
 /** A built checkout, and what was written at which second. */
 function checkout() {
@@ -42,11 +43,12 @@ test('a built checkout runs what is bundled, unless that is missing or older tha
 test('a thread whose files were compiled anew meanwhile is of another program', () => {
   const { write, here } = checkout();
   for (const path of COMPILED) write(path, 1_000);
-  const { entry, id } = threadProgram(here);
-  requireProgram(id, entry.href);
+  const { id } = threadProgram(here);
+  const there = new URL('../../words/program.js', here).href;
+  requireProgram(id, there);
   write('proto/dist/.tsbuildinfo', 1_001);
-  expect(() => requireProgram(id, entry.href)).toThrow('it was replaced; restart the agent');
-  expect(() => requireProgram(undefined, entry.href)).toThrow('it was replaced');
+  expect(() => requireProgram(id, there)).toThrow('it was replaced; restart the agent');
+  expect(() => requireProgram(undefined, there)).toThrow('it was replaced');
   const bundled = new URL('./entry.mjs', here).href;
   requireProgram(programOf(bundled), bundled);
 });

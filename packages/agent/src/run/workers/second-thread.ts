@@ -12,12 +12,12 @@ import type { OpenFiles } from '../../bytes/open-files.ts';
 import type { BulkWatch } from '../../flows/bulk.ts';
 import type { SecondThreadState } from '../../observe/agent-status.ts';
 import type { BoundTunnels } from '../../tunnel/create.ts';
+import { wasReplaced } from '../../words/program.ts';
 import type { Beside } from '../data-path.ts';
 import type { SecondThreadTimes } from '../options.ts';
 import { SecondSteering } from './packet-steering.ts';
 import { TO_TUNNELS, textOf } from './passed-specs.ts';
 import type { WorkerPool } from './pool.ts';
-import { wasReplaced } from './program.ts';
 import { TunnelTurns } from './tunnel-turns.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
