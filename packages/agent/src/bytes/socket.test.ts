@@ -6,10 +6,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Conduit } from '../words/conduit.ts';
 import { passing } from '../words/passing-memory.ts';
 import { Deadline } from './deadline.ts';
-import { giveWay } from './giving-way.ts';
 import { fullCollector } from './inside/collector.ts';
-import { nativeCalls, nativeCause, setNative, trustInside } from './inside/known.ts';
-import { findNative } from './inside/native-calls.ts';
+import { trustInside } from './inside/known.ts';
 import { startNative } from './native-check.ts';
 import { listener } from './socket.fixture.ts';
 import { connectSocket, SocketConduit, transportOf } from './socket.ts';
@@ -17,8 +15,6 @@ import { listenHandle } from './socket-listen.ts';
 
 /** Over which a writer is asked to stop. */
 const WRITE_LIMIT = 256 * 1024;
-/** What one read takes at most. */
-const FULL_READ = 224 * 1024;
 
 const cleanup: (() => void)[] = [];
 afterEach(() => {
@@ -101,41 +97,6 @@ describe('a socket conduit', () => {
     expect(a.bytes.equals(bytes) && b.bytes.equals(bytes)).toBe(true);
     expect([...a.owned, ...b.owned]).toEqual([false, false]);
     expect(a.log).toEqual(['end', 'closed']);
-  });
-
-  it.skipIf(typeof findNative() === 'string')('gives way behind each full read while it is told to', async () => {
-    await startNative(true);
-    const native = nativeCalls();
-    if (native === undefined) throw new Error(nativeCause());
-    let given = 0;
-    cleanup.push(() => {
-      giveWay(false);
-      setNative(native);
-    });
-    setNative({
-      ...native,
-      giveWay() {
-        given += 1;
-        native.giveWay();
-      },
-    });
-    const bytes = randomBytes(4 * 2 ** 20);
-    for (const give of [true, false]) {
-      giveWay(give);
-      given = 0;
-      let full = 0;
-      // How much a read brings is the kernel's to say.
-      while (full === 0) {
-        const { near, far } = await pair();
-        const user = new User(far);
-        near.write(bytes, true);
-        near.end();
-        await user.ended;
-        expect(user.bytes.equals(bytes)).toBe(true);
-        full = user.received.filter(({ length }) => length === FULL_READ).length;
-        expect(given).toBe(give ? full : 0);
-      }
-    }
   });
 
   it('asks to stop over many small writes, and tells when they are done: a byte bound alone would let them cost the most', async () => {

@@ -4,7 +4,6 @@ import { defined, formatHostPort, plainAddress } from '@weft/proto';
 import type { CallerConduit, ConduitEvents, WireConduit } from '../words/conduit.ts';
 import { copyApart } from '../words/passing-memory.ts';
 import type { Deadline } from './deadline.ts';
-import { passBehindBulk } from './giving-way.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { connectHandle } from './inside/handle-connections.ts';
 import { handleTransport, isTcpHandle } from './inside/handle-transport.ts';
@@ -69,9 +68,7 @@ export class SocketConduit implements WireConduit, CallerConduit, TransportEvent
 
   /** Goes on behind a full piece. */
   readOn(): void {
-    if (this.#paused) return;
-    passBehindBulk();
-    this.#transport.startReading();
+    if (!this.#paused) this.#transport.startReading();
   }
 
   ended(): void {

@@ -64,8 +64,6 @@ export class FakeKernel implements NativeCalls {
     return 0;
   }
 
-  giveWay(): void {}
-
   /** Which sockets have something is the real kernel's to tell. */
   pollInstead(descriptor: number): number {
     return this.#real?.pollInstead(descriptor) ?? -38;

@@ -27,8 +27,6 @@ export interface NativeCalls {
   ready(poll: number, tokens: Uint32Array): number;
   /** accept4(2) of one that waits at a listening socket, which must be one that does not block: its number, not blocking, or a negated errno. */
   accept(descriptor: number): number;
-  /** sched_yield(2): whatever waits for this core may have its turn. */
-  giveWay(): void;
   /** Where memory lies; it may not be resized or handed to another thread. */
   addressOf(memory: ArrayBuffer): bigint;
   /** Held, lest it be closed. */
@@ -52,7 +50,6 @@ interface Functions {
   epoll_wait(poll: number, events: bigint, count: number, timeout: number): number;
   dup3(from: number, to: number, flags: number): number;
   close(descriptor: number): number;
-  sched_yield(): number;
   accept4(descriptor: number, address: bigint, length: bigint, flags: number): number;
   __errno_location(): bigint;
 }
@@ -69,7 +66,6 @@ const DEFINITIONS = {
   dup3: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
   accept4: { arguments: ['i32', 'u64', 'u64', 'i32'], return: 'i32' },
-  sched_yield: { arguments: [], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' },
 };
 /** From bits/socket.h. */
@@ -115,7 +111,6 @@ function callsOf(ffi: Ffi): NativeCalls | string {
   const library = ffi.dlopen(null, DEFINITIONS);
   const { sendmmsg, recvmmsg, send, setsockopt, epoll_create1, epoll_ctl, epoll_wait, dup3, close, accept4 } =
     library.functions;
-  const { sched_yield } = library.functions;
   // A thread's own, and always there.
   const errno = library.functions.__errno_location();
   const scratch = new ArrayBuffer(EVENTS * EVENT.bytes);
@@ -173,8 +168,6 @@ function callsOf(ffi: Ffi): NativeCalls | string {
       }
       return count < 0 ? failure() : count;
     },
-    // It always succeeds.
-    giveWay: () => void sched_yield(),
     addressOf: (memory) => ffi.getRawPointer(memory),
     library,
   };

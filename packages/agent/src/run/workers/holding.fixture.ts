@@ -1,6 +1,6 @@
 /**
  * For tests: a thread that comes to its connections and keeps those to the service "kept", ends unasked when it is told of services, cannot enforce a netmap
- * in which something is new, hangs at one that lacks something, and enforces another only when it is asked for its numbers. Each pulse moves a byte.
+ * in which something is new, hangs at one that lacks something, and enforces another only when it is asked for its numbers.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { closeHandle } from '../../bytes/handle.ts';
@@ -10,7 +10,6 @@ import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 const tell = (message: FromWorker | object): void => parentPort?.postMessage(message);
 const held: number[] = [];
 const kept: object[] = [];
-let moved = 0;
 
 parentPort?.on('message', (message: ToWorker) => {
   const enforced = (serial: number) => tell({ type: 'enforced', serial, failure: undefined });
@@ -26,14 +25,9 @@ parentPort?.on('message', (message: ToWorker) => {
       return;
     case 'count':
       for (const serial of held.splice(0)) enforced(serial);
-      tell({
-        type: 'numbers',
-        numbers: { flows: kept.length, bulk: 0, tunnel: { bytesSent: moved, bytesReceived: 0 } },
-        serial: message.serial,
-      });
+      tell({ type: 'numbers', numbers: { flows: 0, bulk: 0 }, serial: message.serial });
       return;
     case 'pulse':
-      moved += 1;
       tell({ type: 'pulse', pulse: { peers: [], loopDelayUs: 0 }, pairs: [], serial: message.serial });
       return;
     case 'stop':

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { CONTROL_RANGE, type NetmapItem, type PortRange } from '@weft/proto';
 import pino from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { givesWay } from '../../bytes/giving-way.ts';
 import { acceptHandles } from '../../bytes/inside/handle-connections.ts';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { FlowTraffic } from '../../flows/traffic.ts';
@@ -166,12 +165,6 @@ async function listen({ second }: ReturnType<typeof open>, service: string, port
   };
 }
 
-/** As of now. */
-function gives(second: SecondThread): boolean {
-  second.look();
-  return givesWay();
-}
-
 /** Of this process, as the kernel counts them. */
 function threads(): number {
   const names = readdirSync('/proc/self/task').map((thread) => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8'));
@@ -191,38 +184,20 @@ test('a connection goes there once the thread knows its listener; a thread that 
     return async () => (await call()).where;
   };
   const known = await to(1);
-  expect([givesWay(), await known(), givesWay()]).toEqual([false, 'there', true]);
+  expect(await known()).toBe('there');
   // Not enforced there before it is counted.
   store.apply(change, false);
   const appeared = await to(2);
   expect(await appeared()).toBe('here');
-  expect([await known(), givesWay()]).toEqual(['there', true]);
+  expect(await known()).toBe('there');
   await pool.count();
   await expect.poll(appeared, POLL).toBe('there');
 
   // Nothing is unenforced in a thread that is gone.
   await pool.services(new Map());
   await expect.poll(() => second.status.cause, POLL).toBe('it ended: out of luck');
-  expect(givesWay()).toBe(false);
   await expect.poll(() => second.status, POLL).toEqual({ state: 'on', cause: '' });
   expect(await known()).toBe('there');
-});
-
-test('the first thread gives way while flows there move something, and no longer', async () => {
-  const opened = open(new URL('./holding.fixture.ts', import.meta.url), { again: 60_000 });
-  const { second, pool } = opened;
-  second.look();
-  await expect.poll(() => second.status.state, POLL).toBe('on');
-  const call = await listen(opened, 'kept', 1);
-  expect([gives(second), (await call()).where, gives(second)]).toEqual([false, 'there', true]);
-  const told = async () => {
-    await pool.count();
-    return gives(second);
-  };
-  await expect.poll(told, POLL).toBe(false);
-  // Something moves.
-  await pool.pulses();
-  expect(await told()).toBe(true);
 });
 
 test('a thread that cannot enforce a change is passed nothing more, and the change is acknowledged once it is gone with all that it carried', async () => {

@@ -4,7 +4,6 @@
  */
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
-import { giveWay } from '../../bytes/giving-way.ts';
 import type { Elsewhere, Gate } from '../../bytes/inside/handle-connections.ts';
 import { shownDescriptor } from '../../bytes/inside/known.ts';
 import { type SocketSender, sendSockets } from '../../bytes/inside/pass-sockets.ts';
@@ -28,8 +27,6 @@ const TIMES: SecondThreadTimes = {
 /** It is missed for less than a worker that the agent cannot do without, so that what is taken away waits for a stuck one no longer. */
 const STUCK_LOOKS = 5;
 const LOOK_MS = 1_000;
-/** The numbers that it tells may be a look old. */
-const STIRS_MS = 2 * LOOK_MS;
 const CALLED = 'a program in a sandbox is called, and the first thread alone has its sockets';
 
 export interface SecondThreadOptions {
@@ -69,9 +66,6 @@ export class SecondThread {
   #cause = '';
   /** No other begins before, nor does this one take connections again that it was told to leave. */
   #againAt = Number.NEGATIVE_INFINITY;
-  /** Bytes of its tunnels, and when they were other than before, or something was passed, last. */
-  #moved = 0;
-  #movedAt = Number.NEGATIVE_INFINITY;
   /** When it had something to carry last, or was told to leave. */
   #usedAt = 0;
   readonly #turns: TunnelTurns;
@@ -123,7 +117,6 @@ export class SecondThread {
     const { signal, sandboxes } = this.#options;
     const first = this.#first;
     if (signal.aborted || first === undefined) return;
-    giveWay(this.#stirs);
     if (this.#state === 'off') {
       // It was of the bulk that is over.
       if (this.#bulk === 0 && this.#againAt < Number.POSITIVE_INFINITY) this.#cause = '';
@@ -148,8 +141,6 @@ export class SecondThread {
     if (this.#first?.files.spares(shownDescriptor(handle)) !== true) return false;
     if (this.#sender?.pass(handle, text, back) !== true) return false;
     this.#usedAt = performance.now();
-    this.#movedAt = this.#usedAt;
-    giveWay(true);
     return true;
   }
 
@@ -264,17 +255,6 @@ export class SecondThread {
     if (waited >= this.#times.settle && (tunnels === 0 || waited >= this.#times.leave)) void this.#finish();
   }
 
-  /** Whether flows there moved something lately: those that rest wait for no core. */
-  get #stirs(): boolean {
-    const now = performance.now();
-    if (this.#flows > 0) {
-      const { bytesSent = 0, bytesReceived = 0 } = this.#running?.told.numbers?.tunnel ?? {};
-      if (bytesSent + bytesReceived !== this.#moved) this.#movedAt = now;
-      this.#moved = bytesSent + bytesReceived;
-    }
-    return now - this.#movedAt < STIRS_MS;
-  }
-
   /** Open there, or on their way. */
   get #flows(): number {
     return (this.#running?.told.numbers?.flows ?? 0) + (this.#sender?.outstanding ?? 0);
@@ -300,8 +280,6 @@ export class SecondThread {
     this.#sender?.close();
     this.#sender = undefined;
     this.#running = undefined;
-    this.#movedAt = Number.NEGATIVE_INFINITY;
-    giveWay(false);
     this.#known.clear();
     this.#steering.end();
     if (this.#state === 'on') this.#state = 'leaving';

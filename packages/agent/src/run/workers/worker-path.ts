@@ -2,7 +2,9 @@
 
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { nativeCalls } from '../../bytes/inside/known.ts';
 import { receiveSockets } from '../../bytes/inside/pass-sockets.ts';
+import { askShortSlices } from '../../bytes/inside/short-slices.ts';
 import { takePassed } from '../../bytes/socket-listen.ts';
 import type { FlowRecorder } from '../../flows/recorder.ts';
 import type { FlowRegistry } from '../../flows/registry.ts';
@@ -63,6 +65,8 @@ export async function openWorkerPath(
   const { outbound, watch } = open({ ...inbound, watch: targets }, { share: 'join', listeners });
   const specs = new PassedSpecs();
   if (passed !== undefined) {
+    // What it carries is small, and beside a thread that hardly sleeps.
+    if (nativeCalls() !== undefined) askShortSlices();
     const close = await receiveSockets(
       passed,
       (handle, text) => {
