@@ -1,4 +1,5 @@
 import { CONTROL_RANGE } from '@weft/proto';
+import { ControlUnreachableError } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { AddressRound, controlAddresses } from './addresses.ts';
 
@@ -43,12 +44,22 @@ test('each is tried once before any is tried again, from the first on, but where
 test('each that is still known tells why control was not heard there, since it was heard', () => {
   let known = ['a:1', 'b:1'];
   const round = new AddressRound(() => known);
-  round.failed('a:1', 'control at a:1 cannot be reached');
-  round.failed('b:1', 'connection lost');
-  round.failed('b:1', 'no route');
-  expect(round.why).toBe('control at a:1 cannot be reached; b:1: no route');
+  const unreachable = (address: string, why: string) =>
+    new ControlUnreachableError(address, { why, advice: ['look there', 'look here'] });
+  round.failed('a:1', unreachable('a:1', 'nobody'));
+  round.failed('b:1', new Error('connection lost'));
+  round.failed('b:1', new AggregateError([new Error('no port')], 'no route'));
+  const first = 'control at a:1 cannot be reached: nobody';
+  expect(round.why).toBe(`${first}; b:1: no route: no port; look there; look here`);
+  // Each advice once, and of a token's loopback nothing beside others.
+  known = ['a:1', 'c:1', '127.0.0.1:1'];
+  round.failed('c:1', unreachable('c:1', 'no way'));
+  round.failed('127.0.0.1:1', unreachable('127.0.0.1:1', 'nobody'));
+  expect(round.why).toBe(`${first}; control at c:1 cannot be reached: no way; look there; look here`);
+  known = ['127.0.0.1:1'];
+  expect(round.why).toBe('control at 127.0.0.1:1 cannot be reached: nobody; look there; look here');
   known = ['b:1'];
-  expect(round.why).toBe('b:1: no route');
+  expect(round.why).toBe('b:1: no route: no port');
   round.served('b:1');
   expect(round.why).toBe('');
 });

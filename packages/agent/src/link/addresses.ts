@@ -1,5 +1,14 @@
 /** Where control is looked for: all that is known, the newest first, and where it was heard last before that. */
-import { type AddressRange, addressKind, inRange, normalHost, parseAddress, parseHostPort } from '@weft/proto';
+import {
+  type AddressRange,
+  addressKind,
+  inRange,
+  leadsToLoopback,
+  normalHost,
+  parseAddress,
+  parseHostPort,
+} from '@weft/proto';
+import { ControlUnreachableError, tellAll, toldAt } from '@weft/proto/wire';
 
 export interface KnownAddresses {
   /** What the person who started the agent said; left out for nothing. */
@@ -29,7 +38,7 @@ function isElsewhere(told: string, range: AddressRange): boolean {
 export class AddressRound {
   readonly #known: () => readonly string[];
   readonly #tried = new Set<string>();
-  readonly #failures = new Map<string, string>();
+  readonly #failures = new Map<string, Error>();
   #last: string | undefined;
 
   /** @param known asked each time: control may tell of others meanwhile */
@@ -61,13 +70,20 @@ export class AddressRound {
     this.#failures.clear();
   }
 
-  failed(address: string, why: string): void {
-    this.#failures.set(address, why.includes(address) ? why : `${address}: ${why}`);
+  failed(address: string, cause: Error): void {
+    this.#failures.set(address, cause);
   }
 
-  /** Why control is not heard: the last of each address that was tried since it was. */
+  /**
+   * Why control is not heard: the last of each address that was tried since it was, and each advice once. A token that was made on control's
+   * own host leads to loopback too: that nobody is there says nothing beside others.
+   */
   get why(): string {
     const known = this.#known();
-    return [...this.#failures].flatMap(([address, why]) => (known.includes(address) ? [why] : [])).join('; ');
+    const failed = [...this.#failures].filter(([address]) => known.includes(address));
+    const telling = failed.filter(
+      ([address, cause]) => !(cause instanceof ControlUnreachableError && leadsToLoopback(address)),
+    );
+    return tellAll((telling.length > 0 ? telling : failed).map(([address, cause]) => toldAt(address, cause)));
   }
 }

@@ -73,7 +73,7 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
         { event: 'control-lost', address, delayMs, cause: message },
         'no connection to control; trying again',
       );
-      round.failed(address, message);
+      round.failed(address, end.cause);
       options.disconnected(end.cause, round.why);
     }
     // Rejects with the signal, and that is the loop's end.

@@ -1,6 +1,6 @@
 /** A token for a directory that is a member already: what it permits comes to what the member has. */
 import { ADDS_TOKENS, type JoinToken, messageOf } from '@weft/proto';
-import { errorDetails } from '@weft/proto/wire';
+import { ControlUnreachableError, errorDetails, silent, tellAll, toldAt } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { AgentError } from './errors.ts';
 import type { Identity, Membership } from './identity.ts';
@@ -62,7 +62,14 @@ async function whereControlAdds({ addresses, membership }: Addition, signal: Abo
       }),
     );
   } catch (error) {
-    throw error instanceof AggregateError ? new Error(error.errors.map(messageOf).join('; ')) : error;
+    if (!(error instanceof AggregateError)) throw error;
+    // In the order of the addresses.
+    const told = addresses.map((address, at) => {
+      const cause: unknown = error.errors[at];
+      const late = cause === signal.reason;
+      return toldAt(address, late ? new ControlUnreachableError(address, silent('dials', ASK_MS)) : cause);
+    });
+    throw new Error(tellAll(told), { cause: error });
   } finally {
     enough.abort();
   }

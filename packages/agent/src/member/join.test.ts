@@ -132,6 +132,26 @@ describe('joining', () => {
     expect(seen).toEqual([]);
   });
 
+  test('of several addresses where another control answers at each, tells that its token is wrong, and what to do once', async () => {
+    const [one, other] = [await serve({}), await serve({})];
+    const token = { ...tokenFor(one, [one.address, other.address]), pin: new Uint8Array(32).fill(1) };
+    const advice = 'check the address, or have a new token made if control was set up anew';
+    const told = (address: string) =>
+      `${address} shows a certificate other than the token's pin names; expected the control that made the token`;
+    await expect(joinNetwork({ ...attempt, token, keys: makeKeys() }, stop.signal)).rejects.toMatchObject({
+      code: 'token-wrong',
+      message: `cannot join: ${told(one.address)}; ${told(other.address)}; ${advice}`,
+    });
+    // Of one where nobody listens, that too.
+    const mixed = { ...token, addresses: [one.address, '127.0.0.1:1'] };
+    await expect(joinNetwork({ ...attempt, token: mixed, keys: makeKeys() }, stop.signal)).rejects.toMatchObject({
+      code: 'control-unreachable',
+      message: expect.stringMatching(
+        /pin names; .*; control at 127\.0\.0\.1:1 cannot be reached: nobody listens there/,
+      ),
+    });
+  });
+
   test('names every address when none answers', async () => {
     const control = await serve({});
     const token = tokenFor(control, ['127.0.0.1:1', '127.0.0.1:2']);

@@ -1,17 +1,19 @@
 /** Becoming a member: the one call that a join token is good for. */
 import { randomBytes } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type AgentRole, CAPABILITY, isLoopback, type JoinToken, messageOf, parseHostPort } from '@weft/proto';
+import { type AgentRole, CAPABILITY, type JoinToken, leadsToLoopback } from '@weft/proto';
 import {
   AgentClient,
   agentService,
-  ControlUnreachableError,
   callUnary,
   isServiceError,
   joinProofMessage,
   PinMismatchError,
   pinnedCredentials,
   rolesToWire,
+  type Told,
+  tellAll,
+  toldAt,
 } from '@weft/proto/wire';
 import { channelOptions } from './channel.ts';
 import { AgentError } from './errors.ts';
@@ -40,9 +42,7 @@ export interface JoinAttempt {
  */
 export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<Membership> {
   const { token } = attempt;
-  const failures: string[] = [];
-  const advice = new Set<string>();
-  let mismatch: PinMismatchError | undefined;
+  const failures: { readonly address: string; readonly error: unknown }[] = [];
   for (const address of token.addresses) {
     signal.throwIfAborted();
     try {
@@ -52,28 +52,28 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof AgentError) throw error;
-      if (error instanceof PinMismatchError) mismatch = error;
-      else if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
-      const { what, advice: todo } = error instanceof ControlUnreachableError ? error : notAnswered(address, error);
-      failures.push(what);
-      advice.add(todo);
+      if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
+      failures.push({ address, error });
     }
   }
-  if (mismatch !== undefined && failures.length === 1) {
-    throw new AgentError('token-wrong', `cannot join: ${mismatch.message}`, { cause: mismatch });
-  }
-  if (token.addresses.every((address) => isLoopback(parseHostPort(address)?.host ?? ''))) {
-    advice.add(
-      "on another host than control's say where control is with --control HOST:PORT, or have weft-control started with " +
-        '--advertise HOST:PORT, and a token made then: this one leads to loopback alone',
-    );
-  }
-  throw new AgentError('control-unreachable', `cannot join: ${[failures.join('; '), ...advice].join('; ')}`);
+  const told = failures.map(({ address, error }) => notAnswered(address, error));
+  const wrong = failures.every(({ error }) => error instanceof PinMismatchError);
+  const further = !wrong && token.addresses.every(leadsToLoopback) ? [LOOPBACK_ALONE] : [];
+  throw new AgentError(wrong ? 'token-wrong' : 'control-unreachable', `cannot join: ${tellAll(told, further)}`, {
+    cause: failures[0]?.error,
+  });
 }
 
-function notAnswered(address: string, error: unknown): { readonly what: string; readonly advice: string } {
-  const what = isServiceError(error) ? `control at ${address} did not answer: ${error.details}` : messageOf(error);
-  return { what, advice: 'check that weft-control runs there' };
+const LOOPBACK_ALONE =
+  "on another host than control's say where control is with --control HOST:PORT, or have weft-control started with " +
+  '--advertise HOST:PORT, and a token made then: this one leads to loopback alone';
+
+function notAnswered(address: string, error: unknown): Told {
+  if (!isServiceError(error)) return toldAt(address, error);
+  return {
+    what: `control at ${address} did not answer: ${error.details}`,
+    advice: ['check that weft-control runs there'],
+  };
 }
 
 /** The name that the token gives is taken first; only where it gives none is the host's own asked for. */

@@ -2,7 +2,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
-import { formatHostPort, isLoopback, parseHostPort } from '@weft/proto';
+import { formatHostPort, isLoopback, leadsToLoopback, parseHostPort } from '@weft/proto';
 
 const MAX_GUESSED = 4;
 
@@ -63,7 +63,7 @@ export function unsaidAddresses(
   const addresses = tokenAddresses({ ...sources, requested: [], authority: '' });
   const lead = `join tokens lead to ${addresses.join(', ')}`;
   const here = isLoopback(listen.host);
-  if (addresses.every((address) => isLoopback(parseHostPort(address)?.host ?? ''))) {
+  if (addresses.every(leadsToLoopback)) {
     const listens = here ? `--listen 0.0.0.0:${listen.port === 0 ? 'PORT' : listen.port} ` : '';
     const words = `${lead}, where this host's own agents alone find it; for agents of other hosts start it with ${listens}--advertise HOST:PORT`;
     return { addresses, words, grave: !here };

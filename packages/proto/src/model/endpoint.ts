@@ -1,5 +1,5 @@
 /** HOST:PORT as it is written: a name, an IPv4 address, or an IPv6 address in brackets. */
-import { addressKind, isIPv6, normalHost } from './address.ts';
+import { addressKind, isIPv6, isLoopback, normalHost } from './address.ts';
 
 export interface HostPort {
   /** Without brackets. */
@@ -18,6 +18,11 @@ export function parseHostPort(text: string): HostPort | undefined {
   const port = Number(digits);
   if (port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed))) return undefined;
   return { host: bracketed ?? plain ?? '', port };
+}
+
+/** Whether HOST:PORT is of the host that follows it. */
+export function leadsToLoopback(address: string): boolean {
+  return isLoopback(parseHostPort(address)?.host ?? '');
 }
 
 /** HOST:PORT, with brackets around an IPv6 address. */

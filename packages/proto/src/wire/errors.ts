@@ -1,5 +1,5 @@
 /** What goes wrong between the wire and the model, and on the way to control. */
-import { CodedError } from '../model/errors.ts';
+import { CodedError, fullMessageOf } from '../model/errors.ts';
 import type { Unreachable } from './unreachable.ts';
 
 export type WireCode =
@@ -23,36 +23,61 @@ export class WireError extends CodedError<WireCode> {
   }
 }
 
-/** No TLS connection to control came about. Its message says what to do, too: a log and a status tell no more of it. */
-export class ControlUnreachableError extends Error {
+/** What is said of an address where control was looked for and not found. */
+export interface Told {
+  /** Of which address, and what happened. */
+  readonly what: string;
+  /** What to do about it. */
+  readonly advice: readonly string[];
+}
+
+/** Its message says what to do, too: a log and a status tell no more of it. */
+abstract class NotFoundError extends Error implements Told {
+  readonly what: string;
+  readonly advice: readonly string[];
+
+  constructor(told: Told, cause?: unknown) {
+    super(tellAll([told]), cause === undefined ? undefined : { cause });
+    this.what = told.what;
+    this.advice = told.advice;
+  }
+}
+
+/** No TLS connection to control came about. */
+export class ControlUnreachableError extends NotFoundError {
   override readonly name = 'ControlUnreachableError';
   readonly code = 'control-unreachable';
   readonly why: string;
-  /** Its message without what to do. */
-  readonly what: string;
-  /** What to do about it. */
-  readonly advice: string;
 
   constructor(address: string, { why, advice }: Unreachable, cause?: unknown) {
-    const what = `control at ${address} cannot be reached: ${why}`;
-    super(`${what}; ${advice}`, cause === undefined ? undefined : { cause });
+    super({ what: `control at ${address} cannot be reached: ${why}`, advice }, cause);
     this.why = why;
-    this.what = what;
-    this.advice = advice;
   }
 }
 
 /** Whoever answers is not the control that made the token. */
-export class PinMismatchError extends Error {
+export class PinMismatchError extends NotFoundError {
   override readonly name = 'PinMismatchError';
   readonly code = 'pin-mismatch';
 
   constructor(address: string) {
-    super(
-      `${address} shows a certificate other than the token's pin names; expected the control that made the token. ` +
-        'Check the address, or have a new token made if control was set up anew',
-    );
+    super({
+      what: `${address} shows a certificate other than the token's pin names; expected the control that made the token`,
+      advice: ['check the address, or have a new token made if control was set up anew'],
+    });
   }
+}
+
+/** Of any error that came of looking for control there. */
+export function toldAt(address: string, error: unknown): Told {
+  if (error instanceof NotFoundError) return error;
+  const message = fullMessageOf(error);
+  return { what: message.includes(address) ? message : `${address}: ${message}`, advice: [] };
+}
+
+/** What happened at each, then each advice once, and what else there is to do. */
+export function tellAll(all: readonly Told[], further: readonly string[] = []): string {
+  return [...new Set([...all.map(({ what }) => what), ...all.flatMap(({ advice }) => advice), ...further])].join('; ');
 }
 
 /** A message that is not looked into. */

@@ -22,6 +22,7 @@ export * from './report.ts';
 export * from './signature.ts';
 export * from './telemetry.ts';
 export * from './time.ts';
+export { silent } from './unreachable.ts';
 
 /** Folder of the .proto files, for reflection. */
 export const protoDirectory: string = join(import.meta.dirname, '..', '..', 'proto');

@@ -1,5 +1,5 @@
 /** Whether control is reached from this host, at each place where it is looked for; and what its clock says. */
-import { CONTROL_RANGE, isLoopback, messageOf, parseHostPort } from '@weft/proto';
+import { CONTROL_RANGE, leadsToLoopback, messageOf } from '@weft/proto';
 import { ControlUnreachableError } from '@weft/proto/wire';
 import { controlAddresses } from '../../link/addresses.ts';
 import { type ControlSeen, lookAtControl } from '../../member/look-at-control.ts';
@@ -32,11 +32,9 @@ export async function lookAtControls(
   const answers = seen.flatMap(({ came }) => ('why' in came ? [] : [came]));
   const another = answers.length > 0;
   // A token that was made on control's own host leads to loopback there too: on other hosts nobody is there, which says nothing.
-  const told = seen.filter(({ address, came }) => !(another && isNobody(came) && isOfThisHost(address)));
+  const told = seen.filter(({ address, came }) => !(another && isNobody(came) && leadsToLoopback(address)));
   return [...told.map(({ address, came }) => found(address, came, another)), ...clocks(answers)];
 }
-
-const isOfThisHost = (address: string): boolean => isLoopback(parseHostPort(address)?.host ?? '');
 
 /** Why there is no answer, and whether nobody gave one: else it is another who did. */
 interface NotSeen {
@@ -56,7 +54,8 @@ async function look(
   try {
     return await lookAtControl(address, pin, now, signal);
   } catch (error) {
-    if (error instanceof ControlUnreachableError) return { why: error.why, advice: error.advice, nobody: true };
+    if (error instanceof ControlUnreachableError)
+      return { why: error.why, advice: error.advice.join('; '), nobody: true };
     return { why: messageOf(error), advice: '', nobody: false };
   }
 }
