@@ -219,6 +219,7 @@ class Session {
     const resumed = this.#state === 'first-delta';
     this.#state = 'deltas';
     const result = this.#enforce(delta, resumed, encoded);
+    if (result === undefined) return;
     if (!result.applied) {
       if (this.#resyncing) return;
       this.#resyncing = true;
@@ -237,17 +238,18 @@ class Session {
     const { recovered } = keeper;
     this.#settled = Promise.all([keeper.holds(result.takesAway), elsewhere, this.#settled]).then(
       ([kept]) => this.#enforced(delta, kept, recovered),
-      (cause: Error) => this.#lost(cause),
+      (cause: Error) => this.#unenforced(cause),
     );
   }
 
   /** What a step could not enforce is held all the same, and owed to the disk: it may have taken something away. */
-  #enforce(delta: NetmapDelta, resumed: boolean, encoded: ReceivedDelta['encoded']): Applied {
+  #enforce(delta: NetmapDelta, resumed: boolean, encoded: ReceivedDelta['encoded']): Applied | undefined {
     try {
       return this.#parts.store.apply(delta, resumed, encoded);
     } catch (error) {
       void this.#parts.keeper.holds(true);
-      throw error;
+      this.#unenforced(asError(error));
+      return undefined;
     }
   }
 
@@ -360,6 +362,10 @@ class Session {
 
   #lost(cause: Error): void {
     this.#end({ type: 'lost', served: this.#served, cause });
+  }
+
+  #unenforced(cause: Error): void {
+    this.#end({ type: 'unenforced', served: this.#served, cause });
   }
 
   #end(end: ControlStreamEnd): void {

@@ -24,8 +24,6 @@ import { controlAddresses } from './addresses.ts';
 import { runLink } from './link.ts';
 import { ReportSender } from './report-sender.ts';
 
-const logger = pino({ level: 'silent' });
-
 /** The far end of a link, step by step. */
 export class Stream {
   readonly call: ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>;
@@ -248,6 +246,9 @@ export function linkRig() {
       },
     };
     const events: string[] = [];
+    const lines: { readonly event: string; readonly level: number }[] = [];
+    const logger = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) });
+    const logged = (event: string) => lines.filter((line) => line.event === event);
     const seen: string[] = [];
     const link = runLink(
       {
@@ -288,7 +289,7 @@ export function linkRig() {
       },
       stop.signal,
     );
-    return { keys, membership, store, disk, reporter, flows, traffic, events, seen, link, state };
+    return { keys, membership, store, disk, reporter, flows, traffic, events, logged, seen, link, state };
   }
 
   return { serve, setUp, end: () => stop.abort() };

@@ -106,7 +106,7 @@ describe('the link', () => {
 
   test('does not acknowledge what a follower failed to enforce, and has control say it again', async () => {
     const streams = new Streams();
-    const { store } = setUp(await serve(streams.handlers));
+    const { store, logged } = setUp(await serve(streams.handlers));
     let fails: boolean = true;
     store.follow(() => (fails ? Promise.reject(new Error('a flow would not end')) : Promise.resolve()));
     const first = await streams.next();
@@ -118,6 +118,17 @@ describe('the link', () => {
     second.delta({ previous: 1, index: 1, revision: 3 });
     expect(await second.next('ack')).toMatchObject({ index: 1, revision: 3 });
     expect(first.left.some((message) => message.ack)).toBe(false);
+    expect(logged('change-not-enforced')).toMatchObject([
+      { level: 50, cause: 'a worker failed: a flow would not end' },
+    ]);
+    expect(logged('control-lost')).toEqual([]);
+    // Nor what fails on this thread, told in full.
+    store.subscribe('flows', () => {
+      throw new Error('out of luck');
+    });
+    second.delta({ previous: 1, index: 2, revision: 4 });
+    const cause = 'revision 4 could not be enforced in full: out of luck';
+    await expect.poll(() => logged('change-not-enforced').slice(1)).toMatchObject([{ level: 50, cause }]);
   });
 
   test('acknowledges what takes away when it is kept, and says so when it cannot be, and again once it could', async () => {

@@ -1,6 +1,6 @@
 /** The lifeline to control: one session after another, until the agent stops. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError, parseHostPort } from '@weft/proto';
+import { asError, fullMessageOf, parseHostPort } from '@weft/proto';
 import { AgentClient, agentService, callDuplex, pinnedCredentials } from '@weft/proto/wire';
 import { sourceTowards, watchAddresses } from '../bytes/address-watch.ts';
 import { channelOptions } from '../member/channel.ts';
@@ -39,6 +39,8 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
   const { store, logger } = options;
   const retry = new Retry(options.limits, options.random);
   const round = new AddressRound(options.addresses);
+  /** Why what control said last could not be enforced; empty where it was not that. */
+  let unenforced = '';
   for (let attempt = 0; !signal.aborted; attempt++) {
     const address = round.next();
     const end = await runOnce(
@@ -66,13 +68,20 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
     } else if (end.type === 'held') {
       await options.held(end);
     } else {
-      const { message } = end.cause;
+      const cause = fullMessageOf(end.cause);
       // Said once for each break: a control that is down for a night shall not fill the log.
-      const level = end.served || attempt === 0 ? 'warn' : 'debug';
-      logger[level](
-        { event: 'control-lost', address, delayMs, cause: message },
-        'no connection to control; trying again',
-      );
+      const first = end.served || attempt === 0;
+      if (end.type === 'lost') {
+        const level = first ? 'warn' : 'debug';
+        logger[level]({ event: 'control-lost', address, delayMs, cause }, 'no connection to control; trying again');
+      } else {
+        const level = first || cause !== unenforced ? 'error' : 'debug';
+        logger[level](
+          { event: 'change-not-enforced', address, delayMs, cause },
+          'this agent could not enforce in full what control said; it comes back to control for all of it',
+        );
+      }
+      unenforced = end.type === 'unenforced' ? cause : '';
       round.failed(address, end.cause);
       options.disconnected(end.cause, round.why);
     }

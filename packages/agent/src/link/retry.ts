@@ -4,6 +4,8 @@
 export type ControlStreamEnd =
   /** The connection broke or was never made. `served` says whether control's word was heard on it. */
   | { readonly type: 'lost'; readonly served: boolean; readonly cause: Error }
+  /** This agent ended it, for it could not enforce in full what control said. */
+  | { readonly type: 'unenforced'; readonly served: boolean; readonly cause: Error }
   /** Control says that the membership is over. Asking often will not change its mind. */
   | { readonly type: 'revoked'; readonly reason: string }
   | Held;

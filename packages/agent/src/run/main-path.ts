@@ -3,10 +3,10 @@ import {
   type AddressRange,
   defined,
   formatHostPort,
+  fullMessageOf,
   type HostPort,
   inRange,
   isLoopbackRange,
-  messageOf,
   type OpenFlows,
   type OpenFlowsQuestion,
   type Protocol,
@@ -318,7 +318,7 @@ export async function openMainPath(
     await inbound.watch.refresh();
     await settled();
     const failures = taken.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
-    if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join('; '));
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(fullMessageOf).join('; '));
   };
   return {
     recorder,

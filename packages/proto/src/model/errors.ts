@@ -32,11 +32,12 @@ export function messageOf(error: unknown): string {
 /** Causes that are told of one error. */
 const MOST_CAUSES = 3;
 
-/** As `messageOf`, and of an error that gathers others what went wrong in them: each once, the first three at each depth. */
+/** As `messageOf`, and of an error that gathers others what went wrong in them: each once, the first three at each depth, and how many more. */
 export function fullMessageOf(error: unknown): string {
   if (!(error instanceof AggregateError)) return messageOf(error);
-  const causes = new Set(error.errors.map(fullMessageOf));
-  return `${error.message}: ${[...causes].slice(0, MOST_CAUSES).join('; ')}`;
+  const causes = [...new Set(error.errors.map(fullMessageOf))];
+  const more = causes.length > MOST_CAUSES ? `; and ${causes.length - MOST_CAUSES} more` : '';
+  return `${error.message}: ${causes.slice(0, MOST_CAUSES).join('; ')}${more}`;
 }
 
 /** What was thrown, as the error that it should have been. */
