@@ -10,7 +10,7 @@ const TRIES = 100;
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < TRIES; tries++) {
     const port = randomInt(LOWEST, BELOW);
-    if (!(await isClaimed(port))) continue;
+    if (!(await claims(port))) continue;
     if (await isFree(port)) return port;
   }
   throw new Error(`none of ${TRIES} ports from ${LOWEST} to ${BELOW - 1} is free`);
@@ -18,10 +18,12 @@ export async function freePort(): Promise<number> {
 
 /**
  * Who asked may not bind it for long, and binds it again when a program starts again: until the process ends others are kept from it by a name
- * that one process of a machine can have, a socket's in the kernel (abstract, unix(7)).
+ * that one process of a machine can have, a socket's in the kernel (abstract, unix(7)), which Linux alone has.
  */
-function isClaimed(port: number): Promise<boolean> {
-  return listens((server) => server.listen(`\0weft-free-port-${port}`).unref(), 'stays');
+async function claims(port: number): Promise<boolean> {
+  return (
+    process.platform !== 'linux' || listens((server) => server.listen(`\0weft-free-port-${port}`).unref(), 'stays')
+  );
 }
 
 function isFree(port: number): Promise<boolean> {

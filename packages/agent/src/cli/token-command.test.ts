@@ -110,7 +110,7 @@ describe('tokens', () => {
       expect({ code, err }).toEqual({
         code: 0,
         err: expect.stringMatching(
-          /^note: the token leads to 127\.0\.0\.1:17400, .* --listen 0\.0\.0\.0:17400 --advertise HOST:17400, and make another token\n$/,
+          /^note: the token leads to 127\.0\.0\.1:17400, .* --advertise HOST:PORT, its --listen more than loopback, and make another token\n$/,
         ),
       });
     }

@@ -3,9 +3,8 @@ import {
   ADMIN_LIMITS,
   decodeJoinToken,
   isHostName,
-  isLoopback,
   joinTokenState,
-  parseHostPort,
+  leadsToLoopback,
   runnableProblem,
   TokenError,
 } from '@weft/proto';
@@ -84,8 +83,8 @@ function noteNearControl(token: string, terminal: Terminal): void {
   const here = onlyOnControlsHost(token);
   if (here === undefined) return;
   terminal.err(
-    `note: the token leads to ${here.addresses}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
-      `--listen 0.0.0.0:${here.port} --advertise HOST:${here.port}, and make another token\n`,
+    `note: the token leads to ${here}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
+      '--advertise HOST:PORT, its --listen more than loopback, and make another token\n',
   );
 }
 
@@ -99,13 +98,11 @@ export function readRunnable(text: string): string[] {
   return services;
 }
 
-/** Where the token leads, when no other host can follow it. */
-function onlyOnControlsHost(token: string): { readonly addresses: string; readonly port: number | string } | undefined {
+/** Where the token leads, when no other host can follow it. These need not be where control listens: there may be a tunnel between. */
+function onlyOnControlsHost(token: string): string | undefined {
   try {
     const { addresses } = decodeJoinToken(token);
-    const places = addresses.map(parseHostPort);
-    if (!places.every((place) => isLoopback(place?.host ?? ''))) return undefined;
-    return { addresses: addresses.join(', '), port: places[0]?.port ?? 'PORT' };
+    return addresses.every(leadsToLoopback) ? addresses.join(', ') : undefined;
   } catch (error) {
     // A later control's: what it says is not known here.
     if (error instanceof TokenError) return undefined;
