@@ -129,8 +129,8 @@ describe.skipIf(browserMissing)(titled('the dashboard of a live mesh', browserMi
     await story.getByText('no-admin-ui').first().waitFor();
     expect(await story.textContent()).toMatch(/web-1/);
     await page.keyboard.press('Escape');
-    // The page puts the address right only then, and would take back where the next test goes.
-    await story.waitFor({ state: 'hidden' });
+    // The page puts the address right once it hears that the dialog has closed, and would take back where the next test goes.
+    await expect.poll(() => page.url()).not.toMatch(/[?&]id=/);
   });
 
   test('what was kept is charted and listed, filtered by text', async () => {
