@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { provenKernel } from '../owner/kernel-sockets.ts';
+import { changed, repeating, withoutDatagrams } from '../owner/netlink.fixture.ts';
+import { type Netlink, openNetlink } from '../owner/netlink-calls.ts';
 import { until } from '../until.fixture.ts';
 import { ListenerReader } from './listener-reader.ts';
 import { readListenerTable } from './listener-table.ts';
 
+const SOCK_DIAG = 4;
 const ending = new AbortController();
 const servers: { close(): void }[] = [];
 afterEach(() => {
@@ -34,10 +37,33 @@ async function takingDatagrams(): Promise<readonly [taking: number, connected: n
   return [taking.address().port, connected.address().port];
 }
 
-/** Counts its looks at the files. */
-function counted(native: boolean, broken: { now: boolean } = { now: false }) {
+const TEN_MINUTES_MS = 600_000;
+
+/** What the kernel does otherwise: `again`: tells of a socket so many times more; `waitsMs`: as seen by the reader's clock, with each part. */
+interface Otherwise {
+  again: number;
+  waitsMs: number;
+  noDatagrams: boolean;
+  noFile: boolean;
+}
+
+/** Counts its looks at the files, and its proofs, by a clock of its own. */
+function counted(native: boolean) {
   let files = 0;
+  const seen = { proofs: 0 };
   const own = { port: 0 };
+  const clock = { ms: 1_000 };
+  const kernel: Otherwise = { again: 0, waitsMs: 0, noDatagrams: false, noFile: false };
+  const otherwise = (netlink: Netlink): Netlink => {
+    const slowly = changed(netlink, (_, length) => {
+      clock.ms += kernel.waitsMs;
+      return length;
+    });
+    return repeating(
+      withoutDatagrams(slowly, () => kernel.noDatagrams),
+      () => kernel.again,
+    );
+  };
   const reader = new ListenerReader({
     own: () => (listener) => listener.port === own.port,
     native,
@@ -47,22 +73,26 @@ function counted(native: boolean, broken: { now: boolean } = { now: false }) {
       return readListenerTable(...all);
     },
     prove: async () => {
-      const kernel = await provenKernel();
-      return kernel && { takers: (of) => (broken.now ? undefined : kernel.takers(of)), close: () => kernel.close() };
+      seen.proofs += 1;
+      return await provenKernel(() => {
+        const netlink = kernel.noFile ? undefined : openNetlink(SOCK_DIAG);
+        return netlink && otherwise(netlink);
+      });
     },
+    now: () => clock.ms,
   });
   const read = async () => {
     const before = files;
     const table = await reader.read();
     return { table, byFiles: files > before };
   };
-  return { own, read };
+  return { own, read, seen, clock, kernel };
 }
 
 it.runIf(asked)('asks the kernel once that is proven, and is told as by the files', async () => {
-  const broken = { now: false };
-  const { own, read } = counted(true, broken);
-  expect((await read()).byFiles).toBe(true);
+  const { own, read, seen, clock, kernel } = counted(true);
+  // Looks at once prove one.
+  expect((await Promise.all([read(), read(), read()])).every(({ byFiles }) => byFiles)).toBe(true);
   await until(async () => !(await read()).byFiles);
   const [four, six, every] = [await listening('127.0.0.3'), await listening('::1'), await listening('::')];
   const [taking, connected] = await takingDatagrams();
@@ -82,17 +112,44 @@ it.runIf(asked)('asks the kernel once that is proven, and is told as by the file
     expect(look.table?.answers('udp', '127.0.0.1', connected)).toBe(false);
   };
   await tellsAll(false);
-  // What is not to be relied on is read.
-  broken.now = true;
-  await tellsAll(true);
-  broken.now = false;
-  await tellsAll(false);
+  expect(seen.proofs).toBe(1);
+  // What it does not answer in little time, or not to be relied on, is read from the files, and so it is for ten minutes.
+  const causes = [{ again: 2_000 }, { waitsMs: 11 }, { noDatagrams: true }] satisfies Partial<Otherwise>[];
+  for (const [at, cause] of causes.entries()) {
+    Object.assign(kernel, cause);
+    await tellsAll(true);
+    Object.assign(kernel, { again: 0, waitsMs: 0, noDatagrams: false });
+    await tellsAll(true);
+    clock.ms += TEN_MINUTES_MS - 1;
+    await tellsAll(true);
+    expect(seen.proofs).toBe(1 + at);
+    clock.ms += 1;
+    await tellsAll(true);
+    await until(async () => !(await read()).byFiles);
+    await tellsAll(false);
+    expect(seen.proofs).toBe(2 + at);
+  }
   own.port = four;
   expect((await read()).table?.answers('tcp', '127.0.0.3', four)).toBe(false);
   own.port = 0;
   for (const server of servers.splice(0)) server.close();
   await until(async () => (await read()).table?.answers('tcp', '127.0.0.3', four) === false);
   expect((await read()).byFiles).toBe(false);
+});
+
+it.runIf(asked)('tries the proof again where it failed, each ten minutes', async () => {
+  const { read, seen, clock, kernel } = counted(true);
+  kernel.noFile = true;
+  for (let look = 0; look < 3; look++) expect((await read()).byFiles).toBe(true);
+  expect(seen.proofs).toBe(1);
+  kernel.noFile = false;
+  clock.ms += TEN_MINUTES_MS - 1;
+  expect((await read()).byFiles).toBe(true);
+  expect(seen.proofs).toBe(1);
+  clock.ms += 1;
+  expect((await read()).byFiles).toBe(true);
+  await until(async () => !(await read()).byFiles);
+  expect(seen.proofs).toBe(2);
 });
 
 it.runIf(process.platform === 'linux')('reads the files without node:ffi', async () => {

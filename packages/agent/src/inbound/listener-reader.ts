@@ -1,11 +1,18 @@
 /**
  * Looks each second at what listens on this host. The kernel's table of IPv6 is read through all places where a connection could be, tens of
- * milliseconds on a host of much memory, whoever is connected; asked for those who listen alone, it looks at no other.
+ * milliseconds on a host of much memory, whoever is connected; asked for those who listen alone, it looks at no other. It is asked by the thread that
+ * carries bytes, and anybody on the host may have many sockets: where that would hold it up, the files are read, beside it.
  */
 
 import { textAddress } from '../owner/kernel-form.ts';
 import { type KernelSockets, provenKernel } from '../owner/kernel-sockets.ts';
 import { type Listener, ListenerTable, readListenerTable } from './listener-table.ts';
+
+/** Of one look by the kernel: sockets told, and how long it takes. A socket takes some 5 µs. */
+const MOST_TOLD = 2_000;
+const MOST_MS = 10;
+/** Where the kernel did not answer within these, or to be relied on, the files are read for so long. */
+const FILES_MS = 600_000;
 
 export interface ListenerReaderOptions {
   /** Asked at each look: which are this agent's own then, and no program's. */
@@ -15,37 +22,49 @@ export interface ListenerReaderOptions {
   readonly signal: AbortSignal;
   readonly readFiles?: typeof readListenerTable;
   readonly prove?: () => Promise<Pick<KernelSockets, 'takers' | 'close'> | undefined>;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
 }
 
 export class ListenerReader {
   readonly #options: ListenerReaderOptions;
+  readonly #now: () => number;
   #kernel: Pick<KernelSockets, 'takers' | 'close'> | undefined;
+  /** Before that, no kernel is proven anew: of looks at once the first begins it. */
+  #proveFromMs = Number.NEGATIVE_INFINITY;
   /** Of how many tables the files were, when they were read last: without IPv6 there are fewer. */
   #tables: number | undefined;
 
   constructor(options: ListenerReaderOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    options.signal.addEventListener('abort', () => this.#close(), { once: true });
   }
 
-  /** As `readListenerTable`: by the files at first, and whenever the kernel does not answer to be relied on. */
+  /** As `readListenerTable`: by the files at first, and for ten minutes where the kernel did not answer in little time, or not to be relied on. */
   async read(): Promise<ListenerTable | undefined> {
     const { own, readFiles = readListenerTable } = this.#options;
     const isOwn = own();
     const asked = this.#ask(isOwn);
     if (asked !== undefined) return asked;
-    const first = this.#tables === undefined;
     const table = await readFiles(isOwn);
     this.#tables = table?.tables;
-    if (first && table !== undefined) this.#prove();
+    if (table !== undefined) this.#prove();
     return table;
   }
 
   #ask(isOwn: (listener: Listener) => boolean): ListenerTable | undefined {
     if (this.#kernel === undefined || this.#tables === undefined) return undefined;
+    const untilMs = this.#now() + MOST_MS;
     const listeners: Listener[] = [];
+    let before = 0;
     for (const protocol of ['tcp', 'udp'] as const) {
-      const takers = this.#kernel.takers(protocol);
-      if (takers === undefined) return undefined;
+      const takers = this.#kernel.takers(protocol, (told) => before + told <= MOST_TOLD && this.#now() <= untilMs);
+      if (takers === undefined) {
+        this.#giveUp();
+        return undefined;
+      }
+      before += takers.length;
       for (const { address, port } of takers) {
         const listener = { protocol, address: textAddress(address), port };
         if (!isOwn(listener)) listeners.push(listener);
@@ -54,21 +73,26 @@ export class ListenerReader {
     return new ListenerTable(listeners, this.#tables);
   }
 
+  /** What the kernel has still to say of a list goes with the socket. */
+  #giveUp(): void {
+    this.#close();
+    this.#proveFromMs = this.#now() + FILES_MS;
+  }
+
   #prove(): void {
     const { native, signal, prove = provenKernel } = this.#options;
-    if (!native || signal.aborted) return;
+    const now = this.#now();
+    if (!native || signal.aborted || this.#kernel !== undefined || now < this.#proveFromMs) return;
+    // Where it fails, that may be for a reason that passes, as without a file left.
+    this.#proveFromMs = now + FILES_MS;
     void prove().then((kernel) => {
-      if (kernel === undefined) return;
-      if (signal.aborted) {
-        kernel.close();
-        return;
-      }
-      this.#kernel = kernel;
-      const close = () => {
-        this.#kernel = undefined;
-        kernel.close();
-      };
-      signal.addEventListener('abort', close, { once: true });
+      if (signal.aborted || this.#kernel !== undefined) kernel?.close();
+      else this.#kernel = kernel;
     });
+  }
+
+  #close(): void {
+    this.#kernel?.close();
+    this.#kernel = undefined;
   }
 }

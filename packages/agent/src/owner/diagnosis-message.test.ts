@@ -194,9 +194,7 @@ describe('what the kernel says of a port', () => {
       { address: '0'.repeat(32), port: 6_379, taking: true, alone: false, socket: { uid: 5 } },
     ]);
     expect(port(ended(0)).come).toBe('done');
-    expect(port(ended(2)).come).toBe('done');
     expect(port(framed(3, 7, 2, Buffer.alloc(0))).come).toBe('done');
-    expect(port(failure(2)).come).toBe('done');
   });
 
   it('is passed over where it is of another question', () => {
@@ -208,6 +206,9 @@ describe('what the kernel says of a port', () => {
 
   it('is unknown where the kernel fails, its table changed meanwhile, or it goes further than it is long', () => {
     expect(port(failure(1)).come).toBe('unknown');
+    // It has nothing to list such sockets by: that is not to say that there are none.
+    expect(port(failure(2)).come).toBe('unknown');
+    expect(port(ended(2)).come).toBe('unknown');
     // In the midst of it, as where there is no memory.
     expect(port(message(listening), ended(12)).come).toBe('unknown');
     expect(port(message({ ...listening, flags: 0x10 })).come).toBe('unknown');

@@ -102,7 +102,7 @@ export function readConnection(
   if (!isMessage(from, 0, length)) return 'unknown';
   if (from.getUint32(8, true) !== sequence) return 'other';
   const type = from.getUint16(4, true);
-  if (type === NLMSG_ERROR) return isNoSuch(from, 0, length) ? 'none' : 'unknown';
+  if (type === NLMSG_ERROR) return isNoSuch(from, length) ? 'none' : 'unknown';
   if (!isSocket(from, 0, length)) return 'unknown';
   // The kernel falls back to who listens at the caller's place: the caller is only who has the very addresses.
   const isIt =
@@ -131,10 +131,8 @@ export function readPort(
     // One of another question's is passed over.
     if (from.getUint32(at + 8, true) === sequence) {
       if ((from.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0) return 'unknown';
-      // The kernel tells by it alone what failed in the midst of a list.
+      // The kernel tells by it alone what failed: in the midst of a list, or that it has nothing to list such sockets by (udp_diag).
       if (type === NLMSG_DONE) return isWhole(from, at, size) ? 'done' : 'unknown';
-      // Of a protocol or family that this kernel does not have.
-      if (type === NLMSG_ERROR) return isNoSuch(from, at, length) ? 'done' : 'unknown';
       if (!isSocket(from, at, length)) return 'unknown';
       const socket = toldIn(from, at, protocol);
       if (socket.socket.inode !== '0' && (socket.state !== TCP_LISTEN || protocol === 'tcp')) told.push(socket);
@@ -156,15 +154,13 @@ function isCalling(state: number): boolean {
   return state !== TCP_LISTEN && state !== TCP_SYN_SENT;
 }
 
-/** Whether the end of a list, of so many bytes, says nothing went wrong, or nothing at all. Without such sockets there is nothing to list. */
+/** Whether the end of a list, of so many bytes, says nothing went wrong, or nothing at all. */
 function isWhole(from: DataView, at: number, size: number): boolean {
-  if (size < HEAD + 4) return true;
-  const errno = from.getInt32(at + HEAD, true);
-  return errno === 0 || errno === ENOENT;
+  return size < HEAD + 4 || from.getInt32(at + HEAD, true) === 0;
 }
 
-function isNoSuch(from: DataView, at: number, length: number): boolean {
-  return at + HEAD + 4 <= length && from.getUint32(at, true) >= HEAD + 4 && from.getInt32(at + HEAD, true) === ENOENT;
+function isNoSuch(from: DataView, length: number): boolean {
+  return HEAD + 4 <= length && from.getUint32(0, true) >= HEAD + 4 && from.getInt32(HEAD, true) === ENOENT;
 }
 
 function isSocket(from: DataView, at: number, length: number): boolean {

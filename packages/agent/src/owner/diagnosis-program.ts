@@ -44,10 +44,10 @@ sub ask {
     my $size = sysread($kernel, my $answer, 262144) or exit 1;
     for (my $at = 0; $at + 16 <= $size;) {
       my ($length, $type) = unpack("x$at L S", $answer);
-      # NLMSG_DONE, and what failed in the midst of a list
-      if ($type == 3) { my $errno = $length >= 20 ? unpack("x$at x16 l", $answer) : 0; return $errno == 0 || $errno == -2 }
-      # NLMSG_ERROR: ENOENT is of one socket that is not there, and of a protocol or family that this kernel does not have.
-      return unpack("x$at x16 l", $answer) == -2 if $type == 2;
+      # NLMSG_DONE, and what failed: in the midst of a list, or that there is nothing to list such sockets by (udp_diag)
+      return $length < 20 || unpack("x$at x16 l", $answer) == 0 if $type == 3;
+      # NLMSG_ERROR: ENOENT is of one socket that is not there.
+      return $flags == 1 && unpack("x$at x16 l", $answer) == -2 if $type == 2;
       return 0 if $type != 20 || $length < 88 || $at + $length > $size;
       # struct inet_diag_msg: family, state, 2 bytes, the id (ports, addresses, interface, cookie), expires, two queues, user, inode
       my ($of, $state, $port, $to, $from, $other, $user, $inode) = unpack("x$at x16 C C x2 H4 H4 H32 H32 x24 L L", $answer);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -5,9 +6,12 @@ import net, { type AddressInfo } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { HostPort } from '@weft/proto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PERL } from './diagnosis.ts';
 import { askConnection, QUESTION } from './diagnosis-message.ts';
+import { DIAGNOSIS_PROGRAM } from './diagnosis-program.ts';
 import { FirstLook } from './first-look.ts';
 import { KernelSockets, provenKernel } from './kernel-sockets.ts';
+import { changed, UNKNOWN_PROTOCOL, withoutDatagrams } from './netlink.fixture.ts';
 import { type Netlink, openNetlink } from './netlink-calls.ts';
 import { ownSockets } from './own-sockets.ts';
 
@@ -39,17 +43,6 @@ async function connected({
   cleanup.push(() => socket.destroy());
   await once(socket, 'connect');
   return { socket, client: { host: '127.0.0.1', port: socket.localPort ?? 0 } };
-}
-
-/** `change`: what becomes of each answer. */
-function changed(netlink: Netlink, change: (answer: DataView, length: number) => number): Netlink {
-  return {
-    ...netlink,
-    receive() {
-      const length = netlink.receive();
-      return length <= 0 ? length : change(netlink.answer, length);
-    },
-  };
 }
 
 /** That there is no such socket. */
@@ -104,6 +97,17 @@ describe.skipIf(has === undefined)('the kernel, asked by this thread', () => {
     const many = await Promise.all(Array.from({ length: 300 }, () => listening()));
     const all = new Set(kernel.at('tcp', 0)?.map((told) => told.port));
     expect(many.filter((one) => !all.has(one.port))).toEqual([]);
+  });
+
+  it('says that it does not know who takes datagrams where it cannot list such sockets', () => {
+    const kernel = new KernelSockets(withoutDatagrams(opened()));
+    expect(kernel.takers('udp')).toBeUndefined();
+    expect(kernel.at('udp', 0)).toBeUndefined();
+    expect(kernel.takers('tcp')).toBeDefined();
+    const program = DIAGNOSIS_PROGRAM.replace('[17, ', `[${UNKNOWN_PROTOCOL}, `);
+    expect(execFileSync(PERL, ['-e', program], { input: 't 0000\nu 0000\n', encoding: 'utf8' })).toMatch(
+      /^[^!].*\n!\n$/,
+    );
   });
 
   it('takes no answer of another question for its own', async () => {

@@ -27,6 +27,8 @@ const MOST_OTHERS = 64;
 const MOST_PARTS = 20_000;
 const PROOF_MS = 5_000;
 
+export type GoesOn = (told: number) => boolean;
+
 export class KernelSockets {
   readonly #netlink: Netlink;
   #sequence = 0;
@@ -55,11 +57,14 @@ export class KernelSockets {
     return told;
   }
 
-  /** All of this host that take calls or datagrams from anybody. Undefined where that is not to be relied on. */
-  takers(protocol: Protocol): readonly ToldSocket[] | undefined {
+  /**
+   * All of this host that take calls or datagrams from anybody. Undefined where that is not to be relied on, or where `goesOn`, asked after
+   * each part with the number of those told so far, has it given up. The kernel has more to say of such a list then, and fails the next: to be closed.
+   */
+  takers(protocol: Protocol, goesOn: GoesOn = () => true): readonly ToldSocket[] | undefined {
     const told: ToldSocket[] = [];
     for (const family of [AF_INET, AF_INET6])
-      if (!this.#dump(family, protocol, 0, told, TAKING[protocol])) return undefined;
+      if (!this.#dump(family, protocol, 0, told, TAKING[protocol], goesOn)) return undefined;
     return told.filter(({ taking }) => taking);
   }
 
@@ -67,7 +72,14 @@ export class KernelSockets {
     this.#netlink.close();
   }
 
-  #dump(family: number, protocol: Protocol, port: number, told: ToldSocket[], state?: number): boolean {
+  #dump(
+    family: number,
+    protocol: Protocol,
+    port: number,
+    told: ToldSocket[],
+    state?: number,
+    goesOn: GoesOn = () => true,
+  ): boolean {
     const sequence = this.#next();
     askPort(this.#netlink.asked, sequence, family, protocol, port, state);
     if (this.#netlink.send(QUESTION) !== QUESTION) return false;
@@ -75,6 +87,7 @@ export class KernelSockets {
       const length = this.#netlink.receive();
       if (length <= 0) return false;
       const come = readPort(this.#netlink.answer, length, sequence, protocol, told);
+      if (!goesOn(told.length)) return false;
       if (come !== 'more') return come === 'done';
     }
     return false;
