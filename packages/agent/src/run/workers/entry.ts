@@ -46,6 +46,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
     numbers.tell(undefined);
     pulse(undefined);
     if (start.metrics) tell({ type: 'measures', measures: path.watch.measures(), serial: undefined });
+    tell({ type: 'over' });
     // Last: a collector that is away may use up the time that a stop is given.
     await tracing?.close();
     tell({ type: 'stopped' });

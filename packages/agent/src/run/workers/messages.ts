@@ -115,5 +115,7 @@ export type FromWorker =
   | { readonly type: 'find'; readonly serial: number; readonly caller: CallerSocket }
   | { readonly type: 'open-flows'; readonly open: OpenFlows; readonly serial: number }
   | { readonly type: 'flows'; readonly batch: FlowBatch }
-  /** Nothing is left here. */
+  /** It carries nothing any more, and has handed over its records. Spans may be left to send, and requests in Node's thread pool. */
+  | { readonly type: 'over' }
+  /** Nothing is left to do here. */
   | { readonly type: 'stopped' };

@@ -218,10 +218,10 @@ export class WorkerPool implements ListenerFollowers {
     this.#released = this.#tell({ listeners: new Map([[listenerKey(spec), null]]) }).catch(() => {});
   }
 
-  /** Cuts all their flows, takes their records and ends them. Bounded in time. */
+  /** Cuts all their flows, takes their records and ends them. Bounded in time, but where one hangs before it has done so. */
   stop(reason: string): Promise<void> {
     const all = [...this.#counted, ...(this.#late === undefined ? [] : [this.#late])];
-    this.#stopped ??= Promise.all(all.map((worker) => worker.stop(reason))).then(() => {});
+    this.#stopped ??= Promise.all(all.map((worker) => worker.end(reason))).then(() => {});
     return this.#stopped;
   }
 

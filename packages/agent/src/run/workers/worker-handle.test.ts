@@ -86,7 +86,7 @@ describe('a worker', () => {
     await expect.poll(() => news).toContainEqual({ type: 'problems', problems: [] });
     await worker.ask('count');
     expect(worker.told.numbers).toMatchObject({ flows: 0, recorded: 0 });
-    await worker.stop('the test is over');
+    await Promise.all([worker.stop('the test is over'), worker.over]);
   });
 
   it('that is only asked whether it answers is behind with nothing', async () => {
@@ -165,16 +165,35 @@ describe('a worker', () => {
     ['listens', []],
     ['is passed connections', ['passed']],
   ])('that %s and hangs in a system call is ended with its process', { timeout: 60_000 }, async (_, told) => {
-    const directory = mkdtempSync(`${tmpdir()}/weft-hangs-`);
-    onTestFinished(() => rmSync(directory, { recursive: true }));
-    const fifo = `${directory}/fifo`;
-    execFileSync('mkfifo', [fifo]);
-    const program = fileURLToPath(new URL('./hanging.fixture.ts', import.meta.url));
-    const env = { ...process.env, HANGS_AT: fifo };
-    const child = spawn(process.execPath, [program, ...told], { env, timeout: 50_000, killSignal: 'SIGABRT' });
-    const [out, error, [, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+    const { out, error, signal } = await hang(told);
     expect(signal).toBe('SIGKILL');
     expect(out).toContain('it has not answered for');
     expect(error).toContain('"event":"thread-hangs"');
   });
+
+  it.each([
+    ['listens', []],
+    ['is passed connections', ['passed']],
+  ])(
+    'that %s, and has cut all that it carried, may wait for a request in the thread pool for as long as that takes',
+    {
+      timeout: 60_000,
+    },
+    async (_, told) => {
+      // An agent that ends has not waited for it; what waits for the thread has.
+      expect(await hang([...told, 'over'])).toMatchObject({ out: 'ended gone ', code: 0, signal: null });
+    },
+  );
 });
+
+async function hang(told: readonly string[]) {
+  const directory = mkdtempSync(`${tmpdir()}/weft-hangs-`);
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const fifo = `${directory}/fifo`;
+  execFileSync('mkfifo', [fifo]);
+  const program = fileURLToPath(new URL('./hanging.fixture.ts', import.meta.url));
+  const env = { ...process.env, HANGS_AT: fifo };
+  const child = spawn(process.execPath, [program, ...told], { env, timeout: 50_000, killSignal: 'SIGABRT' });
+  const [out, error, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return { out, error, code, signal };
+}

@@ -32,9 +32,10 @@ const STUCK_STARTING_MS = 15_000;
 const LATE_MS = 250;
 /** Longest time for handing over records at a stop, milliseconds. */
 const STOP_MS = 2_000;
-/** JavaScript ends in milliseconds; what takes longer waits in the system. By looks, so that a host that slept meanwhile is not taken for that. */
-const END_LOOK_MS = 500;
-const END_LOOKS = 4;
+/** From when it carries nothing on: its last spans, and the end of its JavaScript. */
+const LAST_MS = STOP_MS + 500;
+/** What takes longer to end hangs in the system. 15 s, by looks, so that a host that is busy, or slept meanwhile, is not taken for that. */
+const ENDING: EndWatch = { lookMs: 500, looks: 30 };
 
 const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 
@@ -53,10 +54,17 @@ export interface StuckWatch {
   readonly stuckLooks: number;
 }
 
+/** How a worker that was to end is found to hang: by looks in a row. */
+interface EndWatch {
+  readonly lookMs: number;
+  readonly looks: number;
+}
+
 export interface WorkerHandleOptions {
   /** What it runs, where that is not the usual. */
   readonly entry?: URL;
   readonly watch?: StuckWatch;
+  readonly ending?: EndWatch;
 }
 
 export class WorkerHandle {
@@ -65,12 +73,15 @@ export class WorkerHandle {
   readonly #name: string;
   readonly #worker: Worker;
   readonly #ready = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
   /** Resolves when it takes flows. */
   readonly ready = this.#ready.promise;
   /** Rejects when it ends unasked, or is ended since it has not enforced an update, or answers nothing. */
   readonly failed = this.#failed.promise;
+  /** Resolves when it has told, at a stop, that it carries nothing any more. */
+  readonly over = this.#over.promise;
   /** Resolves when nothing of it runs any more, and its sockets are closed. */
   readonly gone: Promise<void>;
   readonly #feed: MergingFeed<Update>;
@@ -85,6 +96,9 @@ export class WorkerHandle {
   /** Whether the update that is under way is only a question whether it answers. */
   #asked: boolean = false;
   #ending: boolean = false;
+  /** Whether connections live as long as the thread: not before it takes any, nor once it has told that it is over. */
+  #holds: boolean;
+  readonly #endWatch: EndWatch;
   #stopping: Promise<void> | undefined;
   /** Why, once it is over. */
   #ended: Error | undefined;
@@ -98,9 +112,15 @@ export class WorkerHandle {
   constructor(
     start: WorkerStart,
     news: (message: WorkerNews) => void,
-    { entry = THREAD_PROGRAM.entry, watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS } }: WorkerHandleOptions = {},
+    {
+      entry = THREAD_PROGRAM.entry,
+      watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS },
+      ending = ENDING,
+    }: WorkerHandleOptions = {},
   ) {
     this.listens = start.passed === undefined;
+    this.#holds = this.listens;
+    this.#endWatch = ending;
     this.#name = `weft worker ${start.thread}`;
     this.#worker = new Worker(entry, {
       name: this.#name,
@@ -178,6 +198,14 @@ export class WorkerHandle {
     return this.#stopping;
   }
 
+  /**
+   * As `stop`, where the agent ends: a thread that is over may be waited for by its requests in Node's thread pool, such as for a name of which no resolver
+   * answers, for longer than an agent has to end in order.
+   */
+  end(reason: string): Promise<void> {
+    return Promise.race([this.stop(reason), this.over.then(() => sleep(LAST_MS, undefined, { ref: false }))]);
+  }
+
   async #stop(reason: string): Promise<void> {
     this.#ending = true;
     clearInterval(this.#watch);
@@ -189,15 +217,17 @@ export class WorkerHandle {
 
   /**
    * Resolves when it is gone. A thread that waits in a system call is ended by nothing but the process's end, and holds its connections until
-   * then, and whoever waits for an acknowledgement. One that has not begun holds nothing: it is only waited for.
+   * then, and whoever waits for an acknowledgement. One that holds nothing is only waited for: Node waits for what a thread has asked of its pool, too,
+   * which nobody can cancel.
    */
   async #terminate(): Promise<void> {
+    const { lookMs, looks: most } = this.#endWatch;
     let looks = 0;
     const look = () => {
       looks += 1;
-      if (looks >= END_LOOKS && (this.listens || !this.#starts)) endProcess(this.#name);
+      if (looks >= most && this.#holds) endProcess(this.#name);
     };
-    const looking = setInterval(look, END_LOOK_MS);
+    const looking = setInterval(look, lookMs);
     void this.#worker.terminate();
     await this.gone;
     clearInterval(looking);
@@ -208,7 +238,12 @@ export class WorkerHandle {
     switch (message.type) {
       case 'ready':
         this.#starts = false;
+        this.#holds = true;
         this.#ready.resolve();
+        return;
+      case 'over':
+        this.#holds = false;
+        this.#over.resolve();
         return;
       case 'stopped':
         this.#stopped.resolve();
