@@ -1,7 +1,7 @@
 /** Who comes to `run.sock`, by the real relay and real sockets: what a stranger can take of the agent, and of those who come beside it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,24 +15,45 @@ import { PLACES } from './perl/relay.ts';
 import { SYSTEM } from './perl/system.ts';
 import { Relay, type Visitor } from './relay.ts';
 
-/** Connects, says what it is told on stdin, `#N` for a line with N sockets of TCP, and tells what it hears. */
+/**
+ * Connects, says what it is told on stdin, `#N` for a line with N sockets of TCP, `!N` for one with N whose last close would wait for longer
+ * than any test, and tells what it hears, and for `?` whether closing the socket of `#` would wait.
+ */
 const STRANGER = `${SYSTEM}
 my ($path, $user) = @ARGV;
 if ($user) { $) = "$user $user"; $> = $user; }
 socket(my $socket, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
 connect($socket, pack_sockaddr_un($path)) or die "connect: $!";
 socket(my $file, AF_INET, SOCK_STREAM, 0) or die;
+my @LINGER = (SOL_SOCKET, 13, pack('i i', 1, 3_600));
+setsockopt($file, $LINGER[0], $LINGER[1], $LINGER[2]) or die;
+socket(my $mute, AF_INET, SOCK_STREAM, 0) or die;
+setsockopt($mute, SOL_SOCKET, 8, 2_304) or die; # SO_RCVBUF
+bind($mute, pack_sockaddr_in(0, inet_aton('127.0.0.1'))) && listen($mute, 8) or die;
+my @others;
+# Nobody reads what it has sent.
+sub lingering {
+  socket(my $one, AF_INET, SOCK_STREAM, 0) or die;
+  connect($one, getsockname $mute) && accept(my $other, $mute) or die;
+  push @others, $other;
+  fcntl($one, 4, 04000) or die;
+  setsockopt($one, $LINGER[0], $LINGER[1], $LINGER[2]) or die;
+  syswrite($one, 'x' x 65_536);
+  return $one;
+}
 $| = 1;
 print "here\\n";
 if (!fork) { while (sysread($socket, my $heard, 65_536)) { print $heard } print "over\\n"; exit }
 while (my $line = <STDIN>) {
-  if ($line =~ s/^#(\\d+) //) {
-    my $control = pack('Q l l l*', 16 + 4 * $1, 1, 1, (fileno $file) x $1);
+  if ($line =~ s/^([#!])(\\d+) //) {
+    my @files = map { $1 eq '#' ? $file : lingering() } 1 .. $2;
+    my $control = pack('Q l l l*', 16 + 4 * @files, 1, 1, map { fileno $_ } @files);
     $control .= "\\0" x (-length($control) % 8);
     my $piece = pack('Q Q', pointer($line), length $line);
     my $message = message(\\$piece, \\$control);
     call('sendmsg', fileno $socket, $message, 0x4000);
   }
+  elsif ($line =~ /^[?]/) { print 'waits: ', unpack('i', getsockopt($file, $LINGER[0], $LINGER[1])), "\\n" }
   else { syswrite($socket, $line) }
 }
 `;
@@ -63,7 +84,7 @@ describe.skipIf(!runs)('the relay', () => {
   });
 
   /** One that greets who says hello, and notes what it hears. */
-  async function relay() {
+  async function relay(first: (path: string, folder: string) => void = () => {}) {
     const folder = mkdtempSync(join(tmpdir(), 'weft-relay-'));
     chmodSync(folder, 0o755);
     const path = join(folder, 'run.sock');
@@ -100,6 +121,7 @@ describe.skipIf(!runs)('the relay', () => {
       },
     });
     await expect.poll(() => existsSync(path)).toBe(true);
+    first(path, folder);
     // The first who comes is told nothing, and brings the Perl program; somebody listens at all times.
     const met: unknown[] = [];
     while ((await ask(path, met)) !== GRANTED && !met.includes('ENOENT'));
@@ -184,6 +206,8 @@ describe.skipIf(!runs)('the relay', () => {
     each.say('hello 1\n');
     each.say('#1 socket 1\n');
     await expect.poll(() => heard).toContain('socket 1 with TCP');
+    each.say('?\n');
+    await expect.poll(each.said).toContain('waits: 0');
     const before = filesOf(one.pid);
     for (let count = 2; count < 20; count++) {
       each.say(`#2 socket ${count}\n`);
@@ -195,6 +219,37 @@ describe.skipIf(!runs)('the relay', () => {
     await expect.poll(each.said).toContain('over');
     expect(heard).not.toContain('socket 99 with TCP');
     await expect.poll(() => filesOf(one.pid)).toBeLessThan(before);
+  });
+
+  test('waits at no socket that it closes, whatever SO_LINGER says', async () => {
+    // Also of the first who comes, which has sent it before anybody could look.
+    const { path, heard, visitors } = await relay((at, folder) => {
+      const said = join(folder, 'said');
+      const says = '{ printf "!1 no hello\\n?\\n"; sleep 600; } | "$@" > "$0"';
+      const child = spawn('sh', ['-c', says, said, PERL, '-e', STRANGER, process.arch, at, '0'], {
+        ...{ stdio: 'ignore', detached: true },
+      });
+      ends.push(() => process.kill(-(child.pid ?? 0), 'SIGKILL'));
+      const pause = new Int32Array(new SharedArrayBuffer(4));
+      while (!existsSync(said) || !readFileSync(said, 'utf8').includes('waits')) Atomics.wait(pause, 0, 0, 5);
+    });
+    let each: ReturnType<typeof stranger>;
+    for (const [says, done] of [
+      // With a line, beside a socket that is handed on, more than there is room for, and unread behind a line.
+      ['!1 no hello\n', () => each.said().includes('over')],
+      ['hello 1\n!2 socket 1\n', () => heard.includes('socket 1 with TCP')],
+      ['hello 1\n!40 socket 2\n', () => each.said().includes('over')],
+      ['what\n!1 socket 3\n?\n', () => each.said().includes('waits') && heard.includes('what')],
+    ] as const) {
+      each = stranger(path);
+      await expect.poll(each.said).toContain('here');
+      each.say(says);
+      await expect.poll(done).toBe(true);
+      for (const visitor of visitors) visitor.close();
+      expect(await ask(path)).toBe(GRANTED);
+      await expect.poll(() => visitors.size).toBe(0);
+      each.child.stdin?.end();
+    }
   });
 
   test('hears one line of who is not greeted', async () => {

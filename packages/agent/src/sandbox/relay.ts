@@ -66,6 +66,8 @@ export class Relay {
   #door: net.Server | undefined;
   /** The door's file: another agent may have put its own in that place since. */
   #own: string | undefined;
+  /** Who came to the door. */
+  #came: net.Socket[] = [];
   #child: ChildProcess | undefined;
   #againMs: number = AGAIN_MS;
   /** Why the last one could not be started. */
@@ -94,9 +96,9 @@ export class Relay {
   #open(): void {
     const { path, failed } = this.#options;
     const made = `${path}.door`;
-    const door = net.createServer((visitor) => {
-      // It comes again, as everybody does who is told nothing, and is answered by the Perl program then.
-      visitor.destroy();
+    // Nothing is read: who sent a file along would have it closed here.
+    const door = net.createServer({ pauseOnConnect: true }, (visitor) => {
+      this.#came.push(visitor.on('error', () => {}));
       if (this.#door === door && this.#child === undefined) this.#start();
     });
     const fail = (why: string) => {
@@ -133,6 +135,9 @@ export class Relay {
   #closeDoor(): void {
     this.#door?.close();
     this.#door = undefined;
+    const came = this.#came;
+    this.#came = [];
+    if (came.length > 0) sendAway(came);
   }
 
   #start(): void {
@@ -236,6 +241,22 @@ export class Relay {
     this.#leaveAll();
     if (this.#child?.connected === true) this.#child.disconnect();
   }
+}
+
+/**
+ * They come again, as everybody does who is told nothing. Closed by a process that ends, which alone waits for nothing: with one, all sockets are
+ * closed that were sent there and not read, and a close(2) of these lasts for as long as who sent them likes (SO_LINGER).
+ */
+function sendAway(came: readonly net.Socket[]): void {
+  const last = spawn(PERL, ['-e', 'sysread STDIN, my $end, 1'], {
+    ...{ env: {}, cwd: '/' },
+    stdio: ['pipe', 'ignore', 'ignore', ...came],
+  });
+  last.on('error', () => {});
+  last.stdin?.on('error', () => {});
+  for (const visitor of came) visitor.destroy();
+  // It has them still.
+  last.stdin?.end();
 }
 
 /** What lies there, as Perl's `place` has it; undefined for nothing. */

@@ -49,6 +49,9 @@ export interface Owner {
   readonly naming?: Promise<void> | undefined;
 }
 
+/** What is told of a caller once its process is found. */
+export type OwnerProcess = Pick<Owner, 'pid' | 'program' | 'unit'>;
+
 /** Nothing is known of it: it speaks as its host. */
 export const UNKNOWN_OWNER: Owner = {
   service: undefined,

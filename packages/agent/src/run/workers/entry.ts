@@ -75,7 +75,10 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         path.registry.leave(message.leaving);
         return;
       case 'owner':
-        owners.found(message.serial, message.owner);
+        owners.found(message.serial, message.owner, message.naming);
+        return;
+      case 'named':
+        owners.named(message.serial, message.process);
         return;
       case 'leave-tunnels':
         path.tunnels.leave(message.forGood);

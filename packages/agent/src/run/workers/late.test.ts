@@ -76,8 +76,8 @@ async function open(find: () => Owner, entry?: URL, withinMs = 60_000) {
 }
 
 test('what is taken away while it starts is enforced before it carries anything, and nobody waits for it before', async () => {
-  let name = 'mailer';
-  const { store, pool, sender, recorder } = await open(() => ({ ...UNKNOWN_OWNER, service: name, user: 'mail' }));
+  let owner: Owner = { ...UNKNOWN_OWNER, service: 'mailer', user: 'mail' };
+  const { store, pool, sender, recorder } = await open(() => owner);
   let begun = false;
   const added = pool.add(sender.way, sender.joined).finally(() => {
     begun = true;
@@ -103,9 +103,16 @@ test('what is taken away while it starts is enforced before it carries anything,
     recorder.recent().map(({ source, outcome, rule, revision }) => [source, outcome, rule, revision]);
   await call();
   await expect.poll(outcomes).toEqual([['mailer', 'denied', 'no-mailer', 2]]);
-  name = 'web';
+  // Its process is looked for still, and its record waits for that.
+  const naming = Promise.withResolvers<void>();
+  owner = { ...owner, service: 'web', naming: naming.promise };
   await call();
+  Object.assign(owner, { pid: 7, program: '/bin/who', unit: 'who.service', naming: undefined });
+  naming.resolve();
   await expect.poll(outcomes).toContainEqual(['web', 'no-instance', 'default', 2]);
+  expect(recorder.recent()).toContainEqual(
+    expect.objectContaining({ source: 'web', program: '/bin/who', unit: 'who.service' }),
+  );
 
   // From now on whoever waits for an acknowledgement waits for it too; what it counted stays when it ends.
   await pool.services(new Map());

@@ -1,10 +1,12 @@
 /** Who makes a call, asked of the main thread: it alone has seen who was there first. */
 import { MOST_CALLERS } from '../../owner/owners.ts';
-import { type CallerSocket, type Owner, UNKNOWN_OWNER } from '../../words/owner.ts';
+import { type CallerSocket, type Owner, type OwnerProcess, UNKNOWN_OWNER } from '../../words/owner.ts';
 
 export class MainOwners {
   readonly #ask: (serial: number, caller: CallerSocket) => void;
   readonly #asked = new Map<number, (owner: Owner) => void>();
+  /** Of whom the process is told later. */
+  readonly #unnamed = new Map<number, (process: OwnerProcess) => void>();
   #serial = 0;
 
   constructor(ask: (serial: number, caller: CallerSocket) => void) {
@@ -21,9 +23,25 @@ export class MainOwners {
     });
   }
 
-  found(serial: number, owner: Owner): void {
-    this.#asked.get(serial)?.(owner);
+  found(serial: number, owner: Owner, naming: boolean): void {
+    this.#asked.get(serial)?.(naming ? this.#toBeNamed(serial, owner) : owner);
     this.#asked.delete(serial);
+  }
+
+  /** Once its process was looked for. */
+  named(serial: number, process: OwnerProcess): void {
+    this.#unnamed.get(serial)?.(process);
+    this.#unnamed.delete(serial);
+  }
+
+  #toBeNamed(serial: number, owner: Owner): Owner {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const named: Owner = { ...owner, naming: promise };
+    this.#unnamed.set(serial, (process) => {
+      Object.assign(named, process, { naming: undefined });
+      resolve();
+    });
+    return named;
   }
 
   /** It goes by the main thread's rules, */

@@ -18,7 +18,7 @@ import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { LinkCounters } from '../../tunnel/context.ts';
 import type { UnreachedPeer } from '../../tunnel/types.ts';
-import type { CallerSocket, Owner } from '../../words/owner.ts';
+import type { CallerSocket, Owner, OwnerProcess } from '../../words/owner.ts';
 import type { DataPathCommon } from '../options.ts';
 
 /** What is the same for all workers of an agent. The tunnels' port is the one that the main thread has bound. */
@@ -86,8 +86,9 @@ export type ToWorker =
   | { readonly type: 'flows-taken' }
   /** Whether to refuse calls of peers that another instance can take. */
   | { readonly type: 'leave'; readonly leaving: boolean }
-  /** Who made the call that was asked about. */
-  | { readonly type: 'owner'; readonly serial: number; readonly owner: Owner }
+  /** Who made the call that was asked about, and whether its process is told later. */
+  | { readonly type: 'owner'; readonly serial: number; readonly owner: Owner; readonly naming: boolean }
+  | { readonly type: 'named'; readonly serial: number; readonly process: OwnerProcess }
   /** Take no more flows from peers by the tunnels of now, or of later, and let those end with their last. */
   | { readonly type: 'leave-tunnels'; readonly forGood: boolean }
   /** Take no more, cut what lives, hand over the records. */

@@ -157,8 +157,14 @@ export class WorkerHandle {
 
   /** What the worker asked who makes a call. */
   found(serial: number, owner: Owner): void {
-    // A promise passes no border, and who carries the call does not wait for it.
-    if (!this.#ending) this.#post({ type: 'owner', serial, owner: { ...owner, naming: undefined } });
+    if (this.#ending) return;
+    // A promise passes no border: what it brings is told by a message of its own.
+    const { naming, ...told } = owner;
+    this.#post({ type: 'owner', serial, owner: told, naming: naming !== undefined });
+    void naming?.then(() => {
+      const { pid, program, unit } = owner;
+      if (!this.#ending) this.#post({ type: 'named', serial, process: { pid, program, unit } });
+    });
   }
 
   leaveTunnels(forGood: boolean): void {

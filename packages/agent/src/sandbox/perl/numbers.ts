@@ -22,6 +22,7 @@ export const CALL_NUMBERS = {
   rt_sigprocmask: [14, 135],
   sendmsg: [46, 211],
   sethostname: [170, 161],
+  setitimer: [38, 103],
   setns: [308, 268],
   signalfd4: [289, 74],
   socket: [41, 198],

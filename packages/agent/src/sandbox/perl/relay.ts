@@ -34,9 +34,23 @@ my ($next, $heard, $accept_ms, %clients, @handles, $waiting) = (1, '', 0);
 
 sub tell_agent { my ($json) = @_; my $text = "$json\n"; while ($text ne '') { my $gone = syswrite($agent, $text) // leave(); substr($text, 0, $gone) = '' } }
 sub now_ms { my ($seconds) = split ' ', slurp('/proc/uptime') // 0; return $seconds * 1000 }
-# With the agent, however that ended; another one may listen there already.
-sub leave { unlink $path if place() eq $own; exit 0 }
-sub drop { my ($id) = @_; my $client = delete $clients{$id} or return; close $client->{socket}; @handles = grep { $_->[0] != $id } @handles; tell_agent(qq({"connection":$id,"closed":true})) }
+# With the agent, however that ended; another one may listen there already. A process that ends waits at no file.
+sub leave { unlink $path if place() eq $own; call('exit_group', 0) }
+
+# With SO_LINGER the last close(2) of a TCP socket waits for what is unsent, O_NONBLOCK or not, also of one that lies unread in what is closed; and
+# whoever has a copy can ask for it at any time. Signals end the wait, each millisecond, which is less than anybody notices.
+$SIG{ALRM} = sub {};
+my ($TICKS, $NO_TICKS) = (pack('q4', 0, 1_000, 0, 1_000), pack('q4', 0, 0, 0, 0)); # struct itimerval
+sub briefly { my ($do) = @_; call('setitimer', 0, $TICKS, 0); my @got = $do->(); call('setitimer', 0, $NO_TICKS, 0); return @got }
+
+sub drop {
+  my ($id) = @_;
+  my $client = delete $clients{$id} or return;
+  my @left = ($client->{socket}, @{$client->{files}}, map { $_->[2] } grep { $_->[0] == $id } @handles);
+  @handles = grep { $_->[0] != $id } @handles;
+  briefly(sub { close $_ for @left });
+  tell_agent(qq({"connection":$id,"closed":true}));
+}
 
 # One at a time: Node says when it has taken it.
 sub tell_handles {
@@ -45,6 +59,7 @@ sub tell_handles {
     my $text = qq({"cmd":"NODE_HANDLE","type":"$type","msg":{"connection":$id,"line":"$line"}}\n);
     my $gone = send_file($agent, $text, $socket) // leave();
     tell_agent(substr($text, $gone, -1)) if $gone < length $text;
+    briefly(sub { close $socket });
     $waiting = 1;
   }
 }
@@ -57,15 +72,21 @@ sub type_of {
   return $type == 1 ? 'net.Native' : $type == 2 ? 'dgram.Native' : undef;
 }
 
+# Of a stranger its first line at most, and no file: one of a file system of its own would hold up whoever closes it.
+sub receive_line {
+  my ($socket) = @_;
+  defined recv($socket, my $text, 4_096, 0x40 | 2) or return (); # MSG_DONTWAIT, MSG_PEEK
+  return $text eq '' ? '' : receive_files($socket, 1 + index($text, "\n") || length $text, 1);
+}
+
 sub hear {
   my ($id) = @_;
   my $client = $clients{$id} or return;
-  my ($text, @files) = receive_files($client->{socket}, 4_096);
+  my ($text, @files) = briefly(sub { $client->{greeted} ? receive_files($client->{socket}, 4_096) : receive_line($client->{socket}) });
+  setsockopt($_, SOL_SOCKET, 13, pack('i i', 0, 0)) for @files; # SO_LINGER, for whoever closes it at last; what is no socket has none
   if (!defined $text) { return if $! == 11 || $! == 4; return drop($id) }
   push @{$client->{files}}, @files;
   return drop($id) if $text eq '' || @{$client->{files}} > 64;
-  # Of a stranger nothing but words is taken.
-  return drop($id) if @{$client->{files}} && !$client->{greeted} && "$client->{heard}$text" !~ /^hello [^\n]*\n/;
   $client->{heard} .= $text;
   pass_on($id);
 }
@@ -80,10 +101,11 @@ sub pass_on {
     $client->{asked} = 1 if !$client->{greeted};
     if ($line =~ /^(?:socket|carry) /) {
       return drop($id) if !$client->{greeted};
-      my $file = shift @{$client->{files}} or return drop($id);
+      my $file = $client->{files}[0] or return drop($id);
       my $type = type_of($file) or return drop($id);
       # Who made it may have left it one that waits, which would hold up the agent: F_SETFL, O_NONBLOCK.
       fcntl($file, 4, 04000) or return drop($id);
+      shift @{$client->{files}};
       push @handles, [$id, $line, $file, $type];
       tell_handles();
       next;
@@ -162,7 +184,7 @@ while (1) {
   if (accept(my $socket, $listener)) {
     my ($process, $user) = unpack('L L L', getsockopt($socket, SOL_SOCKET, 17) // "\xff" x 12); # SO_PEERCRED
     fcntl($socket, 4, 04000) or next; # F_SETFL, O_NONBLOCK
-    next unless make_room($user);
+    if (!make_room($user)) { briefly(sub { close $socket }); next }
     my $id = $next++;
     $clients{$id} = { socket => $socket, user => $user, heard => '', files => [], out => '', late_ms => 0 };
     tell_agent(qq({"connection":$id,"user":$user,"process":$process}));

@@ -47,12 +47,12 @@ sub send_file {
   return call('sendmsg', fileno $socket, $message, 0x4000 | ($flags // 0)); # MSG_NOSIGNAL
 }
 # Answers with text and a file, if one came; undefined with $! where there is none, an empty text at the end. All that came with it and is more is
-# closed; where the kernel had more than fits, or no descriptor for it, it is the end too.
+# closed; where the kernel had more than fits, or no descriptor for it, it is the end too, and so is any file where none is wanted.
 sub receive_files {
-  my ($socket, $size) = @_;
+  my ($socket, $size, $none) = @_;
   my ($text, $control) = ('', '');
   vec($text, $size - 1, 8) = 0;
-  vec($control, 23, 8) = 0;
+  vec($control, 23, 8) = 0 unless $none;
   my $piece = pack('Q Q', pointer($text), $size);
   my $message = message(\$piece, \$control);
   my $got = call('recvmsg', fileno $socket, $message, 0x40000000 | 0x40); # MSG_CMSG_CLOEXEC, MSG_DONTWAIT
