@@ -205,7 +205,7 @@ export interface Calls {
 /** Those first that clean up after themselves, then everything. */
 async function end(orderly: readonly Process[], lab: Lab): Promise<void> {
   for (const one of orderly) one.signal('SIGINT');
-  await Promise.all(orderly.map((one) => one.finished(5_000)));
+  await Promise.all(orderly.map((one) => one.finished(30_000)));
   await lab[Symbol.asyncDispose]();
 }
 

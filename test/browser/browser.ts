@@ -68,7 +68,7 @@ export class TestBrowser implements AsyncDisposable {
     page.on('console', (message) => {
       // An answer of 401 is how the page learns that nobody is signed in; tests ask for what is refused, and stop control.
       const expected = /status of 4(?:01|03|15|29)|net::ERR_/.test(message.text());
-      if (message.type() === 'error' && !expected) this.limitedLog.push(message.text());
+      if (message.type() === 'error' && !expected) this.limitedLog.push(`${message.text()} ${message.location().url}`);
     });
     await page.goto(url);
     return page;

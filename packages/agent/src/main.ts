@@ -23,12 +23,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (stop.signal.aborted) process.exit(ENDED_BY[signal]);
     ended = ENDED_BY[signal];
     stop.abort();
-    // Everything on the way down is bounded; this is for what was not foreseen.
-    setTimeout(() => {
-      process.stderr.write('weft: did not stop in time; killed\n');
-      // An exit would wait for what hangs in a system call.
-      process.kill(process.pid, 'SIGKILL');
-    }, stopMs).unref();
+    killWithin(stopMs);
   };
   const fail = (error: unknown): never => {
     const failure = failureOf(error, terminal.env, stop.signal);
@@ -44,8 +39,18 @@ export async function main(argv: readonly string[]): Promise<void> {
   endWithOutput(process, process.exit, fail);
   const code = await run(args, terminal, stop.signal);
   process.exitCode = code === 130 ? ended : code;
+  // One of its threads may still wait for a name, or a disk.
+  if (args[0] === 'up' && !stop.signal.aborted) killWithin(stopMs);
   process.off('SIGINT', onSignal);
   process.off('SIGTERM', onSignal);
+}
+
+/** Everything on the way down is bounded; this is for what was not foreseen, and for what hangs in a system call, which an exit would wait for. */
+function killWithin(ms: number): void {
+  setTimeout(() => {
+    process.stderr.write('weft: did not stop in time; killed\n');
+    process.kill(process.pid, 'SIGKILL');
+  }, ms).unref();
 }
 
 /** A service's log keeps what whoever mends it needs. */

@@ -4,10 +4,11 @@
  * and passes both on by the channel that Node has for its children.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
 import { closeHandle, unblockHandle } from '../bytes/handle.ts';
+import { descriptorOf } from '../bytes/inside/known.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import { RELAY_PROGRAM } from './perl/relay.ts';
 
@@ -43,8 +44,6 @@ export interface RelayOptions {
 
 /** What the Perl program says. */
 interface Told {
-  /** It listens where the agent did until then. */
-  readonly listening?: true;
   readonly connection: number;
   readonly user?: number;
   readonly process?: number;
@@ -66,8 +65,6 @@ export class Relay {
   #door: net.Server | undefined;
   /** The door's file: another agent may have put its own in that place since. */
   #own: string | undefined;
-  /** Who came to the door. */
-  #came: net.Socket[] = [];
   #child: ChildProcess | undefined;
   #againMs: number = AGAIN_MS;
   /** Why the last one could not be started. */
@@ -91,15 +88,21 @@ export class Relay {
 
   /**
    * Until somebody comes, there is no Perl. Under another name first: Node takes a name away with what listened there, and whoever comes while
-   * the Perl program takes the place is to find somebody at all times.
+   * the Perl program takes the place is to find somebody at all times. Where there is no Perl, `weft run` says so by itself, and nobody else has
+   * anything to come for.
    */
   #open(): void {
     const { path, failed } = this.#options;
+    if (!existsSync(PERL)) {
+      this.#openLater();
+      return;
+    }
     const made = `${path}.door`;
     // Nothing is read: who sent a file along would have it closed here.
     const door = net.createServer({ pauseOnConnect: true }, (visitor) => {
-      this.#came.push(visitor.on('error', () => {}));
-      if (this.#door === door && this.#child === undefined) this.#start();
+      visitor.on('error', () => {});
+      if (this.#door === door) this.#start(door, visitor);
+      visitor.destroy();
     });
     const fail = (why: string) => {
       failed(`cannot listen on ${path}: ${why}`);
@@ -135,19 +138,32 @@ export class Relay {
   #closeDoor(): void {
     this.#door?.close();
     this.#door = undefined;
-    const came = this.#came;
-    this.#came = [];
-    if (came.length > 0) sendAway(came);
   }
 
-  #start(): void {
+  /**
+   * The program gets the door and who came there, and lets them go: with either all sockets are closed that were sent there and not read, by whoever
+   * closes it last, and a close(2) of these lasts for as long as who sent them likes (SO_LINGER). Who waits at the door comes again, as everybody does
+   * who is told nothing.
+   */
+  #start(door: net.Server, visitor: net.Socket): void {
     const { path, signal, failed, log } = this.#options;
     if (signal.aborted) return;
-    const child = spawn(PERL, ['-e', RELAY_PROGRAM, process.arch, path], {
-      env: {},
-      cwd: '/',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
+    const given = [door, visitor].flatMap((one) => descriptorOf(one) ?? []);
+    let child: ChildProcess;
+    try {
+      child = spawn(PERL, ['-e', RELAY_PROGRAM, process.arch, path, `${given.length}`], {
+        env: {},
+        cwd: '/',
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc', ...given],
+      });
+    } catch (error) {
+      this.#broken = `${PERL} cannot be started: ${(error as Error).message}`;
+      failed(this.#broken);
+      this.#closeDoor();
+      this.#openLater();
+      return;
+    }
+    this.#closeDoor();
     this.#child = child;
     const startedMs = performance.now();
     child.on('message', (told, handle) => this.#take(told as Told, handle as object | undefined));
@@ -162,7 +178,6 @@ export class Relay {
     child.on('close', () => {
       if (this.#child !== child) return;
       this.#child = undefined;
-      this.#closeDoor();
       this.#leaveAll();
       if (signal.aborted) return;
       if (performance.now() - startedMs >= SOUND_MS) this.#againMs = AGAIN_MS;
@@ -201,11 +216,7 @@ export class Relay {
     }
   }
 
-  #hear({ listening, connection, user, process, line, closed }: Told, handle: object | undefined): void {
-    if (listening === true) {
-      this.#closeDoor();
-      return;
-    }
+  #hear({ connection, user, process, line, closed }: Told, handle: object | undefined): void {
     if (user !== undefined && process !== undefined) {
       const say = (text: string) => this.#say(`${connection} ${text}`);
       const visitor = { uid: user, pid: process, say, greet: () => say('greeted'), close: () => say('close') };
@@ -241,22 +252,6 @@ export class Relay {
     this.#leaveAll();
     if (this.#child?.connected === true) this.#child.disconnect();
   }
-}
-
-/**
- * They come again, as everybody does who is told nothing. Closed by a process that ends, which alone waits for nothing: with one, all sockets are
- * closed that were sent there and not read, and a close(2) of these lasts for as long as who sent them likes (SO_LINGER).
- */
-function sendAway(came: readonly net.Socket[]): void {
-  const last = spawn(PERL, ['-e', 'sysread STDIN, my $end, 1'], {
-    ...{ env: {}, cwd: '/' },
-    stdio: ['pipe', 'ignore', 'ignore', ...came],
-  });
-  last.on('error', () => {});
-  last.stdin?.on('error', () => {});
-  for (const visitor of came) visitor.destroy();
-  // It has them still.
-  last.stdin?.end();
 }
 
 /** What lies there, as Perl's `place` has it; undefined for nothing. */

@@ -21,6 +21,7 @@ async function lead(): Promise<void> {
 
 /** Far more looks than would have it taken for one that hangs. */
 async function endOver(worker: WorkerHandle): Promise<void> {
+  void worker.empty.then(() => process.stdout.write('empty '));
   const gone = worker.gone.then(() => process.stdout.write('gone '));
   await worker.end('it rests');
   process.stdout.write('ended ');

@@ -244,17 +244,17 @@ export class WorkerPool implements ListenerFollowers {
   async #tell(update: Update): Promise<void> {
     this.#late?.update(update).catch(() => {});
     const told = this.#workers.map((worker) => this.#enforced(worker, worker.update(update)));
-    await Promise.all([...told, this.#removed?.gone]);
+    await Promise.all([...told, this.#removed?.empty]);
   }
 
-  /** It enforces a change; or is gone with all that it carried, where that was to be or the agent can do without it: nothing lives on there that was taken away. */
+  /** It enforces a change; or has cut all that it carried, where that was to be or the agent can do without it: nothing lives on there that was taken away. */
   async #enforced(worker: WorkerHandle, told: Promise<void>): Promise<void> {
     try {
       await told;
     } catch (error) {
       // One that listens ends the agent by it, but where the agent stops anyway: control hears that it serves no more, and tells of that.
       if (worker.listens && this.#stopped === undefined) throw error;
-      await worker.gone;
+      await worker.empty;
     }
   }
 }

@@ -180,8 +180,8 @@ describe('a worker', () => {
       timeout: 60_000,
     },
     async (_, told) => {
-      // An agent that ends has not waited for it; what waits for the thread has.
-      expect(await hang([...told, 'over'])).toMatchObject({ out: 'ended gone ', code: 0, signal: null });
+      // What was taken away there may be acknowledged, and an agent that ends has not waited for it; what waits for the thread has.
+      expect(await hang([...told, 'over'])).toMatchObject({ out: 'empty ended gone ', code: 0, signal: null });
     },
   );
 });

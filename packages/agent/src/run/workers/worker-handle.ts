@@ -198,6 +198,11 @@ export class WorkerHandle {
     return new Promise((resolve) => this.#boundWaiters.push({ serial, resolve }));
   }
 
+  /** Resolves once nothing lives on there that it carried; the thread itself may still wait for what it asked of Node's pool. */
+  get empty(): Promise<void> {
+    return Promise.race([this.over, this.gone]);
+  }
+
   /** Cuts its flows, takes its records, and ends it. */
   stop(reason: string): Promise<void> {
     this.#stopping ??= this.#stop(reason);

@@ -1,6 +1,7 @@
 /**
  * Between the agent and the sandboxes of its host: listens on a unix socket, says who comes (SO_PEERCRED, which Node has no
- * word for), and passes lines and sockets on over the channel that Node gives its children. Arguments: architecture, path.
+ * word for), and passes lines and sockets on over the channel that Node gives its children. Arguments: architecture, path, and how many
+ * files it was given behind that channel, to let go once it listens.
  */
 import { MOST_ANSWER, MOST_LINE } from '../lines.ts';
 import { SYSTEM } from './system.ts';
@@ -9,7 +10,7 @@ import { SYSTEM } from './system.ts';
 export const PLACES = { all: 256, ofUser: 128 } as const;
 
 const RELAY = String.raw`
-my ($path) = @ARGV;
+my ($path, $given) = @ARGV;
 $0 = "weft sandboxes";
 $SIG{PIPE} = 'IGNORE';
 my ($MOST_CLIENTS, $MOST_OF_USER) = (${PLACES.all}, ${PLACES.ofUser});
@@ -146,7 +147,14 @@ sub make_room {
   return 1;
 }
 
-tell_agent('{"listening":true}');
+# What the agent listened by until now, and who came there: the last of a file is let go by a process that ends, which waits at none.
+{
+  $SIG{CHLD} = 'IGNORE';
+  pipe(my $over, my $held) or leave();
+  my $last = fork() // leave();
+  if (!$last) { close $held; sysread $over, my $end, 1; call('exit_group', 0) }
+  call('close', $_) for 4 .. 3 + $given;
+}
 while (1) {
   my ($readable, $writable) = ('', '');
   vec($readable, fileno $agent, 1) = 1;
@@ -183,8 +191,7 @@ while (1) {
   next unless vec($readable, fileno $listener, 1);
   if (accept(my $socket, $listener)) {
     my ($process, $user) = unpack('L L L', getsockopt($socket, SOL_SOCKET, 17) // "\xff" x 12); # SO_PEERCRED
-    fcntl($socket, 4, 04000) or next; # F_SETFL, O_NONBLOCK
-    if (!make_room($user)) { briefly(sub { close $socket }); next }
+    if (!fcntl($socket, 4, 04000) || !make_room($user)) { briefly(sub { close $socket }); next } # F_SETFL, O_NONBLOCK
     my $id = $next++;
     $clients{$id} = { socket => $socket, user => $user, heard => '', files => [], out => '', late_ms => 0 };
     tell_agent(qq({"connection":$id,"user":$user,"process":$process}));
