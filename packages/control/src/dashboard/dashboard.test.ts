@@ -119,6 +119,12 @@ async function raw(text: string): Promise<string> {
   return answer;
 }
 
+test('who says nothing is told nothing, for a browser that asks just then would take it for an answer; who stops in the midst is', async () => {
+  const [nothing, half] = await Promise.all([raw(''), raw('GET / HTTP/1.1\r\nHost: ')]);
+  expect(nothing).toBe('');
+  expect(half).toMatch(/^HTTP\/1\.1 400 /);
+});
+
 test('what is not there, not well formed, or no HTTP at all is answered in the same words and with the same headers', async () => {
   const cases = [
     ['/nowhere', {}, 404, 'no-such-page'],

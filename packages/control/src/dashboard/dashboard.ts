@@ -94,7 +94,12 @@ export class Dashboard {
       ajv: { customOptions: AJV_OPTIONS },
       schemaErrorFormatter: wrongRequest,
       frameworkErrors: (error, request, reply) => this.#refuse(error, request, reply.headers(ANSWER_HEADERS)),
-      clientErrorHandler: (_error, socket) => {
+      clientErrorHandler: ({ code }, socket) => {
+        // Browsers open connections before they have anything to ask; what is answered there would be taken for the answer to what is asked just then.
+        if (code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) {
+          socket.destroy();
+          return;
+        }
         socket.end(BAD_REQUEST);
         // What has come is read away first, or a reset would overtake the answer; who leaves its half open keeps no place.
         setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
