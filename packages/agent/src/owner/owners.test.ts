@@ -55,7 +55,8 @@ const somebody = {
   called: { host: '127.0.0.1', port: 2 },
 } as const;
 
-it.each([true, false])('tells who calls, by its thread; what reaches under Node is wanted: %s', async (native) => {
+/** Ends of a connection of this process with itself. */
+async function ownCall() {
   const server = net.createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -65,10 +66,14 @@ it.each([true, false])('tells who calls, by its thread; what reaches under Node 
     () => void socket.destroy(),
     () => void server.close(),
   );
-  const client = { host: '127.0.0.1', port: socket.localPort ?? 0 };
+  const host = '127.0.0.1';
+  return { client: { host, port: socket.localPort ?? 0 }, called: { host, port } };
+}
+
+it.each([true, false])('tells who calls, by its thread; what reaches under Node is wanted: %s', async (native) => {
+  const { client, called } = await ownCall();
   const { made } = owners({ native });
   made.follow([{ service: 'web', match: { user: `${process.getuid?.()}` }, targets: [] }]);
-  const called = { host: '127.0.0.1', port };
   // The first may wait too long for the thread to begin.
   const find = () => made.find({ protocol: 'tcp', client, called });
   await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web' });
@@ -153,19 +158,10 @@ it.runIf(WAYS.includes('a first look')).each([
   ['ends', 'process.exit(1)'],
   ['does not answer', 'setInterval(() => {}, 1000)'],
 ])('waits for no thread that %s where the socket decides', async (_, program) => {
-  const server = net.createServer(() => {}).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  const socket = net.connect(port, '127.0.0.1');
-  await new Promise((resolve) => socket.once('connect', resolve));
-  cleanup.push(
-    () => void socket.destroy(),
-    () => void server.close(),
-  );
+  const { client, called } = await ownCall();
   const { made } = owners({ program, native: true });
   made.follow([{ service: 'web', match: { user: `${process.getuid?.()}` }, targets: [] }]);
-  const client = { host: '127.0.0.1', port: socket.localPort ?? 0 };
-  const find = () => made.find({ protocol: 'tcp', client, called: { host: '127.0.0.1', port } });
+  const find = () => made.find({ protocol: 'tcp', client, called });
   // Once this thread is proven to come to the kernel itself.
   await expect.poll(() => find() instanceof Promise, { timeout: 20_000 }).toBe(false);
   const found = find() as Owner;

@@ -246,8 +246,7 @@ export class Relay {
   #close(): void {
     // Who listens takes the socket's file with it: the Perl program, which ends with the channel.
     const { path } = this.#options;
-    if (this.#door !== undefined && this.#child === undefined && placeOf(path) === this.#own)
-      rmSync(path, { force: true });
+    if (this.#door !== undefined && placeOf(path) === this.#own) rmSync(path, { force: true });
     this.#closeDoor();
     this.#leaveAll();
     if (this.#child?.connected === true) this.#child.disconnect();

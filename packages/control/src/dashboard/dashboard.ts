@@ -162,9 +162,9 @@ export class Dashboard {
   }
 }
 
-/** For what is no HTTP at all. */
 /** How long a connection stays whose request was refused for its form. */
 const FAREWELL_MS = 1_000;
+/** For what is no HTTP at all. */
 const BAD_REQUEST = [
   `HTTP/1.1 400 ${STATUS_CODES[400]}`,
   ...Object.entries(ANSWER_HEADERS).map(([name, value]) => `${name}: ${value}`),

@@ -2,8 +2,7 @@
  * A thread that sleeps much and works shortly has its turn sooner where it asks for short slices: since Linux 6.12 the scheduler takes those of whoever
  * asked for less first (EEVDF, sched_setattr(2)), and gives it no more of the core for that. Kernels of before take no notice.
  */
-import { endianness, getPriority } from 'node:os';
-import { messageOf } from '@weft/proto';
+import { getPriority } from 'node:os';
 import { nodeFfi } from '@weft/proto/house';
 
 interface Ffi {
@@ -21,13 +20,12 @@ const SLICE_NS = 100_000n;
 const ATTR = { bytes: 48, flags: 8, nice: 16, runtime: 24 };
 const SCHED_FLAG_KEEP_POLICY = 0x08n;
 
-/** Of the thread that calls. Undefined, or why it has what it had. */
-export function askShortSlices(): string | undefined {
-  const number = process.platform === 'linux' ? SCHED_SETATTR[process.arch] : undefined;
-  if (number === undefined || endianness() !== 'LE') return `not known on ${process.platform} for ${process.arch}`;
+/** Of the thread that calls, where `nativeCalls` are known to work. False where it has what it had. */
+export function askShortSlices(): boolean {
+  const number = SCHED_SETATTR[process.arch];
   try {
     const ffi = nodeFfi<Ffi>();
-    if (ffi === undefined) return 'this Node has no node:ffi';
+    if (number === undefined || ffi === undefined) return false;
     const definition = { arguments: ['i64', 'i32', 'u64', 'u32'], return: 'i64' };
     const { syscall } = ffi.dlopen(null, { syscall: definition }).functions;
     const attributes = new DataView(new ArrayBuffer(ATTR.bytes));
@@ -36,8 +34,8 @@ export function askShortSlices(): string | undefined {
     // Given anew, for it cannot be left out; the same needs no right.
     attributes.setInt32(ATTR.nice, getPriority(), true);
     attributes.setBigUint64(ATTR.runtime, SLICE_NS, true);
-    return syscall(number, 0, ffi.getRawPointer(attributes.buffer), 0) === 0n ? undefined : 'it is not permitted';
-  } catch (error) {
-    return messageOf(error);
+    return syscall(number, 0, ffi.getRawPointer(attributes.buffer), 0) === 0n;
+  } catch {
+    return false;
   }
 }

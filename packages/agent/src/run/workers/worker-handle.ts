@@ -374,7 +374,6 @@ export class WorkerHandle {
     this.#endWaits(cause);
     this.#ending = true;
     clearInterval(this.#watch);
-    this.#ready.reject(cause);
     this.#failed.reject(cause);
     // One that is stuck may come to itself, and would go on by what was in force before.
     void this.#terminate();
