@@ -196,14 +196,14 @@ test('while one that refused a change still lives, neither that change nor a lat
     if (applied.applied) await applied.elsewhere;
     order.push(name);
   };
-  const gone = handle.gone.then(() => order.push('gone'));
+  const closed = handle.closed.then(() => order.push('closed'));
   const refused = apply('refused', shut);
   await expect(handle.failed).rejects.toThrow('out of order');
   const removed = pool.remove(handle);
   // It is none of those that are told by then.
   await new Promise((resolve) => setImmediate(resolve));
   const later = apply('later', { ...shut, previous: 2, index: 3, revision: 3, upserts: [] });
-  await Promise.all([gone, refused, later, removed]);
-  expect(order[0]).toBe('gone');
+  await Promise.all([closed, refused, later, removed]);
+  expect(order[0]).toBe('closed');
   expect(pool.numbers).toEqual([]);
 });

@@ -1,12 +1,12 @@
 /** One worker, as the main thread has it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { Logger } from 'pino';
-import { createLogger } from '../../observe/logger.ts';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { Owner } from '../../words/owner.ts';
+import { ENDING, type EndWatch, watchEnd } from './end-watch.ts';
 import { mergeUpdates } from './merge-updates.ts';
 import { MergingFeed } from './merging-feed.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
@@ -34,8 +34,6 @@ const LATE_MS = 250;
 const STOP_MS = 2_000;
 /** From when it carries nothing on: its last spans, and the end of its JavaScript. */
 const LAST_MS = STOP_MS + 500;
-/** What takes longer to end hangs in the system. 15 s, by looks, so that a host that is busy, or slept meanwhile, is not taken for that. */
-const ENDING: EndWatch = { lookMs: 500, looks: 30 };
 
 const NO_FLOWS: OpenFlows = { flows: [], omitted: 0 };
 
@@ -54,17 +52,13 @@ export interface StuckWatch {
   readonly stuckLooks: number;
 }
 
-/** How a worker that was to end is found to hang: by looks in a row. */
-interface EndWatch {
-  readonly lookMs: number;
-  readonly looks: number;
-}
-
 export interface WorkerHandleOptions {
   /** What it runs, where that is not the usual. */
   readonly entry?: URL;
   readonly watch?: StuckWatch;
   readonly ending?: EndWatch;
+  /** How long an agent that ends waits for one that has told that it is over, milliseconds. */
+  readonly lastMs?: number;
 }
 
 export class WorkerHandle {
@@ -74,6 +68,7 @@ export class WorkerHandle {
   readonly #worker: Worker;
   readonly #ready = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
   /** Resolves when it takes flows. */
@@ -82,7 +77,12 @@ export class WorkerHandle {
   readonly failed = this.#failed.promise;
   /** Resolves when it has told, at a stop, that it carries nothing any more. */
   readonly over = this.#over.promise;
-  /** Resolves when nothing of it runs any more, and its sockets are closed. */
+  /**
+   * Resolves when its sockets are closed, however it ended. Node closes all of a thread by itself, a port too, before it waits for what the thread has asked
+   * of its pool, which nobody can cancel: a name of which no resolver answers takes as long as there are servers, attempts and names to search.
+   */
+  readonly closed = this.#closed.promise;
+  /** Resolves when nothing of it runs any more. */
   readonly gone: Promise<void>;
   readonly #feed: MergingFeed<Update>;
   readonly #waiting = new Map<number, PromiseWithResolvers<void>>();
@@ -96,9 +96,12 @@ export class WorkerHandle {
   /** Whether the update that is under way is only a question whether it answers. */
   #asked: boolean = false;
   #ending: boolean = false;
-  /** Whether connections live as long as the thread: not before it takes any, nor once it has told that it is over. */
-  #holds: boolean;
+  /** Whether it takes connections, or did. */
+  #begun: boolean;
+  /** Whether none lives on there: it has told that it is over, or is closed. */
+  #isEmpty: boolean = false;
   readonly #endWatch: EndWatch;
+  readonly #lastMs: number;
   #stopping: Promise<void> | undefined;
   /** Why, once it is over. */
   #ended: Error | undefined;
@@ -116,16 +119,20 @@ export class WorkerHandle {
       entry = THREAD_PROGRAM.entry,
       watch = { lookMs: LOOK_MS, stuckLooks: STUCK_LOOKS },
       ending = ENDING,
+      lastMs = LAST_MS,
     }: WorkerHandleOptions = {},
   ) {
     this.listens = start.passed === undefined;
-    this.#holds = this.listens;
+    this.#begun = this.listens;
     this.#endWatch = ending;
+    this.#lastMs = lastMs;
     this.#name = `weft worker ${start.thread}`;
+    const { port1: end, port2: held } = new MessageChannel();
+    end.once('close', () => this.#emptied(this.#closed));
     this.#worker = new Worker(entry, {
       name: this.#name,
-      workerData: start,
-      transferList: start.packets?.ports.filter((port) => port !== undefined) ?? [],
+      workerData: { ...start, held },
+      transferList: [held, ...(start.packets?.ports.filter((port) => port !== undefined) ?? [])],
     });
     this.#feed = new MergingFeed((update) => this.#enforce(update), mergeUpdates);
     // Told by `failed` to whoever runs the agent; nobody may wait for the others then.
@@ -136,6 +143,7 @@ export class WorkerHandle {
     this.#worker.on('messageerror', (error) => this.#fail(error));
     this.#worker.on('error', (error) => this.#fail(error));
     this.gone = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    void this.gone.then(() => this.#emptied(this.#closed));
     this.#worker.on('exit', (code) => this.#fail(new Error(`exit ${code}`)));
   }
 
@@ -200,7 +208,7 @@ export class WorkerHandle {
 
   /** Resolves once nothing lives on there that it carried; the thread itself may still wait for what it asked of Node's pool. */
   get empty(): Promise<void> {
-    return Promise.race([this.over, this.gone]);
+    return Promise.race([this.over, this.closed]);
   }
 
   /** Cuts its flows, takes its records, and ends it. */
@@ -209,12 +217,10 @@ export class WorkerHandle {
     return this.#stopping;
   }
 
-  /**
-   * As `stop`, where the agent ends: a thread that is over may be waited for by its requests in Node's thread pool, such as for a name of which no resolver
-   * answers, for longer than an agent has to end in order.
-   */
+  /** As `stop`, where the agent ends: it does not wait for what the thread has asked of Node's thread pool. */
   end(reason: string): Promise<void> {
-    return Promise.race([this.stop(reason), this.over.then(() => sleep(LAST_MS, undefined, { ref: false }))]);
+    const late = this.over.then(() => sleep(this.#lastMs, undefined, { ref: false }));
+    return Promise.race([this.stop(reason), this.closed, late]);
   }
 
   async #stop(reason: string): Promise<void> {
@@ -228,20 +234,13 @@ export class WorkerHandle {
 
   /**
    * Resolves when it is gone. A thread that waits in a system call is ended by nothing but the process's end, and holds its connections until
-   * then, and whoever waits for an acknowledgement. One that holds nothing is only waited for: Node waits for what a thread has asked of its pool, too,
-   * which nobody can cancel.
+   * then, and whoever waits for an acknowledgement. One that holds nothing is only waited for.
    */
   async #terminate(): Promise<void> {
-    const { lookMs, looks: most } = this.#endWatch;
-    let looks = 0;
-    const look = () => {
-      looks += 1;
-      if (looks >= most && this.#holds) endProcess(this.#name);
-    };
-    const looking = setInterval(look, lookMs);
+    const ended = watchEnd(this.#name, this.#endWatch, () => this.#begun && !this.#isEmpty);
     void this.#worker.terminate();
     await this.gone;
-    clearInterval(looking);
+    ended();
   }
 
   #heard(message: FromWorker, news: (message: WorkerNews) => void): void {
@@ -249,12 +248,11 @@ export class WorkerHandle {
     switch (message.type) {
       case 'ready':
         this.#starts = false;
-        this.#holds = true;
+        this.#begun = true;
         this.#ready.resolve();
         return;
       case 'over':
-        this.#holds = false;
-        this.#over.resolve();
+        this.#emptied(this.#over);
         return;
       case 'stopped':
         this.#stopped.resolve();
@@ -297,6 +295,11 @@ export class WorkerHandle {
         this.#post({ type: 'flows-taken' });
     }
     news(message);
+  }
+
+  #emptied({ resolve }: PromiseWithResolvers<void>): void {
+    this.#isEmpty = true;
+    resolve();
   }
 
   #answered(serial: number | undefined): void {
@@ -378,14 +381,4 @@ export class WorkerHandle {
     // One that is stuck may come to itself, and would go on by what was in force before.
     void this.#terminate();
   }
-}
-
-/** Not by `process.exit`, which waits for the thread as well. */
-function endProcess(thread: string): void {
-  const logger = createLogger(process.env);
-  logger.fatal(
-    { event: 'thread-hangs', thread },
-    'a thread hangs in a system call and cannot be ended: the agent is killed, so that what was taken away lives on nowhere',
-  );
-  process.kill(process.pid, 'SIGKILL');
 }
