@@ -231,11 +231,7 @@ export function onCutShort(incoming: IncomingMessage, cut: () => void): void {
 
 /** A head goes with the first bytes of its body when they are here already, in one packet; else alone, not to hold it up. */
 function flushSoon(body: IncomingMessage, message: ClientRequest | ServerResponse): void {
-  let started = false;
-  body.once('data', () => {
-    started = true;
-  });
   setImmediate(() => {
-    if (!started && !message.writableEnded && !message.destroyed) message.flushHeaders();
+    if (!body.readableDidRead && !message.writableEnded && !message.destroyed) message.flushHeaders();
   });
 }

@@ -90,25 +90,32 @@ const neverInTrailers: ReadonlySet<string> = new Set([
   'set-cookie',
 ]);
 
-/** Every value of a field, in order. */
+/** Every value of a field, in order; `name` in lower case. */
 export function fieldValues(raw: readonly string[], name: string): string[] {
-  return [...eachField(raw)].filter((field) => field.name.toLowerCase() === name).map(({ value }) => value);
+  const values: string[] = [];
+  eachField(raw, (known, value) => {
+    if (known.length === name.length && known.toLowerCase() === name) values.push(value);
+  });
+  return values;
 }
 
-export function* eachField(raw: readonly string[]): Generator<{ name: string; value: string }> {
-  for (let index = 0; index + 1 < raw.length; index += 2) yield { name: raw[index] ?? '', value: raw[index + 1] ?? '' };
+export function eachField(raw: readonly string[], visit: (name: string, value: string) => void): void {
+  for (let index = 0; index + 1 < raw.length; index += 2) visit(raw[index] ?? '', raw[index + 1] ?? '');
 }
 
 /** Servers that turn names into variables take `_` for `-`, so a field is known by either. */
 function canonicalName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
+  const lower = name.toLowerCase();
+  return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
 }
+
+const NO_CLAIMS: ReadonlySet<string> = new Set();
 
 /** Fields that the Connection field claims for this hop. */
 function claimedByConnection(raw: readonly string[]): ReadonlySet<string> {
-  return new Set(
-    fieldValues(raw, 'connection').flatMap((value) => value.split(',').map((token) => canonicalName(token.trim()))),
-  );
+  const values = fieldValues(raw, 'connection');
+  if (values.length === 0) return NO_CLAIMS;
+  return new Set(values.flatMap((value) => value.split(',').map((token) => canonicalName(token.trim()))));
 }
 
 /**
@@ -143,11 +150,11 @@ export function requestFields(request: IncomingMessage, context: RequestContext)
   const raw = request.rawHeaders;
   const claimed = claimedByConnection(raw);
   const fields = ['Host', host.text];
-  for (const { name, value } of eachField(raw)) {
+  eachField(raw, (name, value) => {
     const canonical = canonicalName(name);
-    if (hopByHop.has(canonical) || ownRequestFields.has(canonical) || claimed.has(canonical)) continue;
+    if (hopByHop.has(canonical) || ownRequestFields.has(canonical) || claimed.has(canonical)) return;
     if (!canonical.startsWith('x-forwarded-')) fields.push(name, value);
-  }
+  });
   const connection = upgrade === undefined ? ['keep-alive'] : ['Upgrade'];
   if (upgrade !== undefined) fields.push('Upgrade', upgrade);
   if (fieldValues(raw, 'te').some((value) => /(?:^|[\s,])trailers(?:$|[\s,;])/i.test(value))) {
@@ -178,13 +185,13 @@ export function responseFields(response: IncomingMessage, chunked: boolean): str
   const raw = response.rawHeaders;
   const claimed = claimedByConnection(raw);
   const fields: string[] = [];
-  for (const { name, value } of eachField(raw)) {
+  eachField(raw, (name, value) => {
     const canonical = canonicalName(name);
-    if (hopByHop.has(canonical) || claimed.has(canonical)) continue;
+    if (hopByHop.has(canonical) || claimed.has(canonical)) return;
     // Some say it, and a client that believes it waits for a body that may not come (RFC 9110 section 8.6).
-    if (canonical === 'content-length' && response.statusCode === 204) continue;
+    if (canonical === 'content-length' && response.statusCode === 204) return;
     fields.push(name, value);
-  }
+  });
   if (chunked) fields.push(...listed(raw, 'Trailer'));
   // 426 must say to what, RFC 9110 section 15.5.22.
   if (response.statusCode === 426) fields.push(...listed(raw, 'Upgrade'));
@@ -200,10 +207,10 @@ function listed(raw: readonly string[], name: string): string[] {
 /** The trailer fields that may cross, as pairs. */
 export function trailerFields(raw: readonly string[]): [string, string][] {
   const fields: [string, string][] = [];
-  for (const { name, value } of eachField(raw)) {
+  eachField(raw, (name, value) => {
     const canonical = canonicalName(name);
     const kept = hopByHop.has(canonical) || ownRequestFields.has(canonical) || neverInTrailers.has(canonical);
     if (!kept && !canonical.startsWith('x-forwarded-')) fields.push([name, value]);
-  }
+  });
   return fields;
 }

@@ -38,7 +38,9 @@ export function refuseRaw(socket: Duplex, status: number, counters: GatewayCount
 /** A response's head as it stands on the wire, in Latin-1. The fields come from a parser or from here, so need no check. */
 export function rawHead(status: number, reason: string | undefined, fields: readonly string[]): string {
   let head = `HTTP/1.1 ${status} ${reason ?? ''}\r\n`;
-  for (const { name, value } of eachField(fields)) head += `${name}: ${value}\r\n`;
+  eachField(fields, (name, value) => {
+    head += `${name}: ${value}\r\n`;
+  });
   return `${head}\r\n`;
 }
 
