@@ -53,6 +53,8 @@ function counted(native: boolean) {
   const seen = { proofs: 0 };
   const own = { port: 0 };
   const clock = { ms: 1_000 };
+  const told: object[] = [];
+  const log = { warn: (fields: object) => told.push(fields), info: (fields: object) => told.push(fields) };
   const kernel: Otherwise = { again: 0, waitsMs: 0, noDatagrams: false, noFile: false };
   const otherwise = (netlink: Netlink): Netlink => {
     const slowly = changed(netlink, (_, length) => {
@@ -67,6 +69,7 @@ function counted(native: boolean) {
   const reader = new ListenerReader({
     own: () => (listener) => listener.port === own.port,
     native,
+    log,
     signal: ending.signal,
     readFiles: (...all) => {
       files += 1;
@@ -86,11 +89,11 @@ function counted(native: boolean) {
     const table = await reader.read();
     return { table, byFiles: files > before };
   };
-  return { own, read, seen, clock, kernel };
+  return { own, read, seen, clock, kernel, told };
 }
 
 it.runIf(asked)('asks the kernel once that is proven, and is told as by the files', async () => {
-  const { own, read, seen, clock, kernel } = counted(true);
+  const { own, read, seen, clock, kernel, told } = counted(true);
   // Looks at once prove one.
   expect((await Promise.all([read(), read(), read()])).every(({ byFiles }) => byFiles)).toBe(true);
   await until(async () => !(await read()).byFiles);
@@ -114,20 +117,30 @@ it.runIf(asked)('asks the kernel once that is proven, and is told as by the file
   await tellsAll(false);
   expect(seen.proofs).toBe(1);
   // What it does not answer in little time, or not to be relied on, is read from the files, and so it is for ten minutes.
-  const causes = [{ again: 2_000 }, { waitsMs: 11 }, { noDatagrams: true }] satisfies Partial<Otherwise>[];
-  for (const [at, cause] of causes.entries()) {
-    Object.assign(kernel, cause);
+  const causes = [
+    [{ again: 2_000 }, 'many'],
+    [{ waitsMs: 11 }, 'late'],
+    [{ noDatagrams: true }, 'untold'],
+  ] satisfies [Partial<Otherwise>, string][];
+  for (const [at, [change, cause]] of causes.entries()) {
+    expect(told.splice(0)).toEqual([]);
+    const tells = () => expect(told).toEqual([{ event: 'listeners-by-files', cause }]);
+    Object.assign(kernel, change);
     await tellsAll(true);
+    tells();
     Object.assign(kernel, { again: 0, waitsMs: 0, noDatagrams: false });
     await tellsAll(true);
     clock.ms += TEN_MINUTES_MS - 1;
     await tellsAll(true);
     expect(seen.proofs).toBe(1 + at);
+    tells();
     clock.ms += 1;
     await tellsAll(true);
     await until(async () => !(await read()).byFiles);
     await tellsAll(false);
     expect(seen.proofs).toBe(2 + at);
+    expect(told.splice(1)).toEqual([{ event: 'listeners-by-kernel' }]);
+    expect(told.splice(0)).toHaveLength(1);
   }
   own.port = four;
   expect((await read()).table?.answers('tcp', '127.0.0.3', four)).toBe(false);

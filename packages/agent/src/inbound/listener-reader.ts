@@ -3,7 +3,7 @@
  * milliseconds on a host of much memory, whoever is connected; asked for those who listen alone, it looks at no other. It is asked by the thread that
  * carries bytes, and anybody on the host may have many sockets: where that would hold it up, the files are read, beside it.
  */
-
+import type { Logger } from 'pino';
 import { textAddress } from '../owner/kernel-form.ts';
 import { type KernelSockets, provenKernel } from '../owner/kernel-sockets.ts';
 import { type Listener, ListenerTable, readListenerTable } from './listener-table.ts';
@@ -13,12 +13,22 @@ const MOST_TOLD = 2_000;
 const MOST_MS = 10;
 /** Where the kernel did not answer within these, or to be relied on, the files are read for so long. */
 const FILES_MS = 600_000;
+const SO = 'so who listens here is read from its files for ten minutes, which takes milliseconds of a core each second';
+/** Of a host that is large or busy there is nothing to be mended. */
+const PASSED_OVER = {
+  many: `the kernel has more than ${MOST_TOLD.toLocaleString('en')} sockets of this host to list that take calls or datagrams, ${SO}`,
+  late: `the kernel took more than ${MOST_MS} ms to list who listens here, ${SO}`,
+} as const;
+const UNTOLD = `the kernel does not list all sockets of this host that take calls or datagrams, as it does not those of UDP without udp_diag, ${SO}`;
+
+type Cause = keyof typeof PASSED_OVER | 'untold';
 
 export interface ListenerReaderOptions {
   /** Asked at each look: which are this agent's own then, and no program's. */
   readonly own: () => (listener: Listener) => boolean;
   /** Whether the kernel may be asked by node:ffi. */
   readonly native: boolean;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly signal: AbortSignal;
   readonly readFiles?: typeof readListenerTable;
   readonly prove?: () => Promise<Pick<KernelSockets, 'takers' | 'close'> | undefined>;
@@ -34,6 +44,8 @@ export class ListenerReader {
   #proveFromMs = Number.NEGATIVE_INFINITY;
   /** Of how many tables the files were, when they were read last: without IPv6 there are fewer. */
   #tables: number | undefined;
+  /** Why the kernel is not asked, as it was told. */
+  #said: Cause | undefined;
 
   constructor(options: ListenerReaderOptions) {
     this.#options = options;
@@ -58,10 +70,16 @@ export class ListenerReader {
     const untilMs = this.#now() + MOST_MS;
     const listeners: Listener[] = [];
     let before = 0;
+    let [isMany, isLate] = [false, false];
+    const goesOn = (told: number): boolean => {
+      isMany = before + told > MOST_TOLD;
+      isLate = this.#now() > untilMs;
+      return !isMany && !isLate;
+    };
     for (const protocol of ['tcp', 'udp'] as const) {
-      const takers = this.#kernel.takers(protocol, (told) => before + told <= MOST_TOLD && this.#now() <= untilMs);
+      const takers = this.#kernel.takers(protocol, goesOn);
       if (takers === undefined) {
-        this.#giveUp();
+        this.#giveUp(isMany ? 'many' : isLate ? 'late' : 'untold');
         return undefined;
       }
       before += takers.length;
@@ -70,13 +88,28 @@ export class ListenerReader {
         if (!isOwn(listener)) listeners.push(listener);
       }
     }
+    this.#goesOn();
     return new ListenerTable(listeners, this.#tables);
   }
 
   /** What the kernel has still to say of a list goes with the socket. */
-  #giveUp(): void {
+  #giveUp(cause: Cause): void {
+    if (cause !== this.#said) this.#say(cause);
+    this.#said = cause;
     this.#close();
     this.#proveFromMs = this.#now() + FILES_MS;
+  }
+
+  #say(cause: Cause): void {
+    const { log } = this.#options;
+    if (cause === 'untold') log.warn({ event: 'listeners-by-files', cause }, UNTOLD);
+    else log.info({ event: 'listeners-by-files', cause }, PASSED_OVER[cause]);
+  }
+
+  #goesOn(): void {
+    if (this.#said === undefined) return;
+    this.#said = undefined;
+    this.#options.log.info({ event: 'listeners-by-kernel' }, 'the kernel lists who listens here again');
   }
 
   #prove(): void {

@@ -18,6 +18,8 @@ const ANSWER_MS = 500;
 const BEGIN_MS = 1_500;
 /** One that ended is started again no sooner. */
 const AGAIN_MS = 10_000;
+/** What the kernel refused to list, as datagrams where it has no udp_diag, is asked for again no sooner: a module may come. */
+const REFUSED_MS = 600_000;
 /** Of more ports that datagrams came from, all sockets are asked for at once. */
 const MOST_PORTS = 16;
 
@@ -50,11 +52,20 @@ export class Diagnosis implements Sockets {
   readonly #tables: Sockets;
   readonly #beginMs: number;
   readonly #kernel: KernelSockets | undefined;
+  readonly #program: string;
+  /** What it never answered, and when it may be asked again. */
+  readonly #refused = new Map<Kind, number>();
   /** Whether the program that runs has answered. */
   #answered: boolean = false;
 
   /** `tables`: where the kernel answers nobody. `beginMs`: how long the program may take to begin. `kernel`: proven, where there is one. */
-  constructor(tables: Sockets = new SocketTables(), beginMs: number = BEGIN_MS, kernel?: KernelSockets) {
+  constructor(
+    tables: Sockets = new SocketTables(),
+    beginMs: number = BEGIN_MS,
+    kernel?: KernelSockets,
+    program: string = DIAGNOSIS_PROGRAM,
+  ) {
+    this.#program = program;
     this.#tables = tables;
     this.#beginMs = beginMs;
     this.#kernel = kernel;
@@ -123,15 +134,26 @@ export class Diagnosis implements Sockets {
   async #ask(questions: readonly Question[]): Promise<readonly (readonly Told[] | undefined)[]> {
     const kernel = this.#kernel;
     const told = questions.map((question) => kernel && question.ask(kernel));
-    const rest = questions.filter((_, at) => told[at] === undefined);
+    const isOpen = (kind: Kind, at: number) => told[at] === undefined && this.#mayTell(kind);
+    const rest = questions.filter(({ kind }, at) => isOpen(kind, at));
     const lines = rest.length === 0 ? [] : await this.#lines(rest.map(({ line }) => line));
-    let at = 0;
-    return questions.map(({ kind }, index) => {
-      const line = told[index] === undefined ? lines?.[at++] : undefined;
-      const found = told[index] ?? (line === undefined ? undefined : toldOf(line));
+    const answers = new Map(rest.map((question, at) => [question, lines?.[at]]));
+    return questions.map((question, at) => {
+      const { kind } = question;
+      const line = answers.get(question);
+      const found = told[at] ?? (line === undefined ? undefined : toldOf(line));
       if (found !== undefined && found.length > 0) this.#proven.add(kind);
-      return this.#proven.has(kind) ? found : undefined;
+      const isProven = this.#proven.has(kind);
+      if (line !== undefined && found === undefined && !isProven)
+        this.#refused.set(kind, performance.now() + REFUSED_MS);
+      return isProven ? found : undefined;
     });
+  }
+
+  /** Whether the program may tell what this thread was not: it is the same kernel, which has nothing to list such sockets by where it never did. */
+  #mayTell(kind: Kind): boolean {
+    if (this.#proven.has(kind)) return true;
+    return this.#kernel === undefined && performance.now() >= (this.#refused.get(kind) ?? Number.NEGATIVE_INFINITY);
   }
 
   #lines(questions: readonly string[]): Promise<readonly string[] | undefined> {
@@ -157,7 +179,7 @@ export class Diagnosis implements Sockets {
     let child: ChildProcess;
     try {
       // Nothing of the agent's surroundings is its business.
-      child = spawn(PERL, ['-e', DIAGNOSIS_PROGRAM], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
+      child = spawn(PERL, ['-e', this.#program], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
     } catch {
       return undefined;
     }

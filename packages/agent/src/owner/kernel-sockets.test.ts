@@ -127,6 +127,7 @@ describe.skipIf(has === undefined)('the kernel, asked by this thread', () => {
   it.each([
     ['of another user', putting((answer) => answer.setUint32(80, 4_321, true))],
     ['of another socket', putting((answer) => answer.setUint32(84, 1, true))],
+    ['of another of its own', putting((answer) => answer.setUint32(84, Number([...ownSockets()][0]), true))],
     ['nothing', putting(noSuch)],
     ['half', (_: DataView, length: number) => length - 8],
     ['more than it has room for', () => 2 ** 20],

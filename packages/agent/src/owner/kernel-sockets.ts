@@ -17,7 +17,7 @@ import {
   type ToldSocket,
 } from './diagnosis-message.ts';
 import { type Netlink, openNetlink } from './netlink-calls.ts';
-import { ownSockets } from './own-sockets.ts';
+import { inodeOf } from './own-sockets.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
 const NETLINK_SOCK_DIAG = 4;
@@ -106,7 +106,7 @@ export async function provenKernel(
   const netlink = open();
   if (netlink === undefined) return undefined;
   const kernel = new KernelSockets(netlink);
-  if (await ownConnection((client, called) => isTrue(kernel, client, called))) return kernel;
+  if (await ownConnection((client, called, inodes) => isTrue(kernel, client, called, inodes))) return kernel;
   kernel.close();
   return undefined;
 }
@@ -116,21 +116,26 @@ function openDiagnosis(): Netlink | undefined {
 }
 
 /** Whether it knows this process's end of its own connection, who listens, and nobody at a place that is nobody's. */
-function isTrue(kernel: KernelSockets, client: HostPort, called: HostPort): boolean {
-  const own = ownSockets();
-  const isOwn = (found: FoundSocket | string | undefined) =>
-    typeof found === 'object' && found.uid === process.geteuid?.() && own.has(found.inode);
-  const listening = kernel.at('tcp', called.port)?.filter(({ socket }) => isOwn(socket)) ?? [];
+function isTrue(kernel: KernelSockets, client: HostPort, called: HostPort, inodes: OwnInodes): boolean {
+  const isOwn = (found: FoundSocket | string, end: keyof OwnInodes) =>
+    typeof found === 'object' && found.uid === process.geteuid?.() && found.inode === inodes[end]();
+  const listening = kernel.at('tcp', called.port)?.filter(({ socket }) => isOwn(socket, 'listener')) ?? [];
   return (
-    isOwn(kernel.connection(client, called)) &&
+    isOwn(kernel.connection(client, called), 'client') &&
     listening.some(({ taking }) => taking) &&
     kernel.connection({ ...client, port: called.port }, called) === 'none'
   );
 }
 
+/** Of the sockets of a connection of one's own. They throw where Node does not show them. */
+interface OwnInodes {
+  client(): string;
+  listener(): string;
+}
+
 /** Asks about a connection of this process, `client` and `called` its ends; undefined where there is none to be had, as without a file for it. */
 export async function ownConnection<T>(
-  ask: (client: HostPort, called: HostPort) => T | Promise<T>,
+  ask: (client: HostPort, called: HostPort, inodes: OwnInodes) => T | Promise<T>,
 ): Promise<T | undefined> {
   const accepted: net.Socket[] = [];
   const server = net.createServer((socket) => accepted.push(socket.on('error', () => {})));
@@ -148,7 +153,8 @@ export async function ownConnection<T>(
     await new Promise<void>((resolve, reject) =>
       socket.once('connect', resolve).once('close', () => reject(new Error('closed'))),
     );
-    return await ask({ host: '127.0.0.1', port: socket.localPort ?? 0 }, { host: '127.0.0.1', port });
+    const inodes = { client: () => inodeOf(socket), listener: () => inodeOf(server) };
+    return await ask({ host: '127.0.0.1', port: socket.localPort ?? 0 }, { host: '127.0.0.1', port }, inodes);
   } catch {
     return undefined;
   } finally {

@@ -1,20 +1,30 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
+import type net from 'node:net';
 
-/** Inodes of the sockets that this very process holds. Throws where its files cannot be listed. */
+/**
+ * Inodes of the sockets that this very process holds. Throws where its files cannot be listed. As long as there are files: not for a thread that carries
+ * bytes.
+ */
 export function ownSockets(): ReadonlySet<string> {
   const own = new Set<string>();
   for (const file of readdirSync('/proc/self/fd')) {
-    const inode = inodeOf(file);
+    const inode = linkedInode(file);
     if (inode !== undefined) own.add(inode);
   }
   return own;
 }
 
-function inodeOf(file: string): string | undefined {
+function linkedInode(file: string): string | undefined {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${file}`))?.[1];
   } catch {
     // It is closed by now.
     return undefined;
   }
+}
+
+/** Of one of them, by its number. Throws where Node does not show that. */
+export function inodeOf(socket: net.Socket | net.Server): string {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: unknown } | null };
+  return `${fstatSync(handle?.fd as number).ino}`;
 }

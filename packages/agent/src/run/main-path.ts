@@ -153,8 +153,7 @@ export async function openMainPath(
   const bound: Bound = {};
   const listenerReader = new ListenerReader({
     own: () => isOwn(ownListeners(options, bound), range),
-    native,
-    signal: life,
+    ...{ native, log: logger, signal: life },
   });
   const inside = new InsidePrograms();
   const sandboxes = () => inside.called;
