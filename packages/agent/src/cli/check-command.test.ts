@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdtemp } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { AgentHandlers } from '@weft/proto/wire';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -130,7 +132,12 @@ describe('check', () => {
     // Somebody else who answers at loopback is told of, and not passed over as nobody.
     const another = await startFakeControl({});
     ends.push(() => another.close());
-    const { control, data } = await heard(NOW, ['0.0.0.0:1', '127.0.0.1:1', 'localhost:1', another.address]);
+    // So is whoever takes the connection and is no control.
+    const rude = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+    await once(rude, 'listening');
+    ends.push(() => rude.close());
+    const place = `localhost:${(rude.address() as AddressInfo).port}`;
+    const { control, data } = await heard(NOW, ['0.0.0.0:1', '127.0.0.1:1', 'localhost:1', another.address, place]);
     const { code, lines } = await check(data);
     expect({ code, control: lines('control') }).toEqual({
       code: 0,
@@ -138,6 +145,7 @@ describe('check', () => {
         expect.stringContaining(`ok ${control.address}: answers in`),
         'hint 0.0.0.0:1: nobody listens there (ECONNREFUSED); nothing, while control answers elsewhere',
         expect.stringContaining(`hint ${another.address}: ${another.address} shows a certificate other than`),
+        `hint ${place}: who answers there ends the connection (ECONNRESET); nothing, while control answers elsewhere`,
       ],
     });
   });

@@ -44,18 +44,21 @@ test('each is tried once before any is tried again, from the first on, but where
 test('each that is still known tells why control was not heard there, since it was heard', () => {
   let known = ['a:1', 'b:1'];
   const round = new AddressRound(() => known);
-  const unreachable = (address: string, why: string) =>
-    new ControlUnreachableError(address, { why, advice: ['look there', 'look here'] });
+  const unreachable = (address: string, why: string, refused = false) =>
+    new ControlUnreachableError(address, { why, advice: ['look there', 'look here'], refused });
   round.failed('a:1', unreachable('a:1', 'nobody'));
   round.failed('b:1', new Error('connection lost'));
   round.failed('b:1', new AggregateError([new Error('no port')], 'no route'));
   const first = 'control at a:1 cannot be reached: nobody';
   expect(round.why).toBe(`${first}; b:1: no route: no port; look there; look here`);
-  // Each advice once, and of a token's loopback nothing beside others.
-  known = ['a:1', 'c:1', '127.0.0.1:1'];
+  // Each advice once, and of a token's loopback nothing beside others where nobody listens.
+  known = ['a:1', 'c:1', '127.0.0.1:1', 'localhost:1'];
   round.failed('c:1', unreachable('c:1', 'no way'));
-  round.failed('127.0.0.1:1', unreachable('127.0.0.1:1', 'nobody'));
+  round.failed('127.0.0.1:1', unreachable('127.0.0.1:1', 'nobody', true));
   expect(round.why).toBe(`${first}; control at c:1 cannot be reached: no way; look there; look here`);
+  round.failed('localhost:1', unreachable('localhost:1', 'no TLS'));
+  const others = `${first}; control at c:1 cannot be reached: no way`;
+  expect(round.why).toBe(`${others}; control at localhost:1 cannot be reached: no TLS; look there; look here`);
   known = ['127.0.0.1:1'];
   expect(round.why).toBe('control at 127.0.0.1:1 cannot be reached: nobody; look there; look here');
   known = ['b:1'];

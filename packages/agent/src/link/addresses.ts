@@ -76,13 +76,13 @@ export class AddressRound {
 
   /**
    * Why control is not heard: the last of each address that was tried since it was, and each advice once. A token that was made on control's
-   * own host leads to loopback too: that nobody is there says nothing beside others.
+   * own host leads to loopback too: that nobody listens there says nothing beside others.
    */
   get why(): string {
     const known = this.#known();
     const failed = [...this.#failures].filter(([address]) => known.includes(address));
     const telling = failed.filter(
-      ([address, cause]) => !(cause instanceof ControlUnreachableError && leadsToLoopback(address)),
+      ([address, cause]) => !(cause instanceof ControlUnreachableError && cause.refused && leadsToLoopback(address)),
     );
     return tellAll((telling.length > 0 ? telling : failed).map(([address, cause]) => toldAt(address, cause)));
   }

@@ -48,10 +48,13 @@ export class ControlUnreachableError extends NotFoundError {
   override readonly name = 'ControlUnreachableError';
   readonly code = 'control-unreachable';
   readonly why: string;
+  /** Whether the host there says that nobody listens. */
+  readonly refused: boolean;
 
-  constructor(address: string, { why, advice }: Unreachable, cause?: unknown) {
+  constructor(address: string, { why, advice, refused = false }: Unreachable, cause?: unknown) {
     super({ what: `control at ${address} cannot be reached: ${why}`, advice }, cause);
     this.why = why;
+    this.refused = refused;
   }
 }
 

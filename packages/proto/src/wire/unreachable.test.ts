@@ -66,6 +66,7 @@ test.each([
   const told = unreachable(error);
   expect(told.why).toBe(why);
   expect(told.advice).toEqual(advice.map((words) => expect.stringContaining(words)));
+  expect(told.refused === true).toBe(why === 'nobody listens there (ECONNREFUSED)');
 });
 
 test.each([

@@ -4,6 +4,8 @@ import { messageOf } from '../model/errors.ts';
 export interface Unreachable {
   readonly why: string;
   readonly advice: readonly string[];
+  /** Whether the host there says that nobody listens, at each of its addresses; left out where it does not, or nobody knows. */
+  readonly refused?: boolean;
 }
 
 const RUNS =
@@ -29,7 +31,7 @@ const ENDED = known('who answers there ends the connection', IS_CONTROL);
 
 /** By the code of the system's error. */
 const SYSTEM: Readonly<Record<string, Unreachable>> = {
-  ECONNREFUSED: known('nobody listens there', RUNS),
+  ECONNREFUSED: { ...known('nobody listens there', RUNS), refused: true },
   ENOTFOUND: known('there is no such name', 'check how it is spelt, or give an address in its place'),
   EAI_AGAIN: NO_RESOLVER,
   // By the system, or by Node of one of several addresses.
@@ -95,5 +97,6 @@ function unreachableByEach(errors: readonly unknown[]): Unreachable {
   return {
     why: met.size === 1 ? [...met.keys()].join() : told.join('; '),
     advice: [...new Set(all.flatMap(({ advice }) => advice))],
+    refused: all.every(({ refused }) => refused === true),
   };
 }

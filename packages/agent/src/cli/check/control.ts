@@ -31,19 +31,19 @@ export async function lookAtControls(
   signal.throwIfAborted();
   const answers = seen.flatMap(({ came }) => ('why' in came ? [] : [came]));
   const another = answers.length > 0;
-  // A token that was made on control's own host leads to loopback there too: on other hosts nobody is there, which says nothing.
-  const told = seen.filter(({ address, came }) => !(another && isNobody(came) && leadsToLoopback(address)));
+  // A token that was made on control's own host leads to loopback there too: on other hosts nobody listens there, which says nothing.
+  const told = seen.filter(({ address, came }) => !(another && isRefused(came) && leadsToLoopback(address)));
   return [...told.map(({ address, came }) => found(address, came, another)), ...clocks(answers)];
 }
 
-/** Why there is no answer, and whether nobody gave one: else it is another who did. */
+/** Why there is no answer, and whether it is for nobody listens there. */
 interface NotSeen {
   readonly why: string;
   readonly advice: string;
-  readonly nobody: boolean;
+  readonly refused: boolean;
 }
 
-const isNobody = (came: ControlSeen | NotSeen): boolean => 'why' in came && came.nobody;
+const isRefused = (came: ControlSeen | NotSeen): boolean => 'why' in came && came.refused;
 
 async function look(
   address: string,
@@ -55,8 +55,8 @@ async function look(
     return await lookAtControl(address, pin, now, signal);
   } catch (error) {
     if (error instanceof ControlUnreachableError)
-      return { why: error.why, advice: error.advice.join('; '), nobody: true };
-    return { why: messageOf(error), advice: '', nobody: false };
+      return { why: error.why, advice: error.advice.join('; '), refused: error.refused };
+    return { why: messageOf(error), advice: '', refused: false };
   }
 }
 
