@@ -27,8 +27,8 @@ const SLOT_BYTES = 65_536;
 const SLOT_STRIDE = SLOT_BYTES + 320;
 /** Once so many datagrams of one socket were handed on it is asked for no more in this turn of the loop: others wait meanwhile. */
 const MOST_A_TURN = 128;
-/** Datagrams that came one by one until that is tried again which could not be had for them. */
-const TRY_AGAIN = 1_024;
+/** That is tried again so often which could not be had for what comes one by one, or would if it came. */
+const AGAIN_MS = 1_000;
 /** Views kept of one slot: as many as the kernel joins (UDP_MAX_SEGMENTS), whatever it says. */
 const MOST_KEPT = 128;
 /** Nothing is there, or a signal came. */
@@ -46,6 +46,8 @@ class Receiving {
   readonly #views: Buffer[][] = Array.from({ length: SLOTS }, () => []);
   #busy: boolean = false;
   #doorbell: Doorbell | undefined;
+  readonly #unwatched = new Set<() => boolean>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(calls: NativeCalls) {
     const memory = new ArrayBuffer(SLOTS * SLOT_STRIDE);
@@ -66,6 +68,21 @@ class Receiving {
   watch(socket: dgram.Socket, ready: () => number): boolean {
     this.#doorbell ??= Doorbell.hang(this.#calls, (serve) => this.gathering.during(serve));
     return this.#doorbell?.watch(socket, ready) === true;
+  }
+
+  /** `again` is called now and then until it answers that it came to something. Answers what ends that before. */
+  later(again: () => boolean): () => void {
+    this.#unwatched.add(again);
+    this.#timer ??= setInterval(() => {
+      // Where one cannot have it, the others cannot.
+      for (const each of this.#unwatched) if (!each()) return;
+    }, AGAIN_MS).unref();
+    return () => {
+      this.#unwatched.delete(again);
+      if (this.#unwatched.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
   }
 
   /** How many messages came of at most `count`, or a negated errno; none while what came before is being served. */
@@ -122,27 +139,29 @@ export function receiveBatches(socket: dgram.Socket, calls: NativeCalls, receive
     joinDatagrams(calls, handle.fd);
     return true;
   };
-  if (!watch()) receiveSingly(socket, watch, receiver);
+  if (!watch()) receiveSingly(socket, receiving, watch, receiver);
   return true;
 }
 
 /** By Node, until `watch` does not fail any more. */
-function receiveSingly(socket: dgram.Socket, watch: () => boolean, receiver: DatagramReceiver): void {
-  let left = TRY_AGAIN;
+function receiveSingly(
+  socket: dgram.Socket,
+  receiving: Receiving,
+  watch: () => boolean,
+  receiver: DatagramReceiver,
+): void {
   const stop = () => {
     countUnwatched(-1);
-    socket.off('message', receive).off('close', stop);
+    socket.off('message', receiver).off('close', stop);
+    over();
   };
-  const receive = (datagram: Buffer, from: SocketPlace) => {
-    left -= 1;
-    if (left === 0) {
-      left = TRY_AGAIN;
-      if (watch()) stop();
-    }
-    receiver(datagram, from);
-  };
+  const over = receiving.later(() => {
+    const watched = watch();
+    if (watched) stop();
+    return watched;
+  });
   countUnwatched(1);
-  socket.on('message', receive).once('close', stop);
+  socket.on('message', receiver).once('close', stop);
 }
 
 class BatchInput {
