@@ -23,7 +23,7 @@ interface Known {
 
 const MOST_KNOWN = 64;
 const MOST_FILES = 64;
-/** Files of a process that are listed: each is more than a microsecond, and they are as many as its user likes. */
+/** Files that are listed in one look, of all processes together: each is more than a microsecond, and they are as many as their user likes. */
 const MOST_LISTED = 256;
 
 export class KnownHolders {
@@ -56,9 +56,10 @@ export class KnownHolders {
    */
   find(inode: string, uid: number, path: string | undefined, most: number): ProcessFacts | undefined {
     let left = most;
+    const list = lister();
     for (const [pid, known] of [...this.#known].reverse()) {
       if (known.uid !== uid) continue;
-      for (const file of this.#candidates(pid, known.files)) {
+      for (const file of this.#candidates(pid, known.files, list)) {
         if (left-- <= 0) return undefined;
         if (this.#processes.inodeOf(pid, file) !== inode) continue;
         return this.#proven(pid, file, inode, known, path);
@@ -70,7 +71,7 @@ export class KnownHolders {
   }
 
   /** Those that it was, and then what else it has, the newest numbers first: not all of who has many calls at once have been met. Who is gone is forgotten. */
-  *#candidates(pid: number, files: ReadonlySet<string>): Generator<string> {
+  *#candidates(pid: number, files: ReadonlySet<string>, list: Lister): Generator<string> {
     const known = likely(files);
     const [first = '', ...others] = known;
     yield first;
@@ -80,7 +81,7 @@ export class KnownHolders {
       // How many they are, since Linux 6.2; 0 before.
       const { size } = statSync(directory);
       yield* others;
-      all = size > MOST_LISTED ? [] : fewNames(directory);
+      all = list(directory, size);
     } catch {
       this.#known.delete(pid);
       return;
@@ -106,16 +107,27 @@ export class KnownHolders {
   }
 }
 
-/** Names in a directory; none where there are more than are to be listed. Throws as the system does. */
-function fewNames(path: string): readonly string[] {
-  // They may be many by now, or before Linux 6.2: one call of the kernel's lists 1,365, and no other is made.
-  const directory = opendirSync(path, { bufferSize: MOST_LISTED + 1 });
-  try {
-    const names: string[] = [];
-    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
-      if (names.push(entry.name) > MOST_LISTED) return [];
-    return names;
-  } finally {
-    directory.closeSync();
-  }
+/** Names in a directory of `size` of them, as far as is known; none where there are more than are left to be listed. Throws as the system does. */
+type Lister = (path: string, size: number) => readonly string[];
+
+/** Of one look. */
+function lister(): Lister {
+  let left = MOST_LISTED;
+  return (path, size) => {
+    if (left === 0 || size > left) return [];
+    // They may be many by now, or before Linux 6.2: one call of the kernel's lists 1,365, and no other is made in this look.
+    const directory = opendirSync(path, { bufferSize: left + 1 });
+    try {
+      const names: string[] = [];
+      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
+        if (names.push(entry.name) > left) {
+          left = 0;
+          return [];
+        }
+      left -= names.length;
+      return names;
+    } finally {
+      directory.closeSync();
+    }
+  };
 }
