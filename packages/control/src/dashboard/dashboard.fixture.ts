@@ -44,7 +44,7 @@ export class TestDashboard implements AsyncDisposable {
   readonly flows = new Flows();
   readonly #dashboard: Dashboard;
 
-  private constructor(state: StateStore, page: string | undefined, pin: number) {
+  private constructor(state: StateStore, page: string | undefined, pin: number, silentMs: number | undefined) {
     this.state = state;
     const log = new Writable({
       write: (chunk, _encoding, done) => {
@@ -88,7 +88,7 @@ export class TestDashboard implements AsyncDisposable {
       now,
       monotonic: () => this.monotonic,
       logger,
-      ...defined({ page }),
+      ...defined({ page, silentMs }),
     });
   }
 
@@ -96,12 +96,14 @@ export class TestDashboard implements AsyncDisposable {
     page,
     empty = false,
     pin = 7,
+    silentMs,
   }: {
     page?: string;
     empty?: boolean;
     pin?: number;
+    silentMs?: number;
   } = {}): Promise<TestDashboard> {
-    const made = new TestDashboard(await emptyState(), page, pin);
+    const made = new TestDashboard(await emptyState(), page, pin, silentMs);
     if (!empty) await made.apply('web', 'redis');
     const { host, port } = await made.#dashboard.listen({ host: '127.0.0.1', port: 0 });
     made.address = `${host}:${port}`;

@@ -36,9 +36,13 @@ export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cooki
   readonly page?: string;
   /** Milliseconds of a clock that nobody sets; the process's own when left out. */
   readonly monotonic?: () => number;
+  /** For how long whoever begins no request, or none that ends its head, is heard, milliseconds; 10 s when left out. */
+  readonly silentMs?: number;
 }
 
 const MAX_BODY = 16_384;
+/** As `silentMs`. */
+const SILENT_MS = 10_000;
 /** How long calls under way may take to finish. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -81,13 +85,14 @@ export class Dashboard {
   }
 
   #build(): FastifyInstance {
+    const { silentMs = SILENT_MS } = this.#options;
     const app = Fastify({
       logger: false,
       bodyLimit: MAX_BODY,
       ...CONNECTION_TIMES,
       http: {
-        headersTimeout: 10_000,
-        connectionsCheckingInterval: 5_000,
+        headersTimeout: silentMs,
+        connectionsCheckingInterval: silentMs / 2,
         maxHeaderSize: 8_192,
         requireHostHeader: false,
       },
