@@ -11,8 +11,10 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { ANSWERING, answerSchema } from '../packages/agent/src/cli/schemas/index.ts';
 import { FILE_SORTS, jsonSchemaOf } from '../packages/agent/src/config/json-schema.ts';
+import { threadProgram } from '../packages/agent/src/run/workers/program.ts';
 import { licences } from './licences.ts';
 import { writeManual } from './manual.ts';
 import { bundlePrograms } from './programs.ts';
@@ -58,11 +60,14 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   settle(to, seconds);
 }
 
-/** Throws where only the compiler ran: threads of such programs would not tell one build from another. */
+/** Throws where the compiler ran by itself, or ran again since: threads of such programs would not tell one build from another. */
 function requireBuild(root: string): void {
-  const path = join(root, 'packages/agent/dist/words/build-id.js');
+  const dist = join(root, 'packages/agent/dist');
+  const path = join(dist, 'words/build-id.js');
   if (!/'[0-9a-f]{32}'/.test(readFileSync(path, 'utf8')))
     throw new Error(`${path} does not say of which build it is; run npm run build`);
+  const { unbundled } = threadProgram(pathToFileURL(join(dist, 'run/workers/program.js')).href);
+  if (unbundled !== '') throw new Error(unbundled);
 }
 
 /** As `weft schema` prints them: of the files, and of what each command prints with `--json`. */

@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -72,6 +73,17 @@ test('says of which build it is, and is not made of what was only compiled', asy
   writeFileSync(join(root, built), "export const BUILD = 'source';\n");
   const made = makeTree({ root, to: join(dir, 'made'), node: root, seconds: SECONDS });
   await expect(made).rejects.toThrow('run npm run build');
+
+  // Nor of what was compiled again since: its id is that of what was there before.
+  writeFileSync(join(root, built), `export const BUILD = '${id}';\n`);
+  const bundled = join(root, 'packages/agent/dist/bundled/entry.mjs');
+  mkdirSync(join(bundled, '..'));
+  const compiled = join(root, 'packages/agent/dist/.tsbuildinfo');
+  for (const path of [bundled, compiled]) writeFileSync(path, '');
+  utimesSync(bundled, SECONDS, SECONDS);
+  await expect(makeTree({ root, to: join(dir, 'made'), node: root, seconds: SECONDS })).rejects.toThrow(
+    'entry.mjs is older than what is compiled; run npm run build',
+  );
 });
 
 test('has the same bytes made in a folder of another name, and no word of either', async () => {
@@ -226,7 +238,11 @@ function copyBuilt(to: string): void {
       const path = join('packages', name, part);
       if (!existsSync(join(checkout, path))) continue;
       // Its links lead on in the copy, as in the checkout.
-      cpSync(join(checkout, path), join(to, path), { recursive: true, verbatimSymlinks: true, force: true });
+      cpSync(join(checkout, path), join(to, path), {
+        recursive: true,
+        verbatimSymlinks: true,
+        preserveTimestamps: true,
+      });
     }
   }
   for (const part of ['README.md', 'docs', 'examples', 'packaging', 'LICENSE'])
