@@ -205,6 +205,7 @@ export class Rig {
         beforeLook === undefined ? looking.find(caller) : beforeLook().then(() => looking.find(caller)),
       follow: (rules) => looking.follow(rules),
       warm: () => looking.warm(),
+      left: (owner) => looking.left(owner),
     };
     const outbound = createOutbound({ callers: EVERYBODY, owners, ...common, tunnels, inbound });
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });

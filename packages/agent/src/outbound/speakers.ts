@@ -17,7 +17,7 @@ export interface SpeakersOptions {
   readonly netmap: NetmapSource;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly owners: Pick<Owners, 'find' | 'follow' | 'warm'>;
+  readonly owners: Pick<Owners, 'find' | 'follow' | 'warm' | 'left'>;
   readonly problems: Problems;
 }
 
@@ -25,6 +25,8 @@ export interface SpeakersOptions {
 export interface Speaker {
   readonly claim: SourceClaim;
   readonly owner?: Owner;
+  /** To be called once a stream of it is over. */
+  readonly left?: () => void;
   /** Whether it may still speak so, where more than the netmap decides that. Asked at the opening and after each change. */
   readonly holds?: (netmap: Netmap) => boolean;
 }
@@ -78,7 +80,8 @@ export class Speakers {
 
   #speakerOf(owner: Owner, asks: Asks): Speaker {
     const claim = this.#claimOf(owner);
-    return { claim: asks.user && claim.type !== 'internet' ? { ...claim, ...claimedUser(owner) } : claim, owner };
+    const said = asks.user && claim.type !== 'internet' ? { ...claim, ...claimedUser(owner) } : claim;
+    return { claim: said, owner, left: () => this.#options.owners.left(owner) };
   }
 
   /** Whether the sockets by which who called there from `client` was told are the only ones that it may have called from still. */

@@ -68,13 +68,13 @@ export async function carryStream(
   speaker: Speaker | Promise<Speaker>,
   full?: string,
 ): Promise<void> {
-  const told = speaker instanceof Promise ? await speaker : speaker;
+  const known = speaker instanceof Promise ? await speaker : speaker;
   // Whoever resets gives its port up, and what it said can be read still: the answer may be of who has the port by now.
-  if (told.owner !== undefined && !client.connected) {
+  if (known.owner !== undefined && !client.connected) {
     client.reset();
     return;
   }
-  const admitted = admitter.local(call, told, full);
+  const admitted = admitter.local(call, known, full);
   if (!admitted.admitted) {
     client.reset();
     return;
@@ -89,7 +89,10 @@ export async function carryStream(
   const { conduit, remote, early } = forwarded;
   flow.bytesSent += early;
   const upstream = new FlowConduit(conduit, flow, { remote, cut: () => client.reset() });
-  splice(heard.from(early), upstream, (result) => flow.end(...endingOf(result)));
+  splice(heard.from(early), upstream, (result) => {
+    flow.end(...endingOf(result));
+    known.left?.();
+  });
 }
 
 /**

@@ -10,12 +10,14 @@ import {
   type TakenPlace,
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
+import { type Alike, clockMs, keyOf } from './alike.ts';
 import { ControlGroups } from './control-groups.ts';
-import type { Learned } from './first-look.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
 import type { FoundHolder } from './known-holders.ts';
-import { ownSockets } from './own-sockets.ts';
+import { type Learned, learnedOf } from './learned.ts';
+import { lineOf } from './line.ts';
+import { withoutOwn } from './own-sockets.ts';
 import { ownerOf, tokenOf } from './owner-of.ts';
 import { isElsewhere, isHidden, mayHaveMade, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
@@ -24,8 +26,6 @@ import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts
 import { SpareTime } from './spare-time.ts';
 import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
 
-/** A line of parents that is longer is cut there. */
-const MOST_PARENTS = 64;
 /** Files looked at to tell of a process where its socket alone decides, and those of one walk for that. */
 const LIGHTLY = 48;
 const LIGHT_WALK = 2_000;
@@ -49,6 +49,14 @@ interface Group {
   /** Its path; empty for the root, undefined where it is not known. */
   readonly path: string | undefined;
   readonly asked: Asked[];
+}
+
+/** Who else holds what was looked for, and what that is known of the holder by. */
+interface Others {
+  readonly others: Held;
+  readonly complete: boolean;
+  /** Where there is nobody else to be looked at. */
+  readonly alike: ((holder: ProcessFacts) => Alike) | undefined;
 }
 
 export class OwnerFinder {
@@ -178,7 +186,7 @@ export class OwnerFinder {
         isLast,
       );
     }
-    for (const { asked, owner } of missed) asked.answer(owner);
+    for (const { asked, owner, learned } of missed) asked.answer(owner, learned);
   }
 
   /** What the sockets' makers decide alone: the process is for the record. */
@@ -194,13 +202,7 @@ export class OwnerFinder {
     for (const { sockets, answer } of group.asked) {
       const [first] = this.#holdersOf(group, sockets, held);
       const unit = group.path === undefined ? '' : unitOf(group.path);
-      const number = sockets[0]?.group;
-      const learned = {
-        ...(number === undefined ? {} : { group: [number, group.path] as const }),
-        ...(first === undefined ? {} : { holder: first.holder }),
-        tookMs,
-        restMs,
-      };
+      const learned = { ...learnedOf(sockets, group.path, first?.holder), tookMs, restMs };
       answer(this.#ownerOf(sockets, decided, first?.facts, unit), learned);
     }
     return true;
@@ -225,7 +227,8 @@ export class OwnerFinder {
 
   /** Answers those who are of a service, or not to be found; the others may be of one that is not known yet. */
   #judge(groups: readonly Group[], look: (group: Group, inodes: ReadonlySet<string>) => Held, isLast: boolean) {
-    const missed: { readonly group: Group; readonly asked: Asked; readonly owner: Owner }[] = [];
+    const missed: { readonly group: Group; readonly asked: Asked; readonly owner: Owner; readonly learned: Learned }[] =
+      [];
     for (const group of groups) {
       this.#facts.clear();
       const held = look(group, inodesOf(group.asked));
@@ -234,28 +237,43 @@ export class OwnerFinder {
       if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
       const asked = group.asked.filter((one) => !slow.includes(one));
       const makers = this.#makersOf(group);
-      const { others, complete } = this.#othersOf(held, makers);
+      const { others, complete, alike } = this.#othersOf(held, makers);
       for (const one of asked) {
-        const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
+        const { fits, facts, holder, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
         const owner = this.#ownerOf(one.sockets, sure && complete ? fits : [], facts);
-        if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
-        else one.answer(owner);
+        const learned = {
+          ...learnedOf(one.sockets, group.path, holder),
+          ...(facts && alike && { alike: alike(facts) }),
+        };
+        if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner, learned });
+        else one.answer(owner, learned);
       }
     }
     return missed;
   }
 
   /** Who else holds what is held by processes of services; nobody is asked about where all are of none. */
-  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly complete: boolean } {
+  #othersOf(held: Held, makers: Makers): Others {
     const now = performance.now();
     const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
     const keys = new Set([...holders].map((pid) => this.#keyOf(pid, now)));
     const [key, another] = keys;
-    if (held.size === 0 || (another === undefined && key === '')) return { others: new Map(), complete: true };
-    const isAlike = (pid: number) => another === undefined && key !== undefined && this.#keyOf(pid, now) === key;
+    if (held.size === 0 || (another === undefined && key === ''))
+      return { others: new Map(), complete: true, alike: undefined };
+    let forMs = ALIKE_MS;
+    const isAlike = (pid: number) => {
+      if (another !== undefined || key === undefined || this.#keyOf(pid, now) !== key) return false;
+      forMs = Math.min(forMs, (this.#alike.get(pid)?.untilMs ?? now) - now);
+      return true;
+    };
     const kin = [...holders].flatMap((pid) => this.#parentsOf(pid));
-    const { held: others, complete } = this.#holders.strangers(held, makers, kin, isAlike);
-    return { others, complete };
+    const untilMs = clockMs();
+    const { held: others, complete, circle } = this.#holders.strangers(held, makers, kin, isAlike);
+    const alike =
+      circle && others.size === 0 && another === undefined && key !== undefined
+        ? ({ pid, began }: ProcessFacts) => ({ pid, began, key, circle, untilMs: untilMs + forMs })
+        : undefined;
+    return { others, complete, alike };
   }
 
   #parentsOf(pid: number): readonly number[] {
@@ -268,6 +286,7 @@ export class OwnerFinder {
     const fits = new Map<string, Fits>();
     let sure = true;
     let facts: ProcessFacts | undefined;
+    let first: FoundHolder | undefined;
     for (const { inode } of sockets) {
       const those = [...(held.get(inode) ?? []), ...(others.get(inode) ?? [])];
       sure &&= those.length > 0;
@@ -275,12 +294,13 @@ export class OwnerFinder {
         const self = this.#provenOf(group, holder, inode);
         const found = self === undefined ? [] : this.#fitsOf(self);
         sure &&= self !== undefined;
+        if (self !== undefined) first ??= { ...holder, inode, began: self.began, uid: self.uid };
         facts ??= self;
         fits.set(found.join(), found);
       }
     }
     const [only = []] = fits.size === 1 ? fits.values() : [];
-    return { fits: only, facts, sure };
+    return { fits: only, facts, holder: first, sure };
   }
 
   #holdersOf(group: Group, sockets: readonly FoundSocket[], held: Held) {
@@ -288,7 +308,7 @@ export class OwnerFinder {
       (held.get(inode) ?? []).flatMap((found) => {
         const facts = this.#provenOf(group, found, inode);
         if (facts === undefined) return [];
-        const holder: FoundHolder = { ...found, began: facts.began, uid: facts.uid };
+        const holder: FoundHolder = { ...found, inode, began: facts.began, uid: facts.uid };
         return [{ facts, holder }];
       }),
     );
@@ -347,7 +367,7 @@ export class OwnerFinder {
     if (known !== undefined && known.untilMs > now) return known.key;
     if (this.#alike.size > 100_000) this.#alike.clear();
     const self = this.#read(pid);
-    const key = self && this.#fitsOf(self).join();
+    const key = self && keyOf(this.#fitsOf(self));
     if (key === undefined) this.#alike.delete(pid);
     else this.#alike.set(pid, { untilMs: now + ALIKE_MS, key });
     return key;
@@ -376,29 +396,4 @@ export class OwnerFinder {
 
 function inodesOf(asked: readonly Asked[]): ReadonlySet<string> {
   return new Set(asked.flatMap(({ sockets }) => sockets.map(({ inode }) => inode)));
-}
-
-/**
- * The process and those it descends from, as long as the user is the same: a child of another user is no kin. Nor is one of another
- * systemd unit: a user's manager that listens in the place of a unit is none of the units that it starts.
- */
-export function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts | undefined): Generator<ProcessFacts> {
-  let last = self;
-  for (let count = 0; count < MOST_PARENTS; count++) {
-    yield last;
-    const next = read(last.parent);
-    // A parent is older. One that is not has the number of the parent that ended.
-    if (next === undefined || next.uid !== last.uid || next.began > last.began || next.within !== last.within) return;
-    last = next;
-  }
-}
-
-/** The agent listens at a service's port on many addresses, and calls from none of them. */
-function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
-  try {
-    const own = ownSockets();
-    return sockets.filter(({ inode }) => !own.has(inode));
-  } catch {
-    return sockets;
-  }
 }

@@ -1,29 +1,21 @@
 /**
- * Who makes a call, found by the thread that takes it, at once: where the socket's maker decides, no other thread need be woken. What is not
+ * Who makes a call, found by the thread that takes it, at once: where the socket's maker decides, or a process that was met, no other thread need be woken. What is not
  * decided so, and all that takes a walk, is for the thread that may wait. Fails closed, as that does.
  */
 import type { HostPort } from '@weft/proto';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
+import { KnownAlike, keyOf } from './alike.ts';
 import { ControlGroups } from './control-groups.ts';
-import { decidedByMaker, type Fits, type Maker } from './fits.ts';
+import { decidedByMaker, type Fits, fitOf, type Maker } from './fits.ts';
+import { membersOf } from './holders.ts';
 import type { KernelSockets } from './kernel-sockets.ts';
-import { type FoundHolder, KnownHolders } from './known-holders.ts';
+import { KnownHolders } from './known-holders.ts';
+import type { Learned } from './learned.ts';
 import { ownerOf } from './owner-of.ts';
 import { type ProcessFacts, unitOf } from './process.ts';
 import type { FoundSocket } from './socket-tables.ts';
 import { SpareTime } from './spare-time.ts';
 import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
-
-/** What the other thread has found, by which this one knows the next such caller. */
-export interface Learned {
-  /** Control group that the socket was made in, and its path; undefined where that is not known. */
-  readonly group?: readonly [number: string, path: string | undefined];
-  readonly holder?: FoundHolder;
-  /** That it took to look for the process. */
-  readonly tookMs?: number;
-  /** It was not looked for, nor will be for so long. */
-  readonly restMs?: number;
-}
 
 /** Whose socket decides what it is of, where the other thread may find which process it is. */
 export interface Unnamed {
@@ -33,20 +25,25 @@ export interface Unnamed {
 
 /** Files looked at to tell of a process where its socket alone decides. */
 const MOST_FILES = 48;
+/** Of what is looked up for the record alone, a rest makes up for so long: a twentieth of it is for some hundred calls. */
+const RESTED_MS = 1_000;
 /** The kernel takes some microseconds. What takes longer counts as waiting, of which there may be no more than a twentieth of the time. */
 const PROMPT_MS = 1;
 /** What it takes to ask the other thread at all. */
 const ASK_MS = 0.25;
+/** What takes longer to find here is dearer than to ask the other thread. */
+const DEAR_MS = 0.5;
 /** A group that has no path may have one later. */
 const PATHLESS_MS = 1_000;
 /** What the files say of users and groups is good for so long: calls come fast. */
-const FRESH_MS = 5;
+const FRESH_MS = 50;
 const MOST_GROUPS = 1_024;
 
 export class FirstLook {
   readonly #kernel: KernelSockets;
   readonly #users = new Users();
   readonly #holders = new KnownHolders();
+  readonly #alike = new KnownAlike();
   readonly #groups = new ControlGroups();
   /** By its number, when it was found to have no path that is known. */
   readonly #pathless = new Map<string, number>();
@@ -56,9 +53,11 @@ export class FirstLook {
   #freshMs = Number.NEGATIVE_INFINITY;
   #rules: readonly OwnerRule[] = [];
   /** For looks at processes, by this thread and by the other. */
-  readonly #toLook = new SpareTime();
+  readonly #toLook = new SpareTime(RESTED_MS);
   readonly #toAsk = new SpareTime();
   readonly #toWait = new SpareTime();
+  /** For looks at who decides that are in vain, or take longer than to ask the other thread. */
+  readonly #toFind = new SpareTime();
 
   /** `kernel`: proven. */
   constructor(kernel: KernelSockets) {
@@ -67,6 +66,7 @@ export class FirstLook {
 
   follow(rules: readonly OwnerRule[]): void {
     this.#rules = rules;
+    this.#alike.clear();
   }
 
   /**
@@ -83,7 +83,7 @@ export class FirstLook {
     // Where the group decides nothing, it is for the record.
     const path = found === 'unasked' ? undefined : found;
     const decided = decidedByMaker(this.#rules, new SocketMaker(socket.uid, path, this.#groups), this.#numberOf);
-    if (decided === undefined) return socket;
+    if (decided === undefined) return found === 'unasked' ? socket : (this.#byProcess(socket, path) ?? socket);
     const process = found === 'unasked' ? this.#asked() : this.#processOf(socket, path);
     const owner = this.#ownerOf(socket, path, decided, process === 'unasked' ? undefined : process);
     return process === 'unasked' ? { owner, socket } : owner;
@@ -99,11 +99,12 @@ export class FirstLook {
     return found;
   }
 
-  learn({ group, holder, tookMs = 0, restMs = 0 }: Learned): void {
+  learn({ group, holder, alike, tookMs = 0, restMs = 0 }: Learned): void {
     const now = performance.now();
     this.#toAsk.restUntil(now + restMs);
     this.#toAsk.spend(tookMs, now);
     if (holder !== undefined) this.#holders.learn(holder);
+    if (alike !== undefined) this.#alike.learn(alike);
     if (group === undefined) return;
     const [number, path] = group;
     if (path !== undefined) this.#groups.learn(number, path);
@@ -113,8 +114,15 @@ export class FirstLook {
     }
   }
 
+  /** `sockets`: as an owner tells them. */
+  left(pid: number, sockets: string): void {
+    this.#holders.left(pid, sockets.slice(0, sockets.indexOf('/')));
+  }
+
   close(): void {
     this.#kernel.close();
+    this.#holders.close();
+    this.#alike.close();
   }
 
   readonly #numberOf = (user: string): number | undefined => this.#users.numberOf(user);
@@ -141,6 +149,33 @@ export class FirstLook {
     if (path !== undefined) return path;
     const sinceMs = this.#pathless.get(group) ?? Number.NEGATIVE_INFINITY;
     return performance.now() - sinceMs < PATHLESS_MS ? undefined : 'unasked';
+  }
+
+  /**
+   * By the process that holds it, where that is one that was met and says it by itself, and all others who may hold it are alike. Who is of no service is so whoever
+   * else holds it, unless it may be one by what it serves.
+   */
+  #byProcess(socket: FoundSocket, path: string | undefined): Owner | undefined {
+    const begun = performance.now();
+    if (!this.#holders.knows || !this.#toFind.allows(begun)) return undefined;
+    let owner: Owner | undefined;
+    const self = this.#holders.find(socket.inode, socket.uid, path, MOST_FILES);
+    if (self !== undefined) {
+      const { fits, by } = fitOf(this.#rules, { self, line: [], serves: () => [] }, this.#numberOf);
+      const key = keyOf(fits);
+      const isSure =
+        by === 'match'
+          ? this.#alike.holds(self, socket.inode, key, () => this.#membersOf(path))
+          : this.#rules.every(({ targets }) => targets.length === 0);
+      if (isSure) owner = ownerOf(this.#users, [socket], fits, self);
+    }
+    const ended = performance.now();
+    if (owner === undefined || ended - begun > DEAR_MS) this.#toFind.spend(ended - begun, ended);
+    return owner;
+  }
+
+  #membersOf(path: string | undefined): string | undefined {
+    return membersOf(path === undefined ? undefined : this.#groups.processesIn(path));
   }
 
   /** Which process it is, as far as that takes little of the time: for the record. `unasked`: the other thread may find it. */

@@ -5,10 +5,10 @@
 import type { Protocol } from '@weft/proto';
 import type { OwnerRule } from '../words/owner.ts';
 import type { ListeningProgram } from '../words/place.ts';
-import { lineOf } from './finder.ts';
 import { decidedByMaker, type Fits, fitsOf } from './fits.ts';
 import { type Held, Holders } from './holders.ts';
 import { textAddress } from './kernel-form.ts';
+import { lineOf } from './line.ts';
 import { ownSockets } from './own-sockets.ts';
 import { type ProcessFacts, parentsOf, readProcess } from './process.ts';
 import { inSlices } from './slices.ts';

@@ -1,5 +1,6 @@
 import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type net from 'node:net';
+import type { FoundSocket } from './socket-tables.ts';
 
 /**
  * Inodes of the sockets that this very process holds. Throws where its files cannot be listed. As long as there are files: not for a thread that carries
@@ -12,6 +13,16 @@ export function ownSockets(): ReadonlySet<string> {
     if (inode !== undefined) own.add(inode);
   }
   return own;
+}
+
+/** The agent listens at a service's port on many addresses, and calls from none of them. */
+export function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
+  try {
+    const own = ownSockets();
+    return sockets.filter(({ inode }) => !own.has(inode));
+  } catch {
+    return sockets;
+  }
 }
 
 function linkedInode(file: string): string | undefined {

@@ -26,6 +26,8 @@ export function ownerOf(
 
 /** Whatever their order. */
 export function tokenOf(sockets: readonly FoundSocket[]): string {
+  const [one] = sockets;
+  if (one !== undefined && sockets.length === 1) return `${one.inode}/${one.uid}`;
   return sockets
     .map(({ inode, uid }) => `${inode}/${uid}`)
     .sort()

@@ -5,8 +5,8 @@ import type { CallerSocket, Owner, OwnerRule, ProcessOwner, TakenPlace } from '.
 import { requireProgram } from '../words/program.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
-import type { Learned } from './first-look.ts';
 import { type KernelSockets, provenKernel } from './kernel-sockets.ts';
+import type { Learned } from './learned.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
 /** What it is begun with. */

@@ -156,6 +156,11 @@ export class Owners {
     if (this.#thread === undefined) void this.look(process.pid);
   }
 
+  /** The caller's socket is closed by now, most likely: its process has the file's number for the next. */
+  left({ pid, sockets }: Owner): void {
+    if (pid !== undefined) this.#first?.left(pid, sockets);
+  }
+
   /** What that process would be taken for if it called now. Never rejects. */
   async look(pid: number): Promise<LookedFor> {
     const thread = this.#begun();

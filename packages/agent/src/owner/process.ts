@@ -46,7 +46,7 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefin
         return grouped().within;
       },
       get program() {
-        program ??= ifSame(readProgram(at), '');
+        program ??= ifSame(programAt(at), '');
         return program;
       },
     };
@@ -60,7 +60,12 @@ export function userOf(at: string): number | undefined {
   const { uid } = statSync(at);
   // Root's also where the process is another user's and may not be looked into, as one that has dropped its rights.
   if (uid !== 0) return uid;
-  const said = /^Uid:\t\d+\t(\d+)/m.exec(readSmall(`${at}/status`))?.[1];
+  return toldUser(readSmall(`${at}/status`));
+}
+
+/** Effective user, of what `status` says (proc_pid_status(5)). */
+export function toldUser(status: string): number | undefined {
+  const said = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
   return said === undefined ? undefined : Number(said);
 }
 
@@ -90,9 +95,9 @@ export function isElsewhere(pid: number): boolean {
   }
 }
 
-type Groups = Pick<ProcessFacts, 'cgroups' | 'unit' | 'within'>;
+export type Groups = Pick<ProcessFacts, 'cgroups' | 'unit' | 'within'>;
 
-const NO_GROUPS: Groups = { cgroups: [], unit: '', within: '' };
+export const NO_GROUPS: Groups = { cgroups: [], unit: '', within: '' };
 
 /** Undefined when there is no such process. */
 export function beganAt(pid: number, proc = '/proc'): number | undefined {
@@ -111,12 +116,15 @@ function readBirth(at: string): { readonly began: number; readonly parent: numbe
 }
 
 function readCgroups(at: string): Groups {
-  let text: string;
   try {
-    text = readSmall(`${at}/cgroup`);
+    return readGroups(readSmall(`${at}/cgroup`));
   } catch {
     return NO_GROUPS;
   }
+}
+
+/** Of what `cgroup` says. */
+export function readGroups(text: string): Groups {
   const lines = text.split('\n');
   // "0::/path", "1:name=systemd:/path", "4:memory:/path"
   const found = lines.flatMap((line) => {
@@ -151,7 +159,7 @@ export function mayHaveMade({ cgroups }: Pick<ProcessFacts, 'cgroups'>, path: st
 
 const REPLACED = ' (deleted)';
 
-function readProgram(at: string): string {
+export function programAt(at: string): string {
   try {
     const path = readlinkSync(`${at}/exe`);
     return path.endsWith(REPLACED) ? path.slice(0, -REPLACED.length) : path;

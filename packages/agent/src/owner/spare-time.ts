@@ -3,7 +3,13 @@ const SHARE = 20;
 const SAVED_MS = 5_000;
 
 export class SpareTime {
+  readonly #savedMs: number;
   #untilMs = Number.NEGATIVE_INFINITY;
+
+  /** A rest may be made up for that was so long. */
+  constructor(savedMs: number = SAVED_MS) {
+    this.#savedMs = savedMs;
+  }
 
   allows(nowMs: number): boolean {
     return nowMs >= this.#untilMs;
@@ -22,6 +28,6 @@ export class SpareTime {
   /** It took so long. */
   spend(tookMs: number, nowMs: number): void {
     // A rest that was not needed may be made up for, not for long.
-    this.#untilMs = Math.max(this.#untilMs, nowMs - SAVED_MS) + SHARE * tookMs;
+    this.#untilMs = Math.max(this.#untilMs, nowMs - this.#savedMs) + SHARE * tookMs;
   }
 }

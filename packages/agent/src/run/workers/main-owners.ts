@@ -50,6 +50,9 @@ export class MainOwners {
   /** and that is warm. */
   warm(): void {}
 
+  /** nor knows it by which file of its process one calls. */
+  left(): void {}
+
   look(): Promise<'not-looked-at'> {
     return Promise.resolve('not-looked-at');
   }
