@@ -5,13 +5,14 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { waits } from '../bytes/handle.fixture.ts';
 import { closeHandle } from '../bytes/handle.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import { MOST_ANSWER } from './lines.ts';
-import { PLACES } from './perl/relay.ts';
+import { PLACES, RELAY_PROGRAM } from './perl/relay.ts';
 import { SYSTEM } from './perl/system.ts';
 import { Relay, type Visitor } from './relay.ts';
 
@@ -83,16 +84,18 @@ describe.skipIf(!runs)('the relay', () => {
     for (const end of ends.splice(0).reverse()) end();
   });
 
-  /** One that greets who says hello, and notes what it hears. */
-  async function relay(first: (path: string, folder: string) => void = () => {}) {
+  function place(): { readonly folder: string; readonly path: string } {
     const folder = mkdtempSync(join(tmpdir(), 'weft-relay-'));
     chmodSync(folder, 0o755);
-    const path = join(folder, 'run.sock');
+    ends.push(() => rmSync(folder, { recursive: true, force: true }));
+    return { folder, path: join(folder, 'run.sock') };
+  }
+
+  /** One that greets who says hello, and notes what it hears. */
+  async function relay(first: (path: string, folder: string) => void = () => {}) {
+    const { folder, path } = place();
     const end = new AbortController();
-    ends.push(() => {
-      end.abort();
-      rmSync(folder, { recursive: true, force: true });
-    });
+    ends.push(() => end.abort());
     const heard: string[] = [];
     const reasons: (string | undefined)[] = [];
     const visitors = new Set<Visitor>();
@@ -251,6 +254,58 @@ describe.skipIf(!runs)('the relay', () => {
       await expect.poll(() => visitors.size).toBe(0);
       each.child.stdin?.end();
     }
+  });
+
+  test('stands still for nobody where the program cannot be started, and takes who waits once it can be', async () => {
+    const { path } = place();
+    const fixture = fileURLToPath(new URL('./short-relay.fixture.ts', import.meta.url));
+    const child = spawn('sh', ['-c', 'ulimit -n 128; exec "$@"', 'sh', process.execPath, fixture, path], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    ends.push(() => child.kill('SIGKILL'));
+    let told = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      told += text;
+    });
+    const tells = (text: string) => expect.poll(() => told, { timeout: 20_000 }).toContain(text);
+    await tells('listens');
+    child.stdin.write('fill\n');
+    await tells('fill');
+    // It has sent a socket whose close would wait before anybody could look.
+    child.kill('SIGSTOP');
+    const each = stranger(path);
+    await expect.poll(each.said).toContain('here');
+    each.say('!1 no hello\n?\n');
+    await expect.poll(each.said).toContain('waits');
+    child.kill('SIGCONT');
+    await tells('perl cannot be started: spawn');
+    child.stdin.write('goes on\n');
+    await tells('goes on');
+    expect(each.said()).not.toContain('over');
+    child.stdin.write('free\n');
+    await expect.poll(() => ask(path), { timeout: 20_000 }).toBe(GRANTED);
+    expect(each.said()).toContain('over');
+  });
+
+  test('hands on no socket that waits', async () => {
+    const { path } = place();
+    // The program alone: the agent makes sure of that once more.
+    const child = spawn(PERL, ['-e', RELAY_PROGRAM, process.arch, path, '0'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    ends.push(() => child.kill('SIGKILL'));
+    const handed: boolean[] = [];
+    child.on('message', ({ connection, line }: { connection: number; line?: string }, handle?: object) => {
+      if (line?.startsWith('hello') === true) child.send(`${connection} greeted`);
+      if (handle !== undefined) handed.push(waits(handle));
+      closeHandle(handle);
+    });
+    await expect.poll(() => existsSync(path)).toBe(true);
+    const each = stranger(path);
+    await expect.poll(each.said).toContain('here');
+    each.say('hello 1\n');
+    each.say('#1 socket 1\n');
+    await expect.poll(() => handed).toEqual([false]);
   });
 
   test('hears one line of who is not greeted', async () => {

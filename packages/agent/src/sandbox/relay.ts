@@ -58,17 +58,19 @@ const MOST_AGAIN_MS = 60_000;
 const SOUND_MS = 60_000;
 /** Of a path, by unix(7). */
 const MOST_PATH = 100;
+/** Who may wait at the door to be taken, as at that of the Perl program. */
+const MOST_AT_DOOR = 64;
 
 export class Relay {
   readonly #options: RelayOptions;
   readonly #visitors = new Map<number, VisitorEvents>();
   #door: net.Server | undefined;
+  /** Who came there and waits for the program. */
+  readonly #came: net.Socket[] = [];
   /** The door's file: another agent may have put its own in that place since. */
   #own: string | undefined;
   #child: ChildProcess | undefined;
   #againMs: number = AGAIN_MS;
-  /** Why the last one could not be started. */
-  #broken: string | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -101,8 +103,8 @@ export class Relay {
     // Nothing is read: who sent a file along would have it closed here.
     const door = net.createServer({ pauseOnConnect: true }, (visitor) => {
       visitor.on('error', () => {});
-      if (this.#door === door) this.#start(door, visitor);
-      visitor.destroy();
+      // Others wait beside the first where the program cannot be started.
+      if (this.#came.push(visitor) === 1) this.#start(door);
     });
     const fail = (why: string) => {
       failed(`cannot listen on ${path}: ${why}`);
@@ -111,7 +113,10 @@ export class Relay {
       this.#door = undefined;
       this.#openLater();
     };
-    door.on('error', ({ message }) => fail(message));
+    door.on('error', ({ message }) => {
+      // Nobody who waits is let go.
+      if (this.#came.length === 0) fail(message);
+    });
     this.#door = door;
     try {
       if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
@@ -122,12 +127,12 @@ export class Relay {
     } catch {
       // Listening says why.
     }
-    door.listen(made, () => {
+    door.listen({ path: made, backlog: MOST_AT_DOOR }, () => {
       try {
         chmodSync(made, 0o666);
         this.#own = placeOf(made);
         renameSync(made, path);
-        failed(this.#broken);
+        failed(undefined);
       } catch (error) {
         fail((error as Error).message);
       }
@@ -138,17 +143,19 @@ export class Relay {
   #closeDoor(): void {
     this.#door?.close();
     this.#door = undefined;
+    for (const visitor of this.#came.splice(0)) visitor.destroy();
   }
 
   /**
    * The program gets the door and who came there, and lets them go: with either all sockets are closed that were sent there and not read, by whoever
    * closes it last, and a close(2) of these lasts for as long as who sent them likes (SO_LINGER). Who waits at the door comes again, as everybody does
-   * who is told nothing.
+   * who is told nothing. Where there is no program, this thread keeps them until there is one, and takes the door's name away: of those that may still
+   * come then there are no more than wait at it.
    */
-  #start(door: net.Server, visitor: net.Socket): void {
-    const { path, signal, failed, log } = this.#options;
-    if (signal.aborted) return;
-    const given = [door, visitor].flatMap((one) => descriptorOf(one) ?? []);
+  #start(door: net.Server): void {
+    const { path, signal } = this.#options;
+    if (signal.aborted || this.#door !== door) return;
+    const given = [door, ...this.#came].flatMap((one) => descriptorOf(one) ?? []);
     let child: ChildProcess;
     try {
       child = spawn(PERL, ['-e', RELAY_PROGRAM, process.arch, path, `${given.length}`], {
@@ -157,24 +164,29 @@ export class Relay {
         stdio: ['ignore', 'ignore', 'ignore', 'ipc', ...given],
       });
     } catch (error) {
-      this.#broken = `${PERL} cannot be started: ${(error as Error).message}`;
-      failed(this.#broken);
-      this.#closeDoor();
-      this.#openLater();
+      this.#notStarted(door, error as Error);
       return;
     }
+    if (child.pid === undefined) child.once('error', (error) => this.#notStarted(door, error));
+    else this.#started(child);
+    // It runs: what fails later is told by its end.
+    child.on('error', () => {});
+  }
+
+  #notStarted(door: net.Server, { message, code }: NodeJS.ErrnoException): void {
+    const { path, failed } = this.#options;
+    failed(`${PERL} cannot be started: ${message}${code === 'ENOENT' ? '; install perl-base' : ''}`);
+    if (placeOf(path) === this.#own) rmSync(path, { force: true });
+    this.#later(() => this.#start(door));
+  }
+
+  #started(child: ChildProcess): void {
+    const { signal, failed, log } = this.#options;
     this.#closeDoor();
     this.#child = child;
     const startedMs = performance.now();
     child.on('message', (told, handle) => this.#take(told as Told, handle as object | undefined));
-    child.on('error', (error) => {
-      this.#broken = `${PERL} cannot be started: ${error.message}; install perl-base`;
-      failed(this.#broken);
-    });
-    child.on('spawn', () => {
-      this.#broken = undefined;
-      failed(undefined);
-    });
+    failed(undefined);
     child.on('close', () => {
       if (this.#child !== child) return;
       this.#child = undefined;
@@ -190,9 +202,13 @@ export class Relay {
   }
 
   #openLater(): void {
+    this.#later(() => this.#open());
+  }
+
+  #later(then: () => void): void {
     const { signal } = this.#options;
     setTimeout(() => {
-      if (!signal.aborted) this.#open();
+      if (!signal.aborted) then();
     }, this.#againMs).unref();
     this.#againMs = Math.min(this.#againMs * 2, MOST_AGAIN_MS);
   }
@@ -247,7 +263,8 @@ export class Relay {
     // Who listens takes the socket's file with it: the Perl program, which ends with the channel.
     const { path } = this.#options;
     if (this.#door !== undefined && placeOf(path) === this.#own) rmSync(path, { force: true });
-    this.#closeDoor();
+    // Who waits for the program, and the door, go with this process, which waits at none of them.
+    if (this.#came.length === 0) this.#closeDoor();
     this.#leaveAll();
     if (this.#child?.connected === true) this.#child.disconnect();
   }

@@ -1,0 +1,23 @@
+/** Sockets as the supervisor makes them for the agent. */
+import { execFileSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { NETWORK } from './network.ts';
+import { SYSTEM } from './system.ts';
+
+const PROGRAM = String.raw`${SYSTEM}
+sub refuse { die "@_" }
+${NETWORK}
+my $port = 0;
+for my $kind (qw(tcp-listen tcp udp udp-to)) {
+  # Where somebody listens on 127.0.0.1, of the agent's side, and not by the address that a device is bound for.
+  my @place = $kind eq 'tcp' ? ('0.0.0.0', $port) : $kind eq 'udp-to' ? ('192.0.2.1', 9) : ('127.0.0.1', 0);
+  my $socket = make_socket({}, 'agent', $kind, @place) or die "$kind: $!";
+  print "$kind ", fcntl($socket, 3, 0) & 04000 ? 'goes on' : 'waits', "\n"; # F_GETFL, O_NONBLOCK
+  if ($kind eq 'tcp-listen') { $port = (Socket::unpack_sockaddr_in(getsockname $socket))[0]; our $kept = $socket }
+}
+`;
+
+test('no socket of any kind waits', () => {
+  const said = execFileSync('perl', ['-e', PROGRAM, process.arch], { encoding: 'latin1' });
+  expect(said).toBe('tcp-listen goes on\ntcp goes on\nudp goes on\nudp-to goes on\n');
+});
