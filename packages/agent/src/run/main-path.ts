@@ -1,18 +1,5 @@
 /** The main thread's data path, and the workers beside it when there are any. */
-import {
-  type AddressRange,
-  defined,
-  formatHostPort,
-  fullMessageOf,
-  type HostPort,
-  inRange,
-  isLoopbackRange,
-  type OpenFlows,
-  type OpenFlowsQuestion,
-  type Protocol,
-  parseAddress,
-  parseHostPort,
-} from '@weft/proto';
+import { defined, formatHostPort, fullMessageOf, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import { passingCause } from '../bytes/inside/pass-sockets.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { isAllowed } from '../config/agent-file.ts';
@@ -23,7 +10,6 @@ import { FlowTraffic } from '../flows/traffic.ts';
 import { Exposure, type HostExposure } from '../inbound/exposure.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
 import { ListenerReader } from '../inbound/listener-reader.ts';
-import type { Listener } from '../inbound/listener-table.ts';
 import { ProgramsWatch } from '../inbound/programs-watch.ts';
 import { SixOnly } from '../inbound/six-only.ts';
 import { ReportSender } from '../link/report-sender.ts';
@@ -48,6 +34,7 @@ import { GatewayPlace, type OpenGateway } from './gateway.ts';
 import { HostGuard } from './host-guard.ts';
 import { Leaving, untilQuiet } from './leaving.ts';
 import type { AgentOptions } from './options.ts';
+import { type Bound, isOwn, ownListeners } from './own-listeners.ts';
 import type { Reloadable } from './reload.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
 import { PastThreads } from './workers/past.ts';
@@ -369,30 +356,6 @@ export async function openMainPath(
     failed: pool?.failed ?? new Promise<never>(() => {}),
     stop,
   };
-}
-
-/** What of the agent listens by now. */
-interface Bound {
-  tunnels?: BoundTunnels;
-  gateway?: OpenGateway;
-}
-
-/** What the agent itself listens on beside its places: a service of such a port has no program for that. */
-function ownListeners({ tunnel, dns, metrics }: AgentOptions, { tunnels, gateway }: Bound): readonly Listener[] {
-  const tunnelAt = tunnels && { host: tunnel.host, port: tunnels.port };
-  const there = (...all: readonly (HostPort | undefined)[]) => all.filter((at) => at !== undefined);
-  const tcp = there(tunnelAt, dns, metrics, parseHostPort(gateway?.address ?? ''));
-  const udp = there(tunnels?.datagrams === true ? tunnelAt : undefined, dns);
-  const listener = (protocol: Protocol) => (at: HostPort) => ({ protocol, address: at.host, port: at.port });
-  return [...tcp.map(listener('tcp')), ...udp.map(listener('udp'))];
-}
-
-/** Those, and VIPs outside loopback, where others could come but for their callers' addresses. */
-function isOwn(own: readonly Listener[], range: AddressRange): (listener: Listener) => boolean {
-  const vips = isLoopbackRange(range) ? undefined : range;
-  return ({ protocol, address, port }) =>
-    (vips !== undefined && inRange(parseAddress(address) ?? -1, vips)) ||
-    own.some((each) => each.protocol === protocol && each.port === port && each.address === address);
 }
 
 function raiseNoDatagrams(problems: Problems, host: string, port: number): void {

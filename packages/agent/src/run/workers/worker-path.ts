@@ -66,7 +66,11 @@ export async function openWorkerPath(
   const specs = new PassedSpecs();
   if (passed !== undefined) {
     // What it carries is small, and beside a thread that hardly sleeps.
-    if (nativeCalls() !== undefined) askShortSlices();
+    if (nativeCalls() !== undefined && !askShortSlices())
+      log.debug(
+        { event: 'short-slices-refused' },
+        'what this thread carries waits longer for a core that bulk keeps busy',
+      );
     const close = await receiveSockets(
       passed,
       (handle, text) => {
