@@ -36,9 +36,9 @@ const AGENT = rooms(
   [
     [['words'], 'Words are types that all rooms share: they know none of them.'],
     [['config'], 'The files that users write, read into plain values.'],
-    [['owner'], 'Who on this host makes a call, as the kernel tells: it knows no netmap and no flow.'],
     [['guard'], 'A table of its own that closes places of this host: it knows no agent.'],
     [['bytes'], 'Bytes move between sockets and conduits, whatever they mean.'],
+    [['owner'], 'Who on this host makes a call, as the kernel tells: it knows no netmap and no flow.'],
     [['protocol'], 'A protocol core is bytes in, bytes out.'],
     [['tunnel'], 'Tunnels carry bytes between proven keys; who may do what is decided above them.'],
     [['netmap'], 'What control said, as this agent sees it.'],

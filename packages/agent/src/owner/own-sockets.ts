@@ -1,5 +1,6 @@
 import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type net from 'node:net';
+import { descriptorOf } from '../bytes/inside/known.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
 /**
@@ -36,6 +37,5 @@ function linkedInode(file: string): string | undefined {
 
 /** Of one of them, by its number. Throws where Node does not show that. */
 export function inodeOf(socket: net.Socket | net.Server): string {
-  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: unknown } | null };
-  return `${fstatSync(handle?.fd as number).ino}`;
+  return `${fstatSync(descriptorOf(socket) ?? -1).ino}`;
 }
