@@ -16,6 +16,7 @@ test('others are alike until one more has begun or come in, the moment is over, 
       key: 'web',
       circle: { last: 99, members: '7,8', strangers: [] },
       untilMs: clockMs() + forMs,
+      rules: 1,
     });
   const holder = { pid: 7, began: 5 };
   const web = (members: string | undefined = '7,8') => known.holds(holder, '1', 'web', () => members);

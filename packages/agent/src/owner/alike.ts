@@ -16,6 +16,8 @@ export interface Alike {
   readonly circle: Circle;
   /** By `clockMs`. */
   readonly untilMs: number;
+  /** By the rules that were followed as so many-th. */
+  readonly rules: number;
 }
 
 /** Of one set of services, whatever fits. */

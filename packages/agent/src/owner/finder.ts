@@ -70,6 +70,8 @@ export class OwnerFinder {
   /** Whether a user's number may stand for any that the user namespace does not know. */
   readonly #blurred: boolean;
   #rules: readonly OwnerRule[] = [];
+  /** How often they were told. */
+  #ruled = 0;
   readonly #alike = new Map<number, { readonly untilMs: number; readonly key: string }>();
   /** Read for the callers of now: many are of one process, or have the same parents. */
   readonly #facts = new Map<number, ProcessFacts | undefined>();
@@ -87,6 +89,7 @@ export class OwnerFinder {
 
   follow(rules: readonly OwnerRule[]): void {
     this.#rules = rules;
+    this.#ruled++;
     this.#servers.follow(rules);
     this.#alike.clear();
   }
@@ -268,10 +271,11 @@ export class OwnerFinder {
     };
     const kin = [...holders].flatMap((pid) => this.#parentsOf(pid));
     const untilMs = clockMs();
+    const rules = this.#ruled;
     const { held: others, complete, circle } = this.#holders.strangers(held, makers, kin, isAlike);
     const alike =
       circle && others.size === 0 && another === undefined && key !== undefined
-        ? ({ pid, began }: ProcessFacts) => ({ pid, began, key, circle, untilMs: untilMs + forMs })
+        ? ({ pid, began }: ProcessFacts) => ({ pid, began, key, circle, untilMs: untilMs + forMs, rules })
         : undefined;
     return { others, complete, alike };
   }
