@@ -8,15 +8,14 @@ import type { FoundListening } from '../owner/listening.ts';
 import { LISTENING_THREAD, type ListeningThreadData } from '../owner/listening-entry.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { OwnerRule } from '../words/owner.ts';
+import { placeKey } from '../words/place.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { systemRange, targetsOf } from './addresses.ts';
 import type { ExposedTarget } from './exposure.ts';
-import type { ListenerTable } from './listener-table.ts';
+import type { Listener, ListenerTable } from './listener-table.ts';
 
-const LOOK_MS = 1_000;
-/** What listens is looked into no sooner again. */
-const LEAST_MS = 5_000;
+const TIMES = { look: 1_000, least: 5_000 };
 /** Though nothing else listens, others may hold the sockets by now. */
 const AGAIN_MS = 60_000;
 /** A look that takes longer is ended. */
@@ -32,11 +31,16 @@ export interface ProgramsWatchOptions {
   readonly problems: Problems;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** Of the thread that looks; this very one when left out. */
+  readonly program?: string;
+  /** How often who listens is compared with before, and how soon it is looked into again at the soonest, milliseconds. */
+  readonly times?: { readonly look: number; readonly least: number };
 }
 
 export class ProgramsWatch {
   readonly #options: ProgramsWatchOptions;
   readonly #unseen: () => void;
+  readonly #times: typeof TIMES;
   #thread: Worker | undefined;
   /** Whether the thread that would be begun is of another program. */
   #replaced: boolean = false;
@@ -46,6 +50,7 @@ export class ProgramsWatch {
 
   constructor(options: ProgramsWatchOptions) {
     this.#options = options;
+    this.#times = options.times ?? TIMES;
     this.#unseen = passing(options.problems, {
       code: 'no-look',
       subject: 'programs',
@@ -61,7 +66,7 @@ export class ProgramsWatch {
   }
 
   start(): void {
-    const timer = setInterval(() => this.#look(), LOOK_MS).unref();
+    const timer = setInterval(() => this.#look(), this.#times.look).unref();
     this.#look();
     this.#options.signal.addEventListener('abort', () => {
       clearInterval(timer);
@@ -73,11 +78,16 @@ export class ProgramsWatch {
     const { table: tableNow } = this.#options;
     const table = tableNow();
     const rules = this.#rules();
-    if (table === undefined || this.#replaced) return;
+    if (table === undefined) return;
     const beyond = table.allBeyondLoopback();
+    if (this.#replaced) {
+      this.#keep(beyond, rules);
+      return;
+    }
     const seen = JSON.stringify([beyond, rules]);
     const sinceMs = performance.now() - this.#begunMs;
-    if (this.#thread !== undefined || sinceMs < LEAST_MS || (seen === this.#seen && sinceMs < AGAIN_MS)) return;
+    if (this.#thread !== undefined || sinceMs < this.#times.least || (seen === this.#seen && sinceMs < AGAIN_MS))
+      return;
     this.#seen = seen;
     this.#begunMs = performance.now();
     if (beyond.length === 0 || rules.length === 0) this.#found({ programs: [], hidden: 0 });
@@ -87,7 +97,8 @@ export class ProgramsWatch {
   #begin(rules: readonly OwnerRule[]): void {
     let thread: Worker;
     try {
-      const workerData: ListeningThreadData = { program: PROGRAM, rules };
+      const { program = PROGRAM } = this.#options;
+      const workerData: ListeningThreadData = { program, rules };
       thread = new Worker(LISTENING_THREAD, { name: 'weft listening', workerData });
     } catch (err) {
       this.#failed(err);
@@ -117,13 +128,26 @@ export class ProgramsWatch {
     if (wasReplaced(err)) {
       // For good: none is begun again.
       this.#replaced = true;
-      const message = `which programs of services listen where others come cannot be looked up: ${messageOf(err)}`;
+      const message =
+        `which programs of services listen where others come cannot be looked up: ${messageOf(err)}; ` +
+        'those that were found before are told for as long as they listen';
       this.#options.problems.raise({ code: 'no-look', subject: 'program', message });
     } else {
       this.#seen = '';
       this.#unseen();
     }
     this.#options.log.warn({ event: 'listening-unknown', err }, 'which programs listen could not be looked up');
+  }
+
+  /** What ends or is no service's any more is told no longer, and not again, whoever comes to listen there: nobody can see who that is. */
+  #keep(beyond: readonly Listener[], rules: readonly OwnerRule[]): void {
+    const { programs, hidden } = this.#last;
+    const places = new Set(beyond.map(placeKey));
+    const kept = programs.filter(
+      (one) => places.has(placeKey(one)) && rules.some(({ service }) => service === one.service),
+    );
+    if (kept.length < programs.length || hidden > beyond.length)
+      this.#found({ programs: kept, hidden: Math.min(hidden, beyond.length) });
   }
 
   #found(found: FoundListening): void {
@@ -133,11 +157,11 @@ export class ProgramsWatch {
     const passing = systemRange();
     const isPassing = (port: number) =>
       passing === undefined || (port >= passing.first && port < passing.first + passing.count);
-    const listed = new Set(table.allBeyondLoopback().map((one) => `${one.protocol} ${one.address} ${one.port}`));
+    const listed = new Set(table.allBeyondLoopback().map(placeKey));
     this.#options.found(
       found.programs.flatMap(({ service, protocol, address, port, program }): ExposedTarget[] => {
         // Whoever only sends datagrams has such a port as well. What is the agent's own is not listed.
-        if ((protocol === 'udp' && isPassing(port)) || !listed.has(`${protocol} ${address} ${port}`)) return [];
+        if ((protocol === 'udp' && isPassing(port)) || !listed.has(placeKey({ protocol, address, port }))) return [];
         const sixOnly = address === '::' && !table.hasWildcard(protocol, port);
         return [{ service, protocol, port, listens: [address], sixOnly, program }];
       }),
