@@ -1,10 +1,10 @@
 /** docs/guides/first-hour.md, typed as it stands on four hosts that have the package and nothing else of Weft. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anyVip, type GuideCommands, readGuide } from '../harness/guide.ts';
 import {
   checkout,
@@ -127,6 +127,38 @@ describe.skipIf(missing !== undefined)(titled('the first hour', missing), () => 
       else for (const name of step.hosts) writeFileSync(join(hostOf(name).dir, step.name), here(step.text));
     }
   }, 600_000);
+
+  test('an agent whose files a package manager replaced says of each thread that would begin to restart it', async () => {
+    const host = hostOf('web-1');
+    const folder = join(host.dir, 'weft/lib/agent/dist/program');
+    const build = readFileSync(join(checkout, 'packages/agent/dist/words/build-id.js'), 'utf8');
+    const [, id = ''] = /'([0-9a-f]{32})'/.exec(build) ?? [];
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      const code = readFileSync(path, 'utf8');
+      writeFileSync(`${path}.new`, code.replaceAll(id, 'of another build'));
+      renameSync(`${path}.new`, path);
+    }
+    // Each has something to begin for: who listens beyond loopback, who a process is, and bulk.
+    host.start(['redis-server', '--port', '7001', '--bind', '0.0.0.0', '--save', '']);
+    const weft = (words: string) => host.run(['sh', '-c', `${SHELL}\n${words}`]);
+    await weft('weft explain --pid 1 redis:6379');
+    await weft('head -c 100000000 /dev/zero | redis-cli -h redis -x set bulk');
+    const { stdout } = await until(
+      'all three tell of it',
+      () => weft('weft status'),
+      (told) => told.stdout.match(/it was replaced; restart the agent/g)?.length === 3,
+      SETTLED_MS,
+    );
+    for (const lacks of [
+      /no second thread beside bulk: .*restart the agent/,
+      /which programs make the calls of this host cannot be found out: .*restart the agent/,
+      /which programs of services listen where others come cannot be looked up: .*restart the agent/,
+    ])
+      expect(stdout).toMatch(lacks);
+    // It goes on with what it has.
+    expect((await weft('redis-cli -h redis ping')).stdout).toBe('PONG\n');
+  });
 });
 
 /** Whether it is what was to be printed; `...` stands for any lines. */
