@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     expect(there).toMatchObject({ code: 0, stdout: expect.stringMatching(/echo\/0 on data: reachable from here/) });
     const here = await weft(dataAgent, 'explain', 'host:web', 'echo:7000');
     expect(here).toMatchObject({
-      code: 0,
+      code: 4,
       stdout: expect.stringMatching(/echo\/0 is here, and answers at 127\.0\.0\.1:7000/),
     });
     const call = web.start(['sh', '-c', 'sleep 60 | nc echo 7000']);

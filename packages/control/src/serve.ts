@@ -206,7 +206,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     flows,
     openFlows: new OpenFlowsWalk({ live: hub.fleet, asker: hub }),
     traffic,
-    explain: createExplain({ live: hub.fleet, tracer: hub, policyOf }),
+    explain: createExplain({ state, live: hub.fleet, tracer: hub, policyOf }),
     reach: createReach(policyOf),
     audit,
     disk,

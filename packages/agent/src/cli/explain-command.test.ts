@@ -53,6 +53,20 @@ describe('explain', () => {
     });
   });
 
+  test('what was not tried is promised by no word and by no exit code', async () => {
+    const step = 'whether it can be reached was not tried: no agent of web that may call is connected';
+    const breakPoint = breakPointCodec.toWire('not-tried');
+    await answering({ verdict: actionCodec.toWire('allow'), breakPoint, steps: [step] });
+    const { code, out } = await weft('explain', 'web', 'redis:6379');
+    expect([code, out.split('\n').slice(-3)]).toEqual([
+      4,
+      [`- ${step}`, 'permitted, but whether it works was not tried: see above', ''],
+    ]);
+    expect(JSON.parse((await weft('explain', 'web', 'redis:6379', '--json')).out)).toMatchObject({
+      ...{ verdict: 'allow', break_point: 'not-tried' },
+    });
+  });
+
   test('says from which of the caller’s hosts it would not work', async () => {
     await answering({
       verdict: actionCodec.toWire('allow'),

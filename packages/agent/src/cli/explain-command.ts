@@ -1,5 +1,6 @@
 /** weft explain: the verdict on one flow, and where it would break. */
 import {
+  type BreakPoint,
   formatPortRange,
   formatRulePorts,
   hostNameProblem,
@@ -32,7 +33,7 @@ import { paint, printable, type Terminal } from './terminal.ts';
 
 export type ExplainOptions = NetworkOptions & LocalOptions & { readonly pid?: string };
 
-/** Answers with the exit code: 3 for deny, 4 where it would break, from any of the caller's hosts, 0 where it works. */
+/** Answers with the exit code: 3 for deny, 4 where it would break, from any of the caller's hosts, or was not tried, 0 where it works. */
 export async function explain(
   ends: readonly (string | undefined)[],
   options: ExplainOptions,
@@ -87,11 +88,7 @@ export async function explain(
     if (origin !== null) terminal.out(`written: ${originWords(origin)}\n`);
     terminal.out(`revision: ${revision}\nreason: ${printable(reason)}\n`);
     for (const step of steps) terminal.out(`- ${printable(step)}\n`);
-    terminal.out(
-      breakPoint === 'none'
-        ? `it would work${exceptFrom(refusedHosts)}\n`
-        : `${paint(terminal, 'yellow', `breaks at: ${breakPoint}`)}\n`,
-    );
+    terminal.out(`${outcome(breakPoint, refusedHosts, terminal)}\n`);
     if (remedy !== null) writeRemedy(remedy, origin, terminal);
   }
   if (verdict !== 'allow') return 3;
@@ -168,6 +165,15 @@ function writeRemedy(
   if (rule === null) return;
   const also = deniesCount > 0 ? 'and then ' : '';
   terminal.out(`${also}this rule permits it, and nothing else:\n  - ${printable(ruleToYaml(rule))}\n`);
+}
+
+function outcome(breakPoint: BreakPoint, refusedHosts: readonly string[], terminal: Terminal): string {
+  if (breakPoint === 'none') return `it would work${exceptFrom(refusedHosts)}`;
+  const words =
+    breakPoint === 'not-tried'
+      ? 'permitted, but whether it works was not tried: see above'
+      : `breaks at: ${breakPoint}`;
+  return paint(terminal, 'yellow', words);
 }
 
 function exceptFrom(hosts: readonly string[]): string {

@@ -196,7 +196,7 @@ test('a call to here is judged, and its program tried at the address of the agen
   const at = (port: number) =>
     parts({ services: parseAgentFile('w', `services: { web: { targets: { 3000: "127.0.0.1:${port}" } } }`).services });
   const there = await explainHere(at(open), asked('host:data', 'web', 3_000));
-  expect(there).toMatchObject({ verdict: 'allow', breakPoint: 'none' });
+  expect(there).toMatchObject({ verdict: 'allow', breakPoint: 'not-tried' });
   expect(there.steps.slice(-2)).toEqual([
     `web/0 is here, and answers at 127.0.0.1:${open}`,
     'whether host:data gets here was not tried: its own host can tell',

@@ -179,5 +179,6 @@ async function toHere(parts: ExplainParts, source: Source, { service, port, prot
     .get(service.name)
     ?.instances.find(({ agentId }) => agentId === parts.netmap.self?.agentId);
   const { breakPoint, step } = await tryHere(parts, `${service.name}/${own?.ordinal ?? '-'}`, service, port, protocol);
-  return { breakPoint, steps: [step, `whether ${sourceName(source)} gets here was not tried: its own host can tell`] };
+  const untried = `whether ${sourceName(source)} gets here was not tried: its own host can tell`;
+  return { breakPoint: breakPoint === 'none' ? 'not-tried' : breakPoint, steps: [step, untried] };
 }

@@ -126,7 +126,7 @@ async function tryPaths(
   if (asked.length === 0) {
     const unchecked = `whether it can be reached was not tried: no agent of ${from} that may call is connected`;
     return {
-      breakPoint: 'none',
+      breakPoint: 'not-tried',
       steps: [...candidates.map(({ name, agent }) => `${name} on ${agent.host} is healthy and listens`), unchecked],
       cutOff: [],
     };
@@ -144,15 +144,16 @@ async function tryPaths(
     });
     const tried = await Promise.all(ways);
     // A caller's agent that is silent proves nothing of the path.
-    return { host: caller.host, fails: tried.every(({ works }) => works === false), tried };
+    const fails = tried.every(({ works }) => works === false);
+    return { host: caller.host, fails, works: tried.some(({ works }) => works === true), tried };
   };
   const found = await Promise.all(asked.map(waysFrom));
   const steps = found.flatMap(({ tried }) => tried.map(({ step }) => step));
   const unasked = callers.length - asked.length;
   if (unasked > 0) steps.push(`${unasked} more hosts of ${from} were not asked`);
   const cutOff = found.filter(({ fails }) => fails).map(({ host }) => host);
-  const unreachable = cutOff.length === found.length;
-  return { breakPoint: unreachable ? 'unreachable' : 'none', steps, cutOff: unreachable ? [] : cutOff };
+  if (found.some(({ works }) => works)) return { breakPoint: 'none', steps, cutOff };
+  return { breakPoint: cutOff.length === found.length ? 'unreachable' : 'not-tried', steps, cutOff: [] };
 }
 
 /** What is wrong where the caller calls, as its agent reports it; a `closed` one takes no call. */

@@ -4,6 +4,7 @@ import type { LiveAgents } from '../fleet/live.ts';
 import type { TraceOutcome } from '../fleet/questions.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
 import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
+import type { OlderData } from '../state/types.ts';
 import { createExplain, type ExplainQuestion } from './explain.ts';
 
 export const network = await networkOf(
@@ -44,6 +45,7 @@ export interface World {
   readonly toldApart?: Readonly<Record<string, readonly string[]>>;
   /** Hosts whose unknown programs speak as the host. */
   readonly othersAsHost?: readonly string[];
+  readonly olderData?: OlderData;
 }
 
 function reportOf({ problems, toldApart, othersAsHost }: World, host: string): Report | undefined {
@@ -89,7 +91,7 @@ export function explain(question: Partial<ExplainQuestion>, world: World = {}, w
       ? { reachable: false, roundTripUs: 0, detail: 'connection refused' }
       : { reachable: true, roundTripUs: 1_500, detail: '' };
   };
-  const ask = createExplain({ live, tracer: { trace } });
+  const ask = createExplain({ state: { olderData: world.olderData }, live, tracer: { trace } });
   const whole: ExplainQuestion = { from: 'web', service: 'redis', port: 6379, protocol: 'tcp', ...question };
   return ask(where, whole, new AbortController().signal).then((answer) => ({ answer, traced }));
 }

@@ -64,8 +64,8 @@ describe('the way', () => {
       { unwell: ['redis@data-a'], unreachable: ['data-b'] },
       'unreachable',
     ],
-    ['the caller’s agent is silent', { silent: ['front'] }, 'none'],
-    ['the caller’s agent is away', { away: ['front'] }, 'none'],
+    ['the caller’s agent is silent', { silent: ['front'] }, 'not-tried'],
+    ['the caller’s agent is away', { away: ['front'] }, 'not-tried'],
   ])('%s', async (_case, world, breakPoint) => {
     const { answer } = await explain({}, world);
     expect(answer).toMatchObject({ verdict: 'allow', breakPoint });
@@ -256,8 +256,23 @@ describe('the caller’s own agent', () => {
   });
 });
 
+test('of data that is older than what agents heard it says so first, and promises nothing', async () => {
+  const olderData = { revision: network.revision + 1, hosts: ['front', 'data-a'], sinceMs: 1 };
+  for (const world of [{}, { away: ['front', 'data-a', 'data-b'] }]) {
+    const { answer } = await explain({}, { ...world, olderData });
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint: 'not-tried' });
+    expect(answer.steps[0]).toMatch(
+      /^control's data is older than what agents heard from it \(.*front.*\): .*ask on the host that calls$/,
+    );
+  }
+  const denied = await explain({ from: 'host:idle' }, { olderData });
+  expect(denied.answer).toMatchObject({ verdict: 'deny', breakPoint: 'denied' });
+  expect(denied.answer.steps[0]).toContain('older');
+});
+
 test('a change of the mesh is a change of the verdict', async () => {
   const ask = createExplain({
+    state: { olderData: undefined },
     live: { agent: () => undefined, instance: () => undefined },
     tracer: { trace: async () => undefined },
   });

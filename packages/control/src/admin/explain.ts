@@ -21,7 +21,8 @@ import {
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { PathTracer } from '../fleet/questions.ts';
-import type { NetworkState, RuleOrigins } from '../state/types.ts';
+import { tellOlder } from '../state/older-data.ts';
+import type { NetworkState, OlderData, RuleOrigins } from '../state/types.ts';
 import { type Caller, callersOf, inexactSteps, speaksAs } from './explain-callers.ts';
 import { findPath } from './explain-path.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
@@ -51,6 +52,8 @@ export type Explain = (network: NetworkState, question: ExplainQuestion, signal:
 export interface ExplainOptions {
   readonly live: LiveAgents;
   readonly tracer: PathTracer;
+  /** Its `olderData` is set while control knows that agents heard of more than its data. */
+  readonly state: { readonly olderData: OlderData | undefined };
   readonly policyOf?: PolicyOf;
   /** How long an agent may take to try a path, milliseconds. */
   readonly timeoutMs?: number;
@@ -60,7 +63,21 @@ export interface ExplainOptions {
 const MOST_HOSTS = 100;
 const MOST_TOLD = 8;
 
-export function createExplain({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000 }: ExplainOptions): Explain {
+export function createExplain(options: ExplainOptions): Explain {
+  const explain = explainFrom(options);
+  return async (network, question, signal) => {
+    const found = await explain(network, question, signal);
+    const { olderData } = options.state;
+    if (olderData === undefined) return found;
+    const steps = [`${tellOlder(olderData, network.revision)}. ${BEYOND}`, ...found.steps];
+    return { ...found, steps, breakPoint: found.breakPoint === 'none' ? 'not-tried' : found.breakPoint };
+  };
+}
+
+const BEYOND = 'Agents go on by what they heard, so that the verdict may be another there: ask on the host that calls';
+
+/** By control's data, whatever that is worth. */
+function explainFrom({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000 }: ExplainOptions): Explain {
   return async (network, question, signal) => {
     const { revision, origins } = network;
     const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {

@@ -70,7 +70,7 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
         return ['slow'];
       },
     },
-    explain: createExplain({ live, tracer: { trace: async () => undefined } }),
+    explain: createExplain({ state, live, tracer: { trace: async () => undefined } }),
     flows,
     openFlows: new OpenFlowsWalk({ live, asker: { openFlows: async () => undefined } }),
     disk: { problems: [{ code: 'flows-not-written', message: 'full', sinceMs: 5 }] },

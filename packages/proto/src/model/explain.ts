@@ -2,7 +2,7 @@ import type { Verdict } from '../policy/types.ts';
 import type { Service } from './mesh.ts';
 import { formatPortRange } from './ports.ts';
 
-/** Where a flow would break; `other` is told by a newer control alone. */
+/** Where a flow would break; `not-tried`: nowhere that is known, and nobody was there to try; `other` is told by a newer control alone. */
 export const BREAK_POINTS = [
   'none',
   'no-such-source',
@@ -13,6 +13,7 @@ export const BREAK_POINTS = [
   'not-listening',
   'unreachable',
   'other',
+  'not-tried',
 ] as const;
 
 export type BreakPoint = (typeof BREAK_POINTS)[number];

@@ -69,7 +69,11 @@ export const explain = told({
   rule: text.describe('that decided'),
   revision,
   reason: text,
-  breakPoint: z.enum([...BREAK_POINTS, 'other']).describe('where it would break; none: it would work'),
+  breakPoint: z
+    .enum([...BREAK_POINTS, 'other'])
+    .describe(
+      'where it would break; none: it was tried and would work; not-tried: nothing speaks against it, and nobody was there to try',
+    ),
   steps: list(text).describe('what was looked at, in words'),
   refusedHosts: texts.describe('hosts of the caller from which it would not work'),
   decidingRule: rule.nullable().describe('null: the default or a built-in rule decided'),

@@ -18,6 +18,7 @@ const BREAKS: Readonly<Record<BreakPoint, string>> = {
   'no-healthy-instance': 'at the instances: none is healthy',
   'not-listening': 'at the target: nothing listens on that port',
   unreachable: 'between the hosts: the other agent cannot be reached',
+  'not-tried': 'nowhere that is known; whether it works was not tried',
   other: 'somewhere that this version does not know',
 };
 
@@ -103,6 +104,7 @@ interface OutcomeProps {
 }
 
 function Outcome({ breakPoint, refused }: OutcomeProps) {
+  if (breakPoint === 'not-tried') return <Badge tone="warn">not tried</Badge>;
   if (breakPoint !== 'none') return <Badge tone="bad">breaks</Badge>;
   return refused ? <Badge tone="warn">works in part</Badge> : <Badge tone="good">works</Badge>;
 }
