@@ -1,6 +1,14 @@
 /** What the agent of a host tells: weft check on hosts that are right and on such that are not, and its own view. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import {
+  checkout,
+  createNamespaceLab,
+  type Host,
+  hostsMissing,
+  type NamespaceLab,
+  programs,
+  titled,
+} from '../harness/host.ts';
 import { echoes, serveEcho } from '../harness/programs.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
@@ -62,6 +70,25 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     expect(of('directory')).toMatchObject([{ result: 'ok' }]);
     expect((await check(dataAgent)).of('target')).toMatchObject([
       { subject: 'echo 7000', result: 'ok', message: 'a program answers at 127.0.0.1:7000' },
+    ]);
+  });
+
+  test('to another user tells what cannot be looked at, and nothing of that user as of the agent', async () => {
+    const script = `mount --bind "$0" /mnt && export PATH="/mnt/${programs}:$PATH" && exec setpriv --reuid=65533 --regid=65533 --clear-groups -- "$@"`;
+    const argv = ['weft', 'check', '--json', '--data', webAgent.dataDir];
+    const { code, stdout } = await lab.startAsRoot(web, ['sh', '-c', script, checkout, ...argv]).finished(60_000);
+    const { findings }: { findings: Finding[] } = JSON.parse(stdout);
+    expect(code).toBe(4);
+    expect(findings.filter(({ result }) => result !== 'unknown')).toMatchObject([
+      { area: 'agent', result: 'broken', message: expect.stringMatching(/ask as the user who runs it$/) },
+    ]);
+    const messages = findings.map(({ area, message }) => `${area}: ${message}`);
+    expect(messages.slice(1)).toEqual([
+      expect.stringMatching(/^control: not looked at: /),
+      'names: not looked at: the agent answers them, and it cannot be asked',
+      'target: not looked at: the agent knows where programs are expected, and it cannot be asked',
+      'files: not looked at: the agent tells how many it may have open, and it cannot be asked',
+      "directory: not looked into: it is user 65534's; ask as that user, or as root",
     ]);
   });
 

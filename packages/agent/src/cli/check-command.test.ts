@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { chmod, chown, mkdtemp } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { AgentHandlers } from '@weft/proto/wire';
@@ -305,8 +305,23 @@ describe('check', () => {
     expect(lines('files')).toHaveLength(1);
   });
 
-  test('says that an agent of an older version does not tell all', async () => {
-    const { lines } = await check(await olderAgent({ names: [], problems: [] }));
+  // As where a unit gives the agent a user of its own: with the directory root would take the agent's keys from it.
+  test.runIf(process.getuid?.() === 0)(
+    'finds no fault with whose the directory of an agent is that is off',
+    async () => {
+      const data = await mkdtemp(join(directory, 'c'));
+      await chown(data, 65_534, 65_534);
+      expect((await check(data)).lines('directory')).toEqual([expect.stringMatching(/^ok .*: is its owner's alone/)]);
+    },
+  );
+
+  test('says that an agent of an older version does not tell all, and not what this process may as of the agent', async () => {
+    const names = [{ name: 'smtp.internal', kind: 'private', address: null, ports: ['25'], instances: 1, healthy: 1 }];
+    const { lines } = await check(await olderAgent({ names, problems: [] }));
+    for (const area of ['ports', 'files'])
+      expect(lines(area)).toEqual([
+        expect.stringMatching(/^unknown not looked at: the agent tells .*it does not tell$/),
+      ]);
     expect(lines('agent').at(-1)).toMatch(
       /^unknown it does not tell of its peers and targets: the agent .* is of an older version, which does not tell; restart it/,
     );

@@ -41,7 +41,7 @@ export function lookAtAgent(known: Known): readonly Finding[] {
 function notThere({ directory, unasked, unread, identity }: Known): Finding {
   if (unasked !== '') return broken('', unasked, '');
   const off = `no agent runs that keeps its state in ${directory}`;
-  if (unread !== '') return broken('', `${off}, and none could be started: ${unread}`, '');
+  if (unread !== '') return broken('', `${off}, and this user could start none: ${unread}`, '');
   const elsewhere = 'or name where another agent of this host keeps it by --data';
   if (identity?.membership === undefined)
     return broken('', `${off}, and no network was joined there`, `start it: ${JOIN}; ${elsewhere}`);

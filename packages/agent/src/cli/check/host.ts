@@ -1,19 +1,33 @@
 /** What the agent wants of the host itself: ports below 1024, files, its directory. */
-import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesFor, formatPortRange, messageOf, parseHostPort, parsePort } from '@weft/proto';
+import {
+  filesFor,
+  formatPortRange,
+  isSystemError,
+  messageOf,
+  parseHostPort,
+  parsePort,
+  systemErrorWords,
+} from '@weft/proto';
 import { processFacts } from '../../observe/process-facts.ts';
 import { listenerSpecs } from '../../outbound/listener-spec.ts';
 import { formatBytes } from '../format.ts';
 import { type Finding, findingsOf } from './finding.ts';
-import type { Known } from './known.ts';
+import { type Known, whySilent } from './known.ts';
 
 const ports = findingsOf('ports');
 const files = findingsOf('files');
 const kept = findingsOf('directory');
 
 /** Nothing where no port is so low. */
-export function lookAtPorts({ agent, facts, kept: { current } }: Known): readonly Finding[] {
+export function lookAtPorts(known: Known): readonly Finding[] {
+  const {
+    agent,
+    facts,
+    unasked,
+    kept: { current },
+  } = known;
   const services = agent
     ? agent.names.map(({ name, ports: declared }) => ({
         name: name.replace(/\.internal$/, ''),
@@ -29,15 +43,24 @@ export function lookAtPorts({ agent, facts, kept: { current } }: Known): readonl
   ].filter(({ port }) => port > 0 && port < LOW);
   const lowest = wanted.toSorted((one, other) => one.port - other.port)[0];
   if (lowest === undefined) return [];
-  const { lowestPort } = facts?.process ?? processFacts();
   const what = [...new Set(wanted.map((each) => each.what))].join(', ');
+  // What this process may says nothing of an agent that runs.
+  if (facts === undefined && unasked !== '')
+    return [
+      ports.unknown(
+        '',
+        `not looked at: the agent tells whether it may listen as ${what} wants, and ${whySilent(known)}`,
+      ),
+    ];
+  const { lowestPort } = facts?.process ?? processFacts();
+  const who = facts === undefined ? 'an agent of this user' : 'the agent';
   if (lowestPort === null)
     return [ports.unknown('', `this system does not tell who may listen below 1024, as ${what} wants`)];
-  if (lowestPort <= lowest.port) return [ports.ok('', `the agent may listen from ${lowestPort} on, as ${what} wants`)];
+  if (lowestPort <= lowest.port) return [ports.ok('', `${who} may listen from ${lowestPort} on, as ${what} wants`)];
   return [
     ports.broken(
       '',
-      `the agent may listen from ${lowestPort} on, and these want lower ones: ${what}`,
+      `${who} may listen from ${lowestPort} on, and these want lower ones: ${what}`,
       `as root, once: sysctl -w net.ipv4.ip_unprivileged_port_start=${lowest.port}; or AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit`,
     ),
   ];
@@ -45,29 +68,40 @@ export function lookAtPorts({ agent, facts, kept: { current } }: Known): readonl
 
 const LOW = 1_024;
 
-export function lookAtFiles({ agent, facts, kept: { current } }: Known): Finding {
+export function lookAtFiles(known: Known): Finding {
+  const {
+    facts,
+    unasked,
+    kept: { current },
+  } = known;
+  if (facts === undefined && unasked !== '')
+    return files.unknown('', `not looked at: the agent tells how many it may have open, and ${whySilent(known)}`);
   const { filesLimit, filesOpen } = facts?.process ?? processFacts();
   const needed = facts?.filesNeeded ?? filesFor(listenerSpecs(current).size);
   if (filesLimit === null) return files.unknown('', 'this system does not tell how many files a process may have open');
+  const whose = facts === undefined ? ' to an agent of this user' : '';
   if (filesLimit < needed)
     return files.broken(
       '',
-      `${filesLimit} may be open, and the network's ports and their flows want ${needed}`,
+      `${filesLimit} may be open${whose}, and the network's ports and their flows want ${needed}`,
       `raise the hard limit and start the agent again: LimitNOFILE= in its unit, or ulimit -Hn ${needed}`,
     );
-  const open = agent === undefined || facts === undefined ? '' : `${filesOpen} are, and `;
-  return files.ok('', `${filesLimit} may be open; ${open}the network's ports and their flows want ${needed}`);
+  const open = facts === undefined ? '' : `${filesOpen} are, and `;
+  return files.ok('', `${filesLimit} may be open${whose}; ${open}the network's ports and their flows want ${needed}`);
 }
 
 /** Room for the netmap and its next copy. */
 const LEAST_ROOM = 8 << 20;
 
 export function lookAtDirectory({ directory, agent, facts }: Known): readonly Finding[] {
+  const asker = process.getuid?.();
   try {
-    if (!existsSync(directory))
+    const found = statSync(directory, { throwIfNoEntry: false });
+    if (found === undefined)
       return agent === undefined ? [] : [kept.broken(directory, 'is not there', 'start the agent again')];
-    const { uid, mode } = statSync(directory);
-    const owner = facts?.process.uid ?? process.getuid?.();
+    const { uid, mode } = found;
+    // By what the agent says alone: whoever asks may be another user, root too where a unit gives the agent one of its own.
+    const owner = facts?.process.uid ?? undefined;
     if (owner !== undefined && uid !== owner)
       return [
         kept.broken(
@@ -77,8 +111,10 @@ export function lookAtDirectory({ directory, agent, facts }: Known): readonly Fi
         ),
       ];
     if ((mode & 0o022) !== 0) return [kept.broken(directory, 'others may write to it', `chmod go-w ${directory}`)];
+    if (asker !== undefined && asker !== 0 && asker !== uid)
+      return [kept.unknown(directory, `not looked into: it is user ${uid}'s; ask as that user, or as root`)];
     const keys = join(directory, 'identity.json');
-    if (existsSync(keys) && (statSync(keys).mode & 0o077) !== 0)
+    if (((statSync(keys, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0)
       return [
         kept.broken(
           directory,
@@ -101,6 +137,9 @@ export function lookAtDirectory({ directory, agent, facts }: Known): readonly Fi
       (mode & 0o077) === 0 ? "is its owner's alone" : 'is written by its owner alone, and others may look into it';
     return [kept.ok(directory, `${who}, and its disk has room for ${formatBytes(room)}`)];
   } catch (error) {
+    // Somewhere above it: nothing of the directory itself is known then.
+    if (isSystemError(error) && error.code === 'EACCES' && error.syscall === 'stat' && error.path === directory)
+      return [kept.unknown(directory, `not looked at: ${systemErrorWords(error)}; ask as the user who runs the agent`)];
     return [kept.broken(directory, messageOf(error), 'see to who owns it, and that its disk takes writes')];
   }
 }

@@ -24,6 +24,12 @@ export interface Known {
   readonly kept: NetmapStore;
 }
 
+/** Why the agent tells nothing, where it does not. */
+export function whySilent({ agent, unasked }: Known): string {
+  if (agent !== undefined) return 'it does not tell';
+  return unasked === '' ? 'it is off' : 'it cannot be asked';
+}
+
 /** Its programs are tried one after the other. */
 const FACTS_MS = 25_000;
 

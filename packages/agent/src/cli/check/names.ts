@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { Resolver } from 'node:dns/promises';
 import { formatHostPort, messageOf, parseHostPort } from '@weft/proto';
 import { type Finding, findingsOf } from './finding.ts';
-import type { Known } from './known.ts';
+import { type Known, whySilent } from './known.ts';
 import { readResolverSetup, recipeFor } from './resolver-setup.ts';
 
 const { ok, unknown, broken } = findingsOf('names');
@@ -11,8 +11,9 @@ const { ok, unknown, broken } = findingsOf('names');
 const AGENT_MS = 2_000;
 const HOST_MS = 10_000;
 
-export async function lookAtNames({ agent }: Known): Promise<readonly Finding[]> {
-  if (agent === undefined) return [unknown('', 'not looked at: the agent answers them, and it is off')];
+export async function lookAtNames(known: Known): Promise<readonly Finding[]> {
+  const { agent } = known;
+  if (agent === undefined) return [unknown('', `not looked at: the agent answers them, and ${whySilent(known)}`)];
   const { name, address } = agent.names.find((each) => each.address !== null) ?? {};
   const listens = parseHostPort(agent.dns);
   if (name === undefined || listens === undefined)

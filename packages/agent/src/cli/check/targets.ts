@@ -2,13 +2,14 @@
 import { formatPortRange, isLoopback, parseHostPort } from '@weft/proto';
 import type { TargetFacts } from '../../observe/host-facts.ts';
 import { type Finding, findingsOf } from './finding.ts';
-import type { Known } from './known.ts';
+import { type Known, whySilent } from './known.ts';
 
 const { ok, unknown, broken } = findingsOf('target');
 
-export function lookAtTargets({ facts }: Known): readonly Finding[] {
+export function lookAtTargets(known: Known): readonly Finding[] {
+  const { facts } = known;
   if (facts === undefined)
-    return [unknown('', 'not looked at: the agent knows where programs are expected, and tells nothing')];
+    return [unknown('', `not looked at: the agent knows where programs are expected, and ${whySilent(known)}`)];
   return facts.targets.map(lookAtTarget);
 }
 

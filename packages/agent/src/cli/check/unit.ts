@@ -54,11 +54,12 @@ export async function lookAtUnit(
   return [told.LoadState === 'loaded' ? judge(unit, told) : units.ok(name, 'the agent runs in it')];
 }
 
-/** The unit of an agent that is off: the host's own serves no directory in a user's home. */
-function whereItMayBe({ directory }: Known, uid: number | undefined): readonly Unit[] {
+/** The unit of an agent that is off, or cannot be asked: the host's own serves no directory in a user's home. */
+function whereItMayBe({ directory, unasked }: Known, uid: number | undefined): readonly Unit[] {
   const home = homeOf(process.env);
-  const own = uid === 0 ? [] : [{ name: PACKAGED, manager: ['--user'] }];
   const atHome = uid !== 0 && home !== undefined && directory.startsWith(`${home}/`);
+  // One that does not answer this user is another's, and so is its unit.
+  const own = uid === 0 || (unasked !== '' && !atHome) ? [] : [{ name: PACKAGED, manager: ['--user'] }];
   return atHome ? own : [...own, { name: PACKAGED, manager: [] }];
 }
 
