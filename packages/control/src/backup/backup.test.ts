@@ -134,6 +134,21 @@ describe('a backup', () => {
     expect(refusal(back)).toBe('no-control');
   });
 
+  test('by who may not look says so, and not that no control is there', () => {
+    chmodSync(root, 0o755);
+    // At once and until the end of this: the process may be other tests' too.
+    if (process.getuid?.() === 0) process.seteuid?.(65_534);
+    else chmodSync(from, 0);
+    try {
+      expect(back).toThrow(
+        /^cannot look into .*from: cannot stat .*this user may not \(EACCES\); run this as the user who runs control there/,
+      );
+    } finally {
+      if (process.getuid?.() === 0) process.seteuid?.(0);
+      chmodSync(from, 0o700);
+    }
+  });
+
   test('into what is no directory says so', () => {
     file = join(from, 'control.key', 'backup');
     expect(refusal(back)).toBe('unwritable');

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { messageOf, VERSION } from '@weft/proto';
+import { isSystemError, messageOf, systemErrorWords, VERSION } from '@weft/proto';
 import { type DirectoryLock, isLocked, lockDirectory, prepareDirectory, readFileNow, syncNow } from '@weft/proto/files';
 import { StoreError } from '../store/errors.ts';
 import { NEWEST_REVISION } from '../store/schema.ts';
@@ -44,13 +44,7 @@ export interface BackupOptions {
  * write of control's. Throws BackupError, StoreError for data that is not this version's, FileError.
  */
 export function backUp({ directory, file, now }: BackupOptions): Header {
-  const lacks = NEEDED.map((name) => join(directory, name)).find((path) => !existsSync(path));
-  if (lacks !== undefined) {
-    throw new BackupError(
-      'no-control',
-      `${directory} holds no control: ${lacks} is not there; say with --data where weft-control serve keeps its own`,
-    );
-  }
+  for (const name of NEEDED) requireThere(directory, join(directory, name));
   // What SQLite makes beside the database would otherwise be another user's, and control could not start with it.
   prepareDirectory(directory, ownerOf(directory));
   refuseOtherData(join(directory, DATABASE));
@@ -101,6 +95,24 @@ function removeLeftOvers(file: string, nowMs: number): void {
     const begins = !existsSync(join(path, `${LOCK}.lock`)) && nowMs - mtimeMs < BEGINNING_MS;
     const own = uid === process.geteuid?.();
     if (own && !begins && !isLocked(path, LOCK)) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** What this user may not look at is told from what is not there. */
+function requireThere(directory: string, path: string): void {
+  try {
+    statSync(path);
+  } catch (error) {
+    const code = isSystemError(error) ? error.code : '';
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new BackupError(
+        'no-control',
+        `${directory} holds no control: ${path} is not there; say with --data where weft-control serve keeps its own`,
+        { cause: error },
+      );
+    const why = isSystemError(error) ? systemErrorWords(error) : messageOf(error);
+    const message = `cannot look into ${directory}: ${why}; run this as the user who runs control there, or as root`;
+    throw new BackupError('unreadable', message, { cause: error });
   }
 }
 

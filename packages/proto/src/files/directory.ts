@@ -19,7 +19,7 @@ export function prepareDirectory(directory: string, uid: number): void {
     // Also to root, who could use it: its owner can replace every file in it.
     if (found.uid !== uid)
       throw new Error(
-        `it belongs to another user, ${found.uid} (run this as that one, or as root: chown -R ${uid} ${real})`,
+        `it belongs to another user, ${found.uid} (run this as that one; or, if that one is to have it no more, as root: chown -R ${uid} ${real})`,
       );
     if ((found.mode & 0o022) !== 0) throw new Error(`others may write to it (run: chmod go-w ${real})`);
   } catch (error) {
