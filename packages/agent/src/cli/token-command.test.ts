@@ -53,11 +53,11 @@ describe('tokens', () => {
         const hosts = call.request.tokenId === 'tk1' ? ['a', 'b'] : [];
         answer(null, { token: 'weft1.new', tokenId: 'tk9', expireTime: timestampToWire(NOW + 1), revision: 8, hosts });
       },
-      revokeToken: (call, answer) =>
-        answer(null, {
-          revision: 9,
-          ...(call.request.tokenId === 'tk1' ? { hosts: ['a', 'b'] } : { narrowed: ['c', 'd'], madeEphemeral: ['d'] }),
-        }),
+      revokeToken: (call, answer) => {
+        const of = { tk1: { hosts: ['a', 'b'] }, tk4: { revision: 0, already: true } };
+        const others = { narrowed: ['c', 'd'], madeEphemeral: ['d'] };
+        answer(null, { revision: 9, ...(of[call.request.tokenId as keyof typeof of] ?? others) });
+      },
     }),
   );
 
@@ -182,6 +182,7 @@ describe('tokens', () => {
 
   test('revoke', async () => {
     expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
+    expect((await weft('token', 'revoke', 'tk4')).out).toBe('token tk4 was revoked already\n');
     expect((await weft('token', 'revoke', 'tk2')).out).toBe(
       'token tk2 revoked at revision 9; it had only added to these, which go on by what else they have: c, d; ' +
         'these were to stay by it alone, and are ephemeral from now on, so that control forgets them once they are away: d\n',
@@ -190,6 +191,7 @@ describe('tokens', () => {
       version: 1,
       token_id: 'tk2',
       revision: 9,
+      already: false,
       hosts: [],
       narrowed: ['c', 'd'],
       made_ephemeral: ['d'],

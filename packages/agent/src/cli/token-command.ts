@@ -206,14 +206,13 @@ export async function tokenRevoke(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const { revision, hosts, narrowed, madeEphemeral, stragglers, notKept } = await withAdmin(
-    options,
-    terminal,
-    signal,
-    (admin) => admin.call(adminService.revokeToken, { tokenId: id }),
+  const answer = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.revokeToken, { tokenId: id }),
   );
+  const { revision, already, hosts, narrowed, madeEphemeral, stragglers, notKept } = answer;
   if (options.json !== undefined) {
-    writeJson(terminal, 'token revoke', { tokenId: id, revision, hosts, narrowed, madeEphemeral, stragglers, notKept });
+    const told = { revision, already, hosts, narrowed, madeEphemeral, stragglers, notKept };
+    writeJson(terminal, 'token revoke', { tokenId: id, ...told });
     return;
   }
   const what = [
@@ -222,7 +221,8 @@ export async function tokenRevoke(
     forgotten(madeEphemeral),
   ].filter(Boolean);
   const came = what.join('; ') || 'no host had joined with it';
-  terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${came}`)}\n`);
+  const words = already ? `token ${id} was revoked already` : `token ${id} revoked at revision ${revision}; ${came}`;
+  terminal.out(`${printable(words)}\n`);
   noteTakenUp(terminal, revision, stragglers, notKept);
 }
 

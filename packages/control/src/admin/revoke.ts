@@ -134,6 +134,7 @@ export async function revokeToken({ state, logger }: RevokeOptions, tokenId: str
   const token = readName(tokenId, 'token_id');
   const actor = actorName(by);
   const ended = await state.revokeToken(token, actor);
-  logger.info({ event: 'token-revoked', token, ...ended, actor }, 'join token revoked');
+  const { already, ...told } = ended;
+  if (!already) logger.info({ event: 'token-revoked', token, ...told, actor }, 'join token revoked');
   return ended;
 }

@@ -124,7 +124,8 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     revokeToken: async ({ request, actor, signal }) => {
       const revoked = await revokeToken(options, request.tokenId, actor);
       const { network = '' } = state.token(request.tokenId) ?? {};
-      return { ...revoked, ...(await takenUp(options, network, revoked.revision, signal)) };
+      const taken = await takenUp(options, network, revoked.revision, signal);
+      return { ...revoked, ...taken, revision: revoked.already ? 0 : revoked.revision };
     },
 
     explain: async ({ request, actor, signal }) => {

@@ -107,8 +107,11 @@ test('tokens are made, listed without secrets, and revoked', async () => {
     },
   ]);
   expect(JSON.stringify(tokens)).not.toContain(token.secret);
-  expect(await bench.ask(adminService.revokeToken, { tokenId: made.tokenId })).toMatchObject({ hosts: [] });
+  const revoke = () => bench.ask(adminService.revokeToken, { tokenId: made.tokenId });
+  const { revision } = await revoke();
+  expect(revision).toBeGreaterThan(0);
   const [ended] = (await bench.ask(adminService.listTokens, {})).tokens;
+  expect(await revoke()).toMatchObject({ hosts: [], revision: 0, already: true });
   expect([ended?.revoked, (ended?.endTime?.seconds ?? 0) > 1_700_000_000, tokens[0]?.endTime]).toEqual([
     true,
     true,

@@ -42,7 +42,7 @@ describe('several tokens', () => {
     const { revision } = bench.state.current;
     expect(both).toMatchObject({ services: ['redis', 'web'], roles: ['gateway'] });
     expect(await bench.state.revokeToken(more.id, 'control')).toEqual({
-      ...{ hosts: [], narrowed: ['a'], madeEphemeral: [], revision: revision + 1 },
+      ...{ hosts: [], narrowed: ['a'], madeEphemeral: [], revision: revision + 1, already: false },
     });
     expect(heard).toEqual([{ networks: ['prod'], takesAway: true }]);
     expect(now(a)).toMatchObject({

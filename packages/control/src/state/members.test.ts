@@ -252,13 +252,15 @@ describe('membership', () => {
     const { revision } = bench.state.current;
     const gone = [...bench.network().agents.values()].filter(({ host }) => host !== 'c');
     expect(await bench.state.revokeToken(token.id, 'control')).toEqual({
-      ...{ hosts: ['a', 'b'], narrowed: [], madeEphemeral: [], revision: revision + 1 },
+      ...{ hosts: ['a', 'b'], narrowed: [], madeEphemeral: [], revision: revision + 1, already: false },
     });
+    const audited = await bench.store.audit({ network: 'prod', limit: 100 });
     expect([...bench.state.current.agents.keys()]).toEqual([other.id]);
     expect(bench.state.endedAgent(gone[0]?.id ?? '')).toMatchObject({ revoked: true });
     expect(await bench.state.revokeToken(token.id, 'control')).toEqual({
-      ...{ hosts: [], narrowed: [], madeEphemeral: [], revision: revision + 1 },
+      ...{ hosts: [], narrowed: [], madeEphemeral: [], revision: revision + 1, already: true },
     });
+    expect(await bench.store.audit({ network: 'prod', limit: 100 })).toEqual(audited);
   });
 
   test('only an ephemeral agent is forgotten', async () => {

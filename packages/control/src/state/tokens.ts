@@ -15,6 +15,7 @@ import { asOf } from './taken.ts';
 import type {
   AgentState,
   CreatedToken,
+  EndedByTokens,
   NetworkState,
   ReplacedToken,
   RevokedToken,
@@ -142,11 +143,12 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
   const token = requireToken(memory, id);
   const network = requireNetwork(memory, token.network);
   const [hosts, narrowed] = hangingOn(network.agents.values(), [id]);
+  if (hosts.length + narrowed.length === 0 && token.revoked)
+    return { answer: { hosts: [], narrowed: [], madeEphemeral: [], revision: network.revision, already: true } };
   const detail = ends(memory, [hosts, narrowed], [id]);
   const act = { actor, action: 'token-revoke', network: network.name, subject: `token ${id}`, detail };
-  if (hosts.length + narrowed.length === 0 && token.revoked)
-    return { answer: { hosts: [], narrowed: [], madeEphemeral: [], revision: network.revision }, act };
-  return revokeAll(memory, draft, network, [id], { reason: `token ${id} was revoked by an operator`, act });
+  const ended = revokeAll(memory, draft, network, [id], { reason: `token ${id} was revoked by an operator`, act });
+  return { ...ended, answer: { ...ended.answer, already: false } };
 }
 
 /** The member ends, and each token that it joined with, at once: nothing can come between. */
@@ -187,7 +189,7 @@ function revokeAll(
   network: NetworkState,
   ids: readonly string[],
   { reason, act }: { readonly reason: string; readonly act: Act },
-): Outcome<RevokedToken> {
+): Outcome<EndedByTokens> {
   const [agents, adding] = hangingOn(network.agents.values(), ids);
   for (const token of ids.flatMap((id) => memory.tokens.get(id) ?? []))
     draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });

@@ -186,7 +186,7 @@ export interface RemovedNetwork {
   readonly revision: number;
 }
 
-export interface RevokedToken {
+export interface EndedByTokens {
   /** Whose memberships ended with it, sorted. */
   readonly hosts: readonly string[];
   /** Those that it had only added to, which lost what it gave, sorted. */
@@ -196,8 +196,13 @@ export interface RevokedToken {
   readonly revision: number;
 }
 
+export interface RevokedToken extends EndedByTokens {
+  /** Whether it was revoked before: nothing was changed, nothing is audited, and `revision` is the newest of its network. */
+  readonly already: boolean;
+}
+
 /** A member and every token that it joined with. */
-export interface RevokedWithTokens extends RevokedToken {
+export interface RevokedWithTokens extends EndedByTokens {
   readonly agentId: string;
   readonly tokens: readonly string[];
 }

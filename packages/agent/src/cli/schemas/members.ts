@@ -95,7 +95,8 @@ const madeEphemeral = texts.describe(
 
 export const tokenRevoke = told({
   tokenId,
-  revision,
+  revision: revision.describe('that ended it; 0 where it was revoked already'),
+  already: flag.describe('it was revoked before, and nothing was changed'),
   hosts: texts.describe('members that it ended'),
   narrowed,
   madeEphemeral,
