@@ -67,7 +67,7 @@ describe('agents with --workers 3', () => {
     await control.apply(MESH(port));
     const targets = `${port}: "127.0.0.1:${target}", ${port}/udp: "127.0.0.1:${target}"`;
     data = await join('data', ['--services', 'echo'], `services: { echo: { targets: { ${targets} } } }`);
-    front = await join('front', ['--services', 'web'], 'services: { web: {} }');
+    front = await join('front', ['--services', 'web'], 'services: { web: {} }', '30s');
     const { names } = await until(
       'the instance is healthy',
       () => status(front),
@@ -78,11 +78,11 @@ describe('agents with --workers 3', () => {
   });
   afterAll(() => cleanup.disposeAsync());
 
-  async function join(name: string, scope: string[], config: string): Promise<Member> {
+  async function join(name: string, scope: string[], config: string, drain = '0'): Promise<Member> {
     const host = await lab.host(name);
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, ...scope);
     const shared = { tunnel: await freePort(), dns: await freePort(), range: freeRange() };
-    const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '3'] });
+    const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '3', '--drain', drain] });
     return { host, agent, shared };
   }
 
@@ -190,6 +190,28 @@ describe('agents with --workers 3', () => {
     expect(denied.filter((line) => line.includes('"cut"') && line.includes('"tcp"'))).toHaveLength(MANY);
     await control.apply(MESH(port), '--wait');
     (await connect()).destroy();
+  });
+
+  test('a second signal resets what is open, whichever thread carries it', async () => {
+    const sockets = await connectMany();
+    const endings = sockets.map(
+      (socket) =>
+        new Promise((resolve) => {
+          socket.once('end', () => resolve('as if all had been said'));
+          socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+        }),
+    );
+    const { process } = front.agent;
+    process.signal('SIGTERM');
+    await process.output(/"event":"stopping"/);
+    process.signal('SIGTERM');
+    expect((await process.finished()).code).toBe(143);
+    expect(await Promise.all(endings)).toEqual(sockets.map(() => 'ECONNRESET'));
+    await front.agent.restart();
+    await until('flows again', async () => {
+      (await connect()).destroy();
+      return true;
+    });
   });
 
   test('an agent that was killed comes back on the ports that its threads shared', async () => {

@@ -4,8 +4,11 @@ import type { ExitCode } from './cli/errors.ts';
 import { failureOf, tellFailure, toldAs } from './cli/failure.ts';
 import { run } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
+import { killSelf } from './run/kill-self.ts';
 
 const STOP_TIMEOUT_MS = 5_000;
+/** What a second signal leaves to a command that hears of it. */
+const HURRY_MS = 1_000;
 /** As a shell tells of a program that a signal ended. */
 const ENDED_BY = { SIGINT: 130, SIGTERM: 143 } as const;
 
@@ -17,11 +20,22 @@ export async function main(argv: readonly string[]): Promise<void> {
   const stopsWithin = (limitMs: number) => {
     stopMs = limitMs;
   };
-  const terminal = { ...processTerminal(), stopsWithin };
+  let hurry: (() => void) | undefined;
+  const onSecondSignal = (listener: () => void) => {
+    hurry = listener;
+  };
+  const terminal = { ...processTerminal(), stopsWithin, onSecondSignal };
   let ended: ExitCode = ENDED_BY.SIGINT;
+  let hurried: boolean = false;
   const onSignal = (signal: keyof typeof ENDED_BY) => {
-    if (stop.signal.aborted) process.exit(ENDED_BY[signal]);
     ended = ENDED_BY[signal];
+    if (stop.signal.aborted) {
+      if (hurried || hurry === undefined) process.exit(ended);
+      hurried = true;
+      hurry();
+      setTimeout(() => process.exit(ended), HURRY_MS).unref();
+      return;
+    }
     stop.abort();
     killWithin(stopMs);
   };
@@ -38,7 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   endWithOutput(process, process.exit, fail);
   const code = await run(args, terminal, stop.signal);
-  process.exitCode = code === 130 ? ended : code;
+  process.exitCode = code === 130 || hurried ? ended : code;
   // One of its threads may still wait for a name, or a disk.
   if (args[0] === 'up' && !stop.signal.aborted) killWithin(stopMs);
   process.off('SIGINT', onSignal);
@@ -49,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 function killWithin(ms: number): void {
   setTimeout(() => {
     process.stderr.write('weft: did not stop in time; killed\n');
-    process.kill(process.pid, 'SIGKILL');
+    killSelf();
   }, ms).unref();
 }
 

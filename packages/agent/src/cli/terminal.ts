@@ -25,6 +25,8 @@ export interface Terminal {
   readonly onHangup?: (listener: () => void) => void;
   /** How long the command may take from its signal on until it has ended in order; 5 s unless told otherwise. */
   readonly stopsWithin?: (limitMs: number) => void;
+  /** Calls once, at a second signal, which else ends the process at once: the command has a second then to end by itself. */
+  readonly onSecondSignal?: (listener: () => void) => void;
   /** Stdin and stdout as they are, for a command that carries what goes through them. */
   bytes(): Bytes;
 }

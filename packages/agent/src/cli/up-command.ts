@@ -62,6 +62,8 @@ export async function up(
   const workers = workerCount(options.workers);
   const drainMs = drainTime(options.drain);
   terminal.stopsWithin?.(drainMs + ENDING_MS);
+  const hurry = new AbortController();
+  terminal.onSecondSignal?.(() => hurry.abort());
   const metrics = options.metrics === undefined ? undefined : hostPort('--metrics', options.metrics, 0);
   refuseInRange(range, { '--tunnel': tunnel, '--dns': dns, '--metrics': metrics });
   const control = options.control === undefined ? undefined : hostPort('--control', options.control, 1);
@@ -100,6 +102,7 @@ export async function up(
       native: options.native,
       metrics,
       drainMs,
+      hurry: hurry.signal,
       runSocket: options.runSocket,
       fallbackHost: toHostName(hostname()),
       logger,

@@ -238,7 +238,8 @@ async function runMember(
     waits = 'it stops';
     await path.count();
     logger.info({ event: 'stopping', flows: path.totals.flows }, 'stopping');
-    if (signal.aborted) await Promise.race([path.leave(options.drainMs ?? 0), path.failed]);
+    const { drainMs = 0, hurry } = options;
+    if (signal.aborted) await Promise.race([path.leave(drainMs), path.failed, ...(hurry ? [aborted(hurry)] : [])]);
     await path.count();
     const cut = path.totals.flows;
     reload.end();

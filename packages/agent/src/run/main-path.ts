@@ -208,6 +208,10 @@ export async function openMainPath(
     await tunnels.close();
     await pool?.stop(reason);
   };
+  // However the process ends, but by a kill: the kernel would close connections as if all had been said.
+  const cut = () => registry.stop('the agent ended at once');
+  process.once('exit', cut);
+  life.addEventListener('abort', () => process.off('exit', cut), { once: true });
   try {
     // Which ports this host's own programs hold is known before any is listened on.
     await Promise.all([inbound.watch.start(), pool?.ready()]);

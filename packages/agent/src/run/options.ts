@@ -96,6 +96,8 @@ export interface AgentOptions {
   readonly runSocket?: string | undefined;
   /** How long a stop lets open flows finish, milliseconds; not at all when left out. */
   readonly drainMs?: number;
+  /** Aborted where a stop is to wait for no open flow any more. */
+  readonly hurry?: AbortSignal;
   /** Where the openings of flows are traced, if anywhere. Workers have tracers of their own. */
   readonly tracer?: Tracer | undefined;
 }

@@ -1,5 +1,6 @@
 /** A worker that was to end and hangs in a system call: nothing ends it but the end of its process. */
 import { createLogger } from '../../observe/logger.ts';
+import { killSelf } from '../kill-self.ts';
 
 /** How a worker that was to end is found to hang: by looks in a row. */
 export interface EndWatch {
@@ -21,12 +22,11 @@ export function watchEnd(thread: string, { lookMs, looks: most }: EndWatch, hold
   return () => clearInterval(looking);
 }
 
-/** Not by `process.exit`, which waits for the thread as well. */
 function endProcess(thread: string): void {
   const logger = createLogger(process.env);
   logger.fatal(
     { event: 'thread-hangs', thread },
     'a thread hangs in a system call and cannot be ended: the agent is killed, so that what was taken away lives on nowhere',
   );
-  process.kill(process.pid, 'SIGKILL');
+  killSelf();
 }
