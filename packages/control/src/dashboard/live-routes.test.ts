@@ -1,23 +1,17 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { joinHost } from '../netmap/network.fixture.ts';
 import { flow, TestDashboard } from './dashboard.fixture.ts';
 import { SECURITY_HEADERS } from './headers.ts';
 
 const HOUR = 3_600_000;
-let dashboard: TestDashboard;
-let cookie: string;
+const dashboards: TestDashboard[] = [];
 const streams: Stream[] = [];
 
-beforeEach(async () => {
-  dashboard = await TestDashboard.start();
-  cookie = await dashboard.signIn('read');
-});
-
-afterEach(async () => {
-  for (const stream of streams.splice(0)) await stream.close();
-  await dashboard.close();
+afterAll(async () => {
+  for (const stream of streams) await stream.close();
+  for (const dashboard of dashboards) await dashboard.close();
 });
 
 /** The page's end of a stream. */
@@ -69,12 +63,21 @@ class Stream {
   }
 }
 
-async function live(headers: Record<string, string> = {}, as = cookie): Promise<Stream> {
-  const stop = new AbortController();
-  return new Stream(await dashboard.ask('/api/live?network=prod', { cookie: as, headers, signal: stop.signal }), stop);
+/** Each test has its own, for they wait for what comes each second: together. */
+async function opened() {
+  const dashboard = await TestDashboard.start();
+  dashboards.push(dashboard);
+  const cookie = await dashboard.signIn('read');
+  const live = async (headers: Record<string, string> = {}, as = cookie): Promise<Stream> => {
+    const stop = new AbortController();
+    const asked = { cookie: as, headers, signal: stop.signal };
+    return new Stream(await dashboard.ask('/api/live?network=prod', asked), stop);
+  };
+  return { dashboard, cookie, live };
 }
 
-test('a page is told everything, then what changes, and resumes where it was', async () => {
+test.concurrent('a page is told everything, then what changes, and resumes where it was', async () => {
+  const { dashboard, live } = await opened();
   const { agent } = await joinHost(dashboard.state, 'prod', { host: 'data-1', services: ['redis'] });
   await dashboard.state.registerInstances(agent.id, ['redis']);
   dashboard.agents.set(agent.id, {});
@@ -111,7 +114,8 @@ test('a page is told everything, then what changes, and resumes where it was', a
   expect(event.data).toMatchObject({ snapshot: false, services: { mailer: null } });
 });
 
-test('flows come as they end', async () => {
+test.concurrent('flows come as they end', async () => {
+  const { dashboard, live } = await opened();
   const stream = await live();
   await stream.next();
   dashboard.flows.add(flow('a', 1));
@@ -122,7 +126,8 @@ test('flows come as they end', async () => {
   });
 });
 
-test('traffic is sent when it changed, with a denial and its rule', async () => {
+test.concurrent('traffic is sent when it changed, with a denial and its rule', async () => {
+  const { dashboard, live } = await opened();
   const stream = await live();
   await stream.next();
   const pair = { source: 'web', sourceHost: 'a', service: 'redis', destinationHost: 'b' };
@@ -140,7 +145,8 @@ test('traffic is sent when it changed, with a denial and its rule', async () => 
   });
 });
 
-test('a stream ends with its session: signed out, or over', async () => {
+test.concurrent('a stream ends with its session: signed out, or over', async () => {
+  const { dashboard, cookie, live } = await opened();
   const [one, other] = [await live(), await live({}, await dashboard.signIn('admin'))];
   await Promise.all([one.next(), other.next()]);
   await dashboard.ask('/api/session', { method: 'DELETE', cookie });
@@ -150,7 +156,8 @@ test('a stream ends with its session: signed out, or over', async () => {
   expect((await live()).response.status).toBe(401);
 });
 
-test('a page that is looked at stays signed in', async () => {
+test.concurrent('a page that is looked at stays signed in', async () => {
+  const { dashboard, cookie, live } = await opened();
   const stream = await live();
   await stream.next();
   for (let looks = 0; looks < 2; looks += 1) {
@@ -161,8 +168,13 @@ test('a page that is looked at stays signed in', async () => {
   expect((await dashboard.ask('/api/session', { cookie })).status).toBe(200);
 });
 
-test('a session may have eight, and those who see cannot take the places of those who act', async () => {
-  for (let count = 0; count < 8; count += 1) expect((await live()).response.status).toBe(200);
+test.concurrent('a session may have eight, and those who see cannot take the places of those who act', async ({
+  expect,
+}) => {
+  const { dashboard, live } = await opened();
+  const first = await live();
+  expect(first.response.status).toBe(200);
+  for (let count = 1; count < 8; count += 1) expect((await live()).response.status).toBe(200);
   const ninth = (await live()).response;
   expect(ninth.status).toBe(429);
   for (let sessions = 0; sessions < 5; sessions += 1) {
@@ -175,12 +187,13 @@ test('a session may have eight, and those who see cannot take the places of thos
     for (let count = 0; count < 8; count += 1) expect((await live({}, as)).response.status).toBe(200);
   }
   expect((await live({}, await dashboard.signIn('admin'))).response.status).toBe(429);
-  await streams[0]?.close();
+  await first.close();
   // Its place is free as soon as control has heard of it.
   await expect.poll(async () => (await live()).response.status).toBe(200);
 });
 
-test('who reads nothing is let go after half a minute, also when the clock is set back', async () => {
+test.concurrent('who reads nothing is let go after half a minute, also when the clock is set back', async () => {
+  const { dashboard, cookie, live } = await opened();
   const [host, port] = dashboard.address.split(':');
   const socket: Socket = connect(Number(port), host);
   await once(socket, 'connect');
@@ -219,7 +232,8 @@ test('who reads nothing is let go after half a minute, also when the clock is se
   expect((await dashboard.ask('/api/session', { cookie })).status).toBe(200);
 });
 
-test('signs of life come though the clock is set back', async () => {
+test.concurrent('signs of life come though the clock is set back', async () => {
+  const { dashboard, live } = await opened();
   const stream = await live();
   await stream.next();
   dashboard.clock -= 24 * HOUR;
@@ -227,10 +241,10 @@ test('signs of life come though the clock is set back', async () => {
   expect((await stream.next())?.data).toEqual({ atMs: dashboard.clock, snapshot: false });
 });
 
-test('control that stops ends the streams', async () => {
+test.concurrent('control that stops ends the streams', async () => {
+  const { dashboard, live } = await opened();
   const stream = await live();
   await stream.next();
   await dashboard.close();
   await stream.ended().catch(() => undefined);
-  dashboard = await TestDashboard.start();
 });
