@@ -1,43 +1,8 @@
-import { defined, type FlowRecord } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
-import type { Netmap, NetmapInstance, NetmapSource } from '../words/netmap.ts';
+import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import { DENY_WEB, netmap } from './flows.fixture.ts';
-import { type Caller, remoteCaller } from './judge.ts';
-import { FlowRegistry, type FlowRequest } from './registry.ts';
+import { fromWeb, opened, setup } from './registry.fixture.ts';
 import { FlowTraffic } from './traffic.ts';
-
-function setup(limit?: number, peerLimit?: number, traffic?: FlowTraffic) {
-  let swap: (next: Netmap) => void = () => {};
-  const source: NetmapSource & { current: Netmap } = {
-    current: netmap(1),
-    staleSinceMs: undefined,
-    subscribe(_step, listener) {
-      swap = (next) => {
-        const previous = source.current;
-        source.current = next;
-        listener(next, previous);
-      };
-    },
-  };
-  const records: FlowRecord[] = [];
-  let clock = 1_000;
-  const registry = new FlowRegistry({
-    netmap: source,
-    sink: { record: (flow) => records.push(flow) },
-    now: () => clock++,
-    ...defined({ traffic, limit, peerLimit }),
-  });
-  return { registry, records, swap: (next: Netmap) => swap(next) };
-}
-
-const fromWeb: FlowRequest = {
-  id: '00000000000000aa',
-  protocol: 'tcp',
-  service: 'redis',
-  port: 6379,
-  claimed: { source: 'web', host: 'peer' },
-  identify: (current): Caller | undefined => remoteCaller(current, 'p', { type: 'service', name: 'web' }),
-};
 
 function withRedisAt(revision: number, instance: NetmapInstance): Netmap {
   const { services } = netmap(revision);
@@ -66,12 +31,6 @@ it('records a call once it is known which process made it, and at the latest whe
   registry.stop('the agent stops');
   expect(records).toHaveLength(4);
 });
-
-function opened(registry: FlowRegistry, request = fromWeb) {
-  const admission = registry.open(request);
-  if (!admission.admitted) throw new Error(admission.refusal.reason);
-  return admission.flow;
-}
 
 describe('a call that leaves the mesh', () => {
   const outside = { address: '193.0.6.139:443', decide: () => ({ allowed: true, reason: 'opened' }) };
