@@ -70,8 +70,9 @@ net.createServer((s) => s.on('error', () => {}).write('held\\n')).on('error', ()
   });
 
   test('at another port than the declared one', async () => {
-    const server = await serve('moved', '127.0.0.1', '--port', '4001=4000');
+    const server = await serve('moved', '127.0.0.1', '--port', '4001=4000', '--port', '9999=4002');
     await answers(hosts.data, /^moved/, 4001);
+    expect(server.stderr).toMatch(/^warning: inner declares 4000, .*, and not 9999, as --port has it: .*\n$/);
     await server.kill();
   });
 

@@ -23,6 +23,13 @@ describe.skipIf(missing !== undefined)(titled('programs in sandboxes', missing),
     expect(await shell('getent hosts redis; getent hosts example.com; echo $?')).toMatch(
       /^127\.80\.\d+\.\d+ +redis\.internal\n2\n$/,
     );
+    // Its own name too: only the host's is its own end of the wire.
+    expect(await shell('getent hosts web web.internal | cut -d" " -f1 | uniq; echo "$WEB_HOST"')).toMatch(
+      /^(127\.80\.\d+\.\d+)\n\1\n$/,
+    );
+    expect(await shell('hostname; hostname -f; getent hosts "$(hostname)"')).toMatch(
+      /^0-web\n0-web\n192\.0\.0\.2 +0-web\n$/,
+    );
     expect(await shell('dig +short +tcp redis.internal; dig +noall +comments example.com | grep -o NXDOMAIN')).toMatch(
       /^127\.80\.\d+\.\d+\nNXDOMAIN\n$/,
     );

@@ -12,8 +12,8 @@ import { variablesOf } from './env-command.ts';
 import { CommandError } from './errors.ts';
 import { askForSandbox, findAgent } from './run-ask.ts';
 import { readEgress, requireFilter, rulesFor } from './run-egress.ts';
-import { type RunOptions, readMovedPorts, readServiceName } from './run-options.ts';
-import type { Terminal } from './terminal.ts';
+import { type RunOptions, readMovedPorts, readServiceName, undeclaredWords } from './run-options.ts';
+import { paintErr, printable, type Terminal } from './terminal.ts';
 
 /** Whose system calls the supervisor knows. */
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
@@ -35,11 +35,13 @@ export async function runInSandbox(
   const nft = wanted.egress === undefined ? '' : requireFilter();
   const socket = await findAgent(options, terminal);
   const granted = await askForSandbox(socket, wanted, signal);
+  const undeclared = undeclaredWords(wanted.service, granted.ports, wanted.ports);
+  if (undeclared !== undefined) terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(undeclared)}\n`);
   const { kept, passed } = environmentOf(granted, wanted, terminal.env);
   const [range, prefix] = granted.range.split('/');
   const facts = {
     service: wanted.service,
-    name: wanted.service,
+    name: ownName(wanted.service),
     range,
     prefix,
     egress: wanted.egress === undefined ? '' : rulesFor(wanted.egress, granted),
@@ -57,6 +59,11 @@ export async function runInSandbox(
     'cannot-become',
     'this Node cannot become another program; run weft on the Node that it names as supported',
   );
+}
+
+/** What the host is called inside, where that name leads to the sandbox itself. No service's begins with a digit: each leads to its VIP, its own too. */
+function ownName(service: string): string {
+  return `0-${service}`;
 }
 
 async function requireSystem(): Promise<void> {

@@ -1,7 +1,7 @@
 /** What `weft run` is told: in words, what is wrong and what was expected. */
 import { describe, expect, test } from 'vitest';
 import { UsageError } from './errors.ts';
-import { readMovedPorts, readServiceName } from './run-options.ts';
+import { readMovedPorts, readServiceName, undeclaredWords } from './run-options.ts';
 
 /** The error's words; empty where there is none. */
 function wordsOf(read: () => unknown): string {
@@ -51,6 +51,16 @@ describe('--port', () => {
     expect(readMovedPorts(pairs.slice(0, 64)).size).toBe(64);
     expect(wordsOf(() => readMovedPorts(pairs))).toBe('at most 64 ports may be given; found 65');
   });
+});
+
+test.each([
+  [['3000', '3001/udp', '4000-4009/tcp'], [3000, 3001, 4009], undefined],
+  [['3000'], [9999], /^web declares 3000, and not 9999, as --port has it: /],
+  [[], [1, 2], /^web declares no port, and not 1, 2, as --port has it: /],
+])('of a service that declares %j, ports %j are warned of where it does not', (declared, ports, words) => {
+  const said = undeclaredWords('web', declared, new Map(ports.map((port) => [port, 8080])));
+  if (words === undefined) expect(said).toBeUndefined();
+  else expect(said).toMatch(words);
 });
 
 test.each(['Web', 'a b', '', '-web', 'x'.repeat(64)])('--service %j names none, and it says why', (name) => {

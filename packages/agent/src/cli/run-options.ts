@@ -1,5 +1,5 @@
 /** What `weft run` is told, read strictly. */
-import { serviceNameProblem } from '@weft/proto';
+import { listed, parsePort, serviceNameProblem } from '@weft/proto';
 import { UsageError, wrongValue } from './errors.ts';
 
 export interface RunOptions {
@@ -13,6 +13,8 @@ export interface RunOptions {
 
 /** Pairs on one line to the agent. */
 const MOST_PORTS = 64;
+/** Ports in a sentence. */
+const NAMED = 8;
 
 /** Throws UsageError. */
 export function readServiceName(service: string): string {
@@ -34,6 +36,19 @@ export function readMovedPorts(pairs: readonly string[]): ReadonlyMap<number, nu
     ports.set(port, at);
   }
   return ports;
+}
+
+/** What is to be said of ports that are moved and that the service does not declare, which the mesh may do later; undefined where there are none. */
+export function undeclaredWords(
+  service: string,
+  declared: readonly string[],
+  moved: ReadonlyMap<number, number>,
+): string | undefined {
+  const ranges = declared.map(parsePort);
+  const others = [...moved.keys()].filter((port) => !ranges.some(({ first, last }) => first <= port && port <= last));
+  if (others.length === 0) return undefined;
+  const has = declared.length === 0 ? 'no port' : listed(declared, NAMED);
+  return `${service} declares ${has}, and not ${listed(others.map(String), NAMED)}, as --port has it: nobody calls it there until the mesh file declares that`;
 }
 
 function isPort(port: number): boolean {
