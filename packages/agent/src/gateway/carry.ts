@@ -7,7 +7,7 @@ import type { Admitted } from './admission.ts';
 import type { UpstreamAgent } from './client.ts';
 import { ConduitDuplex } from './duplex.ts';
 import { IngressError, isGarbled, isHangUp } from './errors.ts';
-import { expectsContinue, requestFields, responseFields, trailerFields } from './fields.ts';
+import { expectsContinue, isPlain, requestFields, responseFields, trailerFields } from './fields.ts';
 import { failureStatus } from './refusal.ts';
 
 /** A service's response headers may have this many bytes. */
@@ -98,6 +98,12 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   upstream.on('response', (incoming) => {
     answered();
     if (settled) return;
+    if (!isPlain(incoming)) {
+      const cause = new IngressError('coded');
+      fail(cause);
+      upstream.destroy(cause);
+      return;
+    }
     try {
       cutShort = relayResponse(incoming, request, response);
       settled = true;

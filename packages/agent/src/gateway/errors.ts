@@ -1,8 +1,11 @@
 /** What goes wrong at the gateway. */
 import type { FlowOutcome } from '@weft/proto';
 
-/** `hung-up`: the service closed the connection in order, and had answered nothing. `garbled`: what it answered is no HTTP. */
-type IngressFailure = FlowOutcome | 'timeout' | 'client-gone' | 'hung-up' | 'garbled';
+/**
+ * `hung-up`: the service closed the connection in order, and had answered nothing. `garbled`: what it answered is no HTTP. `coded`: its answer is in a
+ * transfer coding that the gateway does not undo.
+ */
+type IngressFailure = FlowOutcome | 'timeout' | 'client-gone' | 'hung-up' | 'garbled' | 'coded';
 
 /** No connection to the service stands, and why. */
 export class IngressError extends Error {

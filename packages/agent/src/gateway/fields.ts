@@ -180,6 +180,14 @@ export function expectsContinue(request: IncomingMessage): boolean {
   return request.headers.expect?.toLowerCase() === '100-continue';
 }
 
+/**
+ * Whether node joins the body to what the service meant. Other codings than chunks it leaves in, and the field that names them is of this
+ * hop alone (RFC 9112 section 6.1): the client would get bytes that it cannot know to unpack.
+ */
+export function isPlain({ rawHeaders }: IncomingMessage): boolean {
+  return fieldValues(rawHeaders, 'transfer-encoding').every((coding) => coding.toLowerCase() === 'chunked');
+}
+
 /** The fields of the response to the client. `chunked`: it may have trailers, and so may announce them. */
 export function responseFields(response: IncomingMessage, chunked: boolean): string[] {
   const raw = response.rawHeaders;

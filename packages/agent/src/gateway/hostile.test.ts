@@ -98,13 +98,42 @@ describe('hostile requests', () => {
     clearInterval(sending);
   });
 
-  it('lets nothing of a malformed body through as a request', async () => {
+  it('lets nothing of a malformed body through as a request, and answers it with 400', async () => {
     const smuggled = message('GET /smuggled HTTP/1.1', host);
+    const whole: string[] = [];
+    await bench.serve((request, response) => {
+      reached.push(`${request.method} ${request.url}`);
+      request.resume().on('end', () => {
+        whole.push(request.url ?? '');
+        // That of the other is owed for as long as its client is there.
+        if (request.url !== '/first') response.end('whole');
+      });
+      request.on('error', () => {});
+    });
+    for (const begins of [
+      '1x\r\n',
+      'zz\r\n',
+      `${'F'.repeat(17)}\r\n`,
+      '2\nhi\n',
+      '2\r\nhi0\r\n\r\n',
+      '2\r\nhi\r\n\r\n',
+    ]) {
+      const client = await bench.connect();
+      client.send(message('POST / HTTP/1.1', host, 'Transfer-Encoding: chunked'));
+      client.send(`${begins}${smuggled}`);
+      expect({ begins, answer: await client.untilClosed() }).toEqual({
+        begins,
+        answer: expect.stringMatching(/^HTTP\/1\.1 400 .*available\.\n$/s),
+      });
+    }
+    // The one before it was well formed, and is not answered for it.
     const client = await bench.connect();
-    client.send(message('POST / HTTP/1.1', host, 'Transfer-Encoding: chunked'));
-    client.send(`1x\r\n${smuggled}`);
-    await client.untilClosed();
+    client.send(
+      `${message('POST /first HTTP/1.1', host, 'Content-Length: 2')}hi${message('POST / HTTP/1.1', host, 'Transfer-Encoding: chunked')}zz\r\n`,
+    );
+    expect(await client.untilClosed()).toBe('');
     expect(reached.filter((request) => request.includes('smuggled'))).toEqual([]);
+    expect(whole.filter((url) => url !== '/first')).toEqual([]);
   });
 
   it('passes a body on by the framing it was read by', async () => {

@@ -84,3 +84,14 @@ it.each([GET, CLOSING, UPGRADE])('says that the service answered what is no HTTP
   expect(await client.take('available.\n')).toContain(' 502 ');
   await expect.poll(() => endings).toEqual(['no connection to the service: garbled', 'reset']);
 });
+
+it.each([GET, CLOSING, UPGRADE])('says that the service answered in a coding that is not undone: %j', async (asked) => {
+  for (const codings of ['gzip, chunked', 'gzip', 'chunked\r\nTransfer-Encoding: gzip, chunked']) {
+    const answer = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${codings}\r\n\r\n2\r\nhi\r\n0\r\n\r\n`;
+    await serve((socket) => void socket.once('data', () => socket.write(answer)));
+    const client = await bench.connect();
+    client.send(asked);
+    expect(await client.take('available.\n')).toContain(' 502 ');
+    await expect.poll(() => endings.splice(0)).toEqual(['no connection to the service: coded', 'reset']);
+  }
+});

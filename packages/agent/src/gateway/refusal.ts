@@ -54,5 +54,6 @@ export function failureStatus(error: unknown): 404 | 502 | 503 | 504 {
   if (!(error instanceof IngressError)) return 502;
   if (error.code === 'timeout') return 504;
   const { code } = error;
-  return code === 'client-gone' || code === 'hung-up' || code === 'garbled' ? 502 : OUTCOMES[code].publicStatus;
+  const hasNone = code === 'client-gone' || code === 'hung-up' || code === 'garbled' || code === 'coded';
+  return hasNone ? 502 : OUTCOMES[code].publicStatus;
 }

@@ -195,10 +195,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const client = clients.get(socket as Socket);
+    const response = client?.response;
     // Into the middle of a response nothing can be said; what was said whole is still to be read.
     if (error.code === 'ECONNRESET') socket.destroy();
-    else if (client?.response?.writableEnded === true) part(socket);
-    else if (client?.busy === true) socket.destroy();
+    else if (response?.writableEnded === true) part(socket);
+    else if (response?.headersSent === false && !response.req.complete) {
+      // In its own body, which never ends for the service: that has no whole request, and is left with the connection.
+      refuse(response, parseFailureStatus(error.code), counters);
+      part(socket);
+    } else if (client?.busy === true) socket.destroy();
     else refuseRaw(socket, parseFailureStatus(error.code), counters);
   });
 

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { blame, type Carriage, onCutShort, openRequest } from './carry.ts';
 import { part } from './client.ts';
 import { IngressError, isGarbled, isHangUp } from './errors.ts';
-import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
+import { fieldValues, isPlain, readFraming, requestFields, responseFields } from './fields.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 
 export interface Upgrade extends Omit<Carriage, 'response' | 'bodyBegins'> {
@@ -76,7 +76,11 @@ export function carryUpgrade(upgrade: Upgrade): void {
     splice(socket, far);
   });
   upstream.on('response', (incoming) => {
-    if (settle()) relayDecline(incoming, socket, upgrade.idleMs);
+    if (!isPlain(incoming)) {
+      const cause = new IngressError('coded');
+      fail(cause);
+      upstream.destroy(cause);
+    } else if (settle()) relayDecline(incoming, socket, upgrade.idleMs);
     else incoming.destroy();
   });
   upstream.end();

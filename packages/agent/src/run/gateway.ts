@@ -86,6 +86,10 @@ function openGateway(listen: HostPort, parts: GatewayParts, signal: AbortSignal)
           if (cause.code === 'unanswered') ingress.unanswered();
           else if (cause.code === 'hung-up') ingress.unanswered('the service closed the connection without an answer');
           else if (cause.code === 'garbled') ingress.unanswered('what the service answered is no HTTP');
+          else if (cause.code === 'coded')
+            ingress.unanswered(
+              'the service answered in another transfer coding than chunked, which cannot be passed on',
+            );
         };
         return { opened: true, duplex: new ConduitDuplex(ingress.conduit, failed) };
       },
