@@ -51,6 +51,7 @@ test('takes away, and says where it was so already', async () => {
 
 test('what is no service is refused before anything is asked', async () => {
   await answering({}, []);
+  expect(await weft('grant', 'a', '--services', '')).toMatchObject({ code: 2 });
   expect(await weft('grant', 'a', '--services', 'tag:eu')).toMatchObject({
     code: 2,
     err: expect.stringContaining(

@@ -70,6 +70,13 @@ describe('tokens', () => {
     expect(requests.at(-1)).toMatchObject({ services: ['redis', 'web'], ttl: durationToWire(5_400_000) });
   });
 
+  test.each(['', ' , '])('create takes no list that names nothing: %j', async (list) => {
+    expect(await weft('token', 'create', '--services', list)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/--services takes lower case names .*; found " ?,? ?"/),
+    });
+  });
+
   test('create prints the token alone', async () => {
     const made = await weft(
       'token',

@@ -38,7 +38,7 @@ export interface TokenCreateOptions extends NetworkOptions {
 /** Prints the token alone, so that `TOKEN=$(weft token create ...)` is all it takes. */
 export async function tokenCreate(options: TokenCreateOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const ttlMs = readTtl(options.ttl);
-  const services = readRunnable(options.services ?? '');
+  const services = options.services === undefined ? [] : readRunnable(options.services);
   if (options.host !== undefined && !isHostName(options.host))
     wrongValue('--host', "a host's name in lower case, such as build-3", options.host);
   const made = await withAdmin(options, terminal, signal, (admin) =>
@@ -88,12 +88,15 @@ function noteNearControl(token: string, terminal: Terminal): void {
   );
 }
 
+const EXPECTED = 'lower case names with commas between, such as redis,web, or kind:KIND, or *';
+
 /** What `--services` says. Throws UsageError. */
 export function readRunnable(text: string): string[] {
   const services = text.split(/[\s,]+/).filter((entry) => entry !== '');
+  // What an unset variable of a script makes of it.
+  if (services.length === 0) wrongValue('--services', EXPECTED, text);
   for (const entry of services) {
-    if (runnableProblem(entry) !== undefined)
-      wrongValue('--services', 'lower case names with commas between, such as redis,web, or kind:KIND, or *', entry);
+    if (runnableProblem(entry) !== undefined) wrongValue('--services', EXPECTED, entry);
   }
   return services;
 }
