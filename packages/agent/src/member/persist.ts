@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defined, itemKey, messageOf, type NetmapItem } from '@weft/proto';
-import { readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto/files';
+import { emptySecretFile, readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto/files';
 import { decodeItem } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -57,7 +57,7 @@ export async function loadNetmap(
   try {
     const path = pathIn(directory);
     const content = await readSecretFile(path);
-    // Emptied is what it was at the end of a membership, where the directory did not let go of it.
+    // Emptied is what it was where something was taken away that could not be written, such as the membership.
     if (content === undefined || content === '') return undefined;
     const read: unknown = JSON.parse(content);
     refuseNewer(path, read, FORM, 'remove it, after which this host serves nothing until it hears control');
@@ -85,6 +85,11 @@ export async function loadNetmap(
   }
 }
 
+/** Whether what was kept was put out of the way, for it permitted what was taken away since. */
+export async function netmapPutAway(directory: string): Promise<boolean> {
+  return (await readSecretFile(pathIn(directory)).catch(() => undefined)) === '';
+}
+
 /** The kind of mistake alone: a parser's message may quote the file, and the file holds keys. */
 function kindOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'damaged';
@@ -110,12 +115,16 @@ interface RetryPace {
 }
 
 const RETRY: RetryPace = { firstMs: 1_000, mostMs: 30_000 };
+const STARTS_AS_BEFORE = 'with what was permitted before';
+const STARTS_CLOSED =
+  'with nothing, and serve nothing until it hears control: what was kept may permit more, and was put out of the way';
 /** A disk that takes longer is told of as one that does not keep, rather than an agent as one that does not enforce. */
 const PATIENCE_MS = 2_000;
 
 /**
  * Keeps the netmap's copy as what it is of: one write at a time, the newest state at each. What fails is a problem that stands,
- * and is tried again until it succeeds.
+ * and is tried again until it succeeds. A copy that permits what was taken away since is put out of the way: without one a start
+ * permits nothing until control is heard.
  */
 export class NetmapKeeper {
   readonly #parts: NetmapKeeperParts;
@@ -198,7 +207,8 @@ export class NetmapKeeper {
     try {
       await (this.#removed ? removeSecretFile(path) : replaceSecretFile(path, this.#content()));
     } catch (error) {
-      this.#failed(error);
+      const permitsMore = this.#owing && !this.#removed;
+      this.#failed(error, permitsMore && (await emptySecretFile(path)));
       return false;
     }
     // One that waits will say for itself whether it succeeded.
@@ -214,9 +224,10 @@ export class NetmapKeeper {
     this.#recovered = Promise.withResolvers();
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, putAway: boolean): void {
     const { problems, signal } = this.#parts;
-    const message = `${messageOf(error)}; until it can, this host would start again with what was permitted before`;
+    const words = putAway ? STARTS_CLOSED : STARTS_AS_BEFORE;
+    const message = `${messageOf(error)}; until it can, this host would start again ${words}`;
     problems.raise({ code: 'netmap-not-kept', subject: 'netmap.json', message });
     if (signal.aborted) return;
     this.#retrying = setTimeout(() => void this.#write(), this.#retryMs).unref();

@@ -11,7 +11,7 @@ import { ProblemBoard } from '../observe/problems.ts';
 import { loadIdentity, saveIdentity } from './identity.ts';
 import { makeKeys, signedBy } from './keys.ts';
 import { takeDirectory } from './lock.ts';
-import { type KeepSource, loadNetmap, NetmapKeeper } from './persist.ts';
+import { type KeepSource, loadNetmap, NetmapKeeper, netmapPutAway } from './persist.ts';
 import { openSeenWildcards } from './wildcards-file.ts';
 
 const logger = pino({ level: 'silent' });
@@ -224,6 +224,31 @@ describe('the netmap on disk', () => {
     await mkdir(place);
     await recovered;
     expect([problems.current, await readdir(place), await keeper.holds(false)]).toEqual([[], ['netmap.json'], true]);
+  });
+
+  test('a copy that permits what was taken away is put out of the way where no newer one can be written', async () => {
+    // The file's own name fits into a path, and the name of one beside it does not: what makes a file anew fails.
+    const name = 'd'.repeat(200);
+    let place = directory;
+    while (place.length + name.length < 4_050) place = join(place, name);
+    place = join(place, 'e'.repeat(4_095 - place.length - '/'.length - '/netmap.json'.length));
+    await mkdir(place, { recursive: true });
+    await keeperOf(() => kept).flush();
+    const path = join(place, 'netmap.json');
+    await copyFile(join(directory, 'netmap.json'), path);
+    const keeper = keeperOf(() => kept, place);
+    // What only adds takes nothing away from the copy that is there.
+    await keeper.flush();
+    expect((await loadNetmap(place, 'a1', logger))?.items).toEqual(items);
+    expect([await netmapPutAway(place), problems.current[0]?.message]).toEqual([
+      false,
+      expect.stringMatching(/would start again with what was permitted before$/),
+    ]);
+    expect(await keeper.holds(true)).toBe(false);
+    expect([await loadNetmap(place, 'a1', logger), await netmapPutAway(place)]).toEqual([undefined, true]);
+    expect(problems.current).toMatchObject([
+      { code: 'netmap-not-kept', message: expect.stringContaining('serve nothing until it hears control') },
+    ]);
   });
 
   test('a removal that failed is tried again too, and nothing is written in its place', async () => {

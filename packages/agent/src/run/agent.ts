@@ -24,7 +24,7 @@ import { createDnsServer, type DnsServer, type OutsideNames } from '../dns/index
 import { AgentError } from '../member/errors.ts';
 import { takeDirectory } from '../member/lock.ts';
 import { type MembershipRequest, openMembership } from '../member/membership.ts';
-import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
+import { loadNetmap, NetmapKeeper, netmapPutAway } from '../member/persist.ts';
 import { NetmapStore } from '../netmap/store.ts';
 import type { AgentMetrics } from '../observe/agent-metrics.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
@@ -124,6 +124,7 @@ async function runMember(
 
   // 1. What was known last, before anything else: names are answered from it, whatever control does.
   const kept = await loadNetmap(directory, agentId, logger);
+  const putAway = kept === undefined && (await netmapPutAway(directory));
   const store = new NetmapStore(options.range, kept, kept?.heardMs ?? startedMs, ENFORCEMENT);
   /** Ends what takes new flows. */
   const taking = new AbortController();
@@ -219,7 +220,7 @@ async function runMember(
       followName(next);
     });
     const linked = followControl(
-      { ...path, range: options.range, request, store, member, keeper, control, logger },
+      { ...path, range: options.range, request, store, member, keeper, putAway, control, logger },
       life.signal,
     );
     ending.push(linked.ended);

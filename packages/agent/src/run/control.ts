@@ -34,6 +34,8 @@ export interface ControlParts {
   /** This agent's VIPs. */
   readonly range: AddressRange;
   readonly keeper: NetmapKeeper;
+  /** Nothing is kept, as something was taken away that could not be written. */
+  readonly putAway: boolean;
   readonly reporter: ReportSender;
   readonly seen: (observedHost: string) => void;
   readonly recorder: FlowRecorder;
@@ -55,6 +57,8 @@ export interface Following {
   readonly ended: Promise<void>;
 }
 
+const PUT_AWAY =
+  'what was kept of the network was put out of the way before this start, for what came after it could not be written to the disk and may permit less';
 /** Shorter than control waits for what comes of it. */
 const DIAL_MS = 3_000;
 
@@ -130,7 +134,8 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         if (cause instanceof PinMismatchError) {
           problems.raise({ code: 'control-changed', subject: host, message: cause.message });
         } else if (store.current.self === undefined && !control.revoked) {
-          const message = `nothing is known of network ${network} here yet, so that no name of it is answered; this agent ${waits}`;
+          const none = parts.putAway ? PUT_AWAY : `nothing is known of network ${network} here yet`;
+          const message = `${none}, so that no name of it is answered; this agent ${waits}`;
           problems.raise({ code: 'no-netmap', subject: host, message });
         }
       },

@@ -102,6 +102,17 @@ export async function removeSecretFile(path: string): Promise<void> {
   }
 }
 
+/** Leaves the file empty, which needs no room, or takes it away. False where neither can be, and what it said stays. */
+export async function emptySecretFile(path: string): Promise<boolean> {
+  return (
+    (await emptied(path)) ||
+    (await removeSecretFile(path).then(
+      () => true,
+      () => false,
+    ))
+  );
+}
+
 async function emptied(path: string): Promise<boolean> {
   try {
     await using file = await open(
