@@ -226,11 +226,20 @@ function identifyAndDecide<Request extends FlowRequest, Permitted extends Judged
   if (caller === undefined) {
     const bygone = known === undefined ? undefined : decideOn(netmap, request, known);
     if (bygone?.allowed === false) return bygone;
-    const reason = `${host === '' ? 'the caller' : host} may not speak as ${claimedSource}`;
+    const reason = notBelieved(netmap, request);
     const claimed = { source: claimedSource, sourceHost: host, client: '' };
     return { allowed: false, rule: 'builtin:source', revision, reason, ...claimed };
   }
   return decideOn(netmap, request, caller);
+}
+
+/** A flow of a host that lost its membership is no forged one, and its record says so. */
+function notBelieved({ self, peers }: Netmap, { peer, claimed: { host, source } }: FlowRequest): string {
+  if (self === undefined) return 'this host is no member of the network any more';
+  const who = host === '' ? 'the caller' : host;
+  if (peer !== undefined && !peers.has(peer))
+    return `${who} is no member of the network any more, or nothing may pass between it and this host`;
+  return `${who} may not speak as ${source}`;
 }
 
 function decideOutside(netmap: Netmap, { outside }: OutsideRequest, caller: Caller): JudgedOutside | JudgedDenied {

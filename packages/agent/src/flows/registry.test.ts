@@ -243,9 +243,10 @@ describe('the registry', () => {
 
   it('blames the peer when that alone is gone', () => {
     const { registry, records, swap } = setup();
-    opened(registry);
+    opened(registry, { ...fromWeb, peer: 'p' });
     swap(netmap(2, { peers: new Map() }));
-    expect(records).toMatchObject([{ outcome: 'cut', verdict: 'deny', rule: 'builtin:source', revision: 2 }]);
+    const detail = 'peer is no member of the network any more, or nothing may pass between it and this host';
+    expect(records).toMatchObject([{ outcome: 'cut', verdict: 'deny', rule: 'builtin:source', revision: 2, detail }]);
   });
 
   it('takes the record back when nobody else is left to tell', () => {

@@ -12,7 +12,7 @@ import { type FakeControl, startFakeControl } from '../../testing/fake-control.t
 import { loadIdentity } from './identity.ts';
 import { join as joinNetwork } from './join.ts';
 import { makeKeys } from './keys.ts';
-import { keepRevoked, openMembership } from './membership.ts';
+import { KeptMembership, openMembership } from './membership.ts';
 
 const logger = pino({ level: 'silent' });
 const attempt = { fallbackHost: 'build-3', services: ['redis'], roles: [], version: '0.1.0' };
@@ -190,8 +190,14 @@ describe('joining', () => {
       code: 'token-wrong',
     });
     // A revoked agent comes back as a new one, with a new token only.
-    await keepRevoked(directory, member, true);
-    expect((await openMembership({ ...request, token: undefined }, stop.signal)).membership.revoked).toBe(true);
+    const membership = new KeptMembership(directory, member, logger);
+    await Promise.all([membership.keep({ host: 'renamed' }), membership.keep({ revoked: true })]);
+    const again = async () => (await openMembership({ ...request, token: undefined }, stop.signal)).membership;
+    expect(await again()).toEqual({ ...member.membership, host: 'renamed', revoked: true });
+    // Neither undoes what the other kept, in whatever order they come.
+    await membership.keep({ host: 'data-9' });
+    expect(await again()).toEqual({ ...member.membership, host: 'data-9', revoked: true });
+    expect(membership.current.host).toBe('data-9');
   });
 
   test('asks where it is told to before all that the token names, and comes back there', async () => {

@@ -85,12 +85,36 @@ function addressesOf(token: JoinToken, kept: Membership, directory: string): rea
   );
 }
 
-/** Remembers the name that control gave this host. */
-export async function keepHost(directory: string, member: Enrolment, host: string): Promise<void> {
-  await saveIdentity(directory, { keys: member.keys, membership: { ...member.membership, host } });
-}
+/** The membership that is kept in the directory: what changes of it while the agent runs is changed here alone. */
+export class KeptMembership {
+  readonly #directory: string;
+  readonly #keys: AgentKeys;
+  readonly #logger: Pick<Logger, 'error'>;
+  #current: Membership;
+  #last: Promise<void> = Promise.resolve();
 
-/** Remembers whether control has taken the membership back: then the next start may join anew. */
-export async function keepRevoked(directory: string, member: Enrolment, revoked: boolean): Promise<void> {
-  await saveIdentity(directory, { keys: member.keys, membership: { ...member.membership, revoked } });
+  constructor(directory: string, { keys, membership }: Enrolment, logger: Pick<Logger, 'error'>) {
+    this.#directory = directory;
+    this.#keys = keys;
+    this.#current = membership;
+    this.#logger = logger;
+  }
+
+  get current(): Membership {
+    return this.#current;
+  }
+
+  /**
+   * `host`: the name that control gave this host; `revoked`: control has taken the membership back, so that the next start may
+   * join anew. Resolves when it is written; what cannot be is logged, and goes with the next change.
+   */
+  keep(change: Partial<Pick<Membership, 'host' | 'revoked'>>): Promise<void> {
+    this.#current = { ...this.#current, ...change };
+    this.#last = this.#last
+      .then(() => saveIdentity(this.#directory, { keys: this.#keys, membership: this.#current }))
+      .catch((err: unknown) => {
+        this.#logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
+      });
+    return this.#last;
+  }
 }

@@ -240,6 +240,9 @@ const EMPTY: NetmapDelta = { ...NOWHERE, previous: 0, snapshot: true, upserts: [
 export function createPeerDirectory(source: Pick<NetmapSource, 'current'>): PeerDirectory {
   const byKey = new WeakMap<Netmap['peers'], ReadonlyMap<string, TunnelPeer>>();
   return {
+    get left() {
+      return source.current.self === undefined;
+    },
     peerById: (agentId) => source.current.peers.get(agentId),
     peerByKey: (tunnelKey) => {
       const { peers } = source.current;

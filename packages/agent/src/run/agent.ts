@@ -23,7 +23,7 @@ import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer, type OutsideNames } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
 import { takeDirectory } from '../member/lock.ts';
-import { type MembershipRequest, openMembership } from '../member/membership.ts';
+import { KeptMembership, type MembershipRequest, openMembership } from '../member/membership.ts';
 import { loadNetmap, NetmapKeeper, netmapPutAway } from '../member/persist.ts';
 import { NetmapStore } from '../netmap/store.ts';
 import type { AgentMetrics } from '../observe/agent-metrics.ts';
@@ -149,6 +149,7 @@ async function runMember(
     const sandboxes = openSandboxes({ ...options, file, store, dns, path, signal: taking.signal });
 
     // 4. What the agent says of itself.
+    const membership = new KeptMembership(directory, member, logger);
     const control: ControlState = { cause: '', address: '', revoked: member.membership.revoked };
     const status = async (): Promise<AgentStatus> => {
       await path.count();
@@ -159,7 +160,7 @@ async function runMember(
         dns,
         port: path.tunnels.port,
         gateway: path.gateway.address,
-        member,
+        member: { keys: member.keys, membership: membership.current },
         control: { ...control, addresses: placesOfControl({ request, member, store, range: options.range }) },
         startedMs,
         version: VERSION,
@@ -213,14 +214,14 @@ async function runMember(
       problems: path.problems,
       signal: life.signal,
     });
-    const followName = ownName({ directory, member, recorder: path.recorder, logger });
+    const followName = ownName({ kept: membership, recorder: path.recorder, logger });
     followName(store.current);
     store.subscribe('kept', (next) => {
       keeper.changed();
       followName(next);
     });
     const linked = followControl(
-      { ...path, range: options.range, request, store, member, keeper, putAway, control, logger },
+      { ...path, range: options.range, request, store, member, membership, keeper, putAway, control, logger },
       life.signal,
     );
     ending.push(linked.ended);

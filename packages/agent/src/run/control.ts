@@ -11,7 +11,7 @@ import { runLink } from '../link/link.ts';
 import type { ReportSender } from '../link/report-sender.ts';
 import { CONTROL_RETRY } from '../link/retry.ts';
 import { PlaceTries } from '../link/try-places.ts';
-import { type Enrolment, keepRevoked, type MembershipRequest, rejoin } from '../member/membership.ts';
+import { type Enrolment, type KeptMembership, type MembershipRequest, rejoin } from '../member/membership.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -30,6 +30,7 @@ export interface ControlParts {
   /** With what this host joined, or would join again. */
   readonly request: MembershipRequest;
   readonly member: Enrolment;
+  readonly membership: Pick<KeptMembership, 'current' | 'keep'>;
   readonly store: NetmapStore;
   /** This agent's VIPs. */
   readonly range: AddressRange;
@@ -84,16 +85,16 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
   const rejoined = Promise.withResolvers<void>();
   if (store.current.self !== undefined) known.resolve();
   const waits = `waits for control at ${addresses().join(', ')}`;
+  let revokedAs = host;
   const tellRevoked = (why: string) => {
-    const message = `${host} is no member of network ${network} any more: ${why}; start weft up again with a new join token to come back`;
-    problems.raise({ code: 'membership-revoked', subject: host, message });
+    revokedAs = parts.membership.current.host;
+    const message = `${revokedAs} is no member of network ${network} any more: ${why}; start weft up again with a new join token to come back`;
+    problems.raise({ code: 'membership-revoked', subject: revokedAs, message });
   };
   if (control.revoked) tellRevoked(`control said so before this agent was started, which ${waits}`);
   const keepMembership = async (revoked: boolean) => {
     control.revoked = revoked;
-    await keepRevoked(parts.request.directory, member, revoked).catch((err: unknown) => {
-      logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
-    });
+    await parts.membership.keep({ revoked });
   };
   const tries = new PlaceTries((agentId, ending) => whereDialled(tunnels, agentId, ending));
   const ended = runLink(
@@ -121,7 +122,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         known.resolve();
         for (const code of ['held-off', 'control-changed', 'no-netmap']) problems.clear(code, host);
         if (!control.revoked) return;
-        problems.clear('membership-revoked', host);
+        problems.clear('membership-revoked', revokedAs);
         keeper.resume();
         void keepMembership(false);
       },

@@ -20,7 +20,7 @@ export interface TestAgent {
   stream: (inbound: Inbound<Conduit>) => void;
   datagrams: (inbound: Inbound<DatagramConduit>) => void;
   /** Log lines, parsed. */
-  readonly log: { readonly event?: string; readonly reason?: string }[];
+  readonly log: { readonly event?: string; readonly reason?: string; readonly msg?: string }[];
 }
 
 export class TestNetwork {
@@ -28,17 +28,22 @@ export class TestNetwork {
   readonly lifetime: AbortController = new AbortController();
   /** By id; a test may replace or delete entries and then call recheckPeers. */
   readonly peers: Map<string, TunnelPeer> = new Map();
+  left: boolean = false;
 
   async agent(id: string, options: Partial<CreateTunnelsOptions> = {}): Promise<TestAgent> {
     const secretKey = randomBytes(32);
     const log: TestAgent['log'] = [];
     const logger = pino({ level: 'debug' }, { write: (line: string) => log.push(JSON.parse(line)) });
     const handlers = { stream: echoStream, datagrams: echoDatagrams };
+    const network = this;
     const tunnels = await createTunnels({
       listen: { host: '127.0.0.1', port: 0 },
       keys: { secretKey },
       network: 'test',
       directory: {
+        get left() {
+          return network.left;
+        },
         peerById: (peerId) => this.peers.get(peerId),
         peerByKey: (key) => [...this.peers.values()].find((peer) => Buffer.compare(peer.tunnelKey, key) === 0),
       },

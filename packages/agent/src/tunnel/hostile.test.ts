@@ -178,6 +178,17 @@ describe('a tunnel', () => {
     expect(await near).toMatchObject({ how: 'reset' });
     expect(bob.tunnels.counters.open).toBe(0);
     await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow(UnreachableError);
+    const [down] = bob.log.filter(({ event }) => event === 'tunnel-down');
+    expect(down?.msg).toBe('tunnel to host-alice is down: host-alice is no member any more, or has new keys');
+  });
+
+  it('is cut where this host is no member any more, which says so of itself and not of its peers', async () => {
+    await stillServes();
+    network.peers.clear();
+    network.left = true;
+    bob.tunnels.recheckPeers();
+    const [down] = bob.log.filter(({ event }) => event === 'tunnel-down');
+    expect(down?.msg).toBe('tunnel to host-alice is down: this host is no member of the network any more');
   });
 
   it('is cut when the key or the psk of its peer changes, and kept when only its endpoints do', async () => {

@@ -23,6 +23,8 @@ type Answer =
   | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link; readonly early: number }
   | { readonly opened: false; readonly refusal: PeerRefusal };
 
+const LEFT = 'this host is no member of the network any more';
+
 export class AgentTunnels implements Tunnels, LinkOwner {
   readonly #context: TunnelContext;
   readonly #lifetime = new AbortController();
@@ -108,7 +110,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       for (const link of [...tunnels.links]) {
         const peer = this.#context.directory.peerById(link.peer.agentId);
         if (peer === undefined || !samePeer(link.peer, peer)) {
-          link.close(new TunnelEndedError('revoked', `${link.peer.host} is no member any more, or has new keys`));
+          const why = this.#context.directory.left ? LEFT : `${link.peer.host} is no member any more, or has new keys`;
+          link.close(new TunnelEndedError('revoked', why));
         }
       }
       tunnels.recheck();
@@ -169,7 +172,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     // While the handshake ran the peer may have lost its membership.
     const peer = this.#context.directory.peerById(link.peer.agentId);
     if (peer === undefined || !samePeer(link.peer, peer)) {
-      link.close(new TunnelEndedError('revoked', `${link.peer.host} is no member any more`));
+      const why = this.#context.directory.left ? LEFT : `${link.peer.host} is no member any more`;
+      link.close(new TunnelEndedError('revoked', why));
       return;
     }
     const tunnels = this.#peer(link.peer.agentId);

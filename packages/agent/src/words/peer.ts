@@ -14,4 +14,6 @@ export interface TunnelPeer {
 export interface PeerDirectory {
   peerById(agentId: string): TunnelPeer | undefined;
   peerByKey(tunnelKey: Uint8Array): TunnelPeer | undefined;
+  /** This host itself is no member any more, and so knows of no peer. */
+  readonly left?: boolean;
 }
