@@ -92,6 +92,11 @@ export async function networkRemove(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
+  // Nobody is asked for the name of one that is not there: control says so.
+  if (yes === undefined)
+    await withAdmin(options, terminal, signal, (admin) =>
+      admin.call(adminService.listTokens, { network, pageSize: 1 }),
+    );
   if (yes === undefined && terminal.ask === undefined)
     throw new CommandError('not-confirmed', `nobody is at a terminal to say the name again: give --yes ${network}`);
   const question =

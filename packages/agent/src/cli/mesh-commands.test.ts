@@ -264,6 +264,10 @@ describe('network remove', () => {
   const serving = () => {
     asked = [];
     return serve({
+      listTokens: ({ request }, answer) => {
+        if (request.network === 'preview') answer(null, {});
+        else answer({ code: status.NOT_FOUND, details: `there is no network ${request.network}` });
+      },
       deleteNetwork: ({ request }, answer) => {
         asked.push(request);
         answer(null, { revision: 4, hosts: ['a', 'b'] });
@@ -297,6 +301,11 @@ describe('network remove', () => {
     }
     const alone = await weft('network', 'remove', 'preview');
     expect(alone).toMatchObject({ code: 1, err: expect.stringContaining('give --yes preview') });
+    for (const answer of [undefined, 'prewiev'])
+      expect(await weftWith(answer === undefined ? {} : { answer }, 'network', 'remove', 'prewiev')).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^weft: [^\n]*there is no network prewiev[^\n]*\n$/),
+      });
     expect(asked).toEqual([]);
   });
 });
