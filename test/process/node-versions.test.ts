@@ -255,6 +255,13 @@ describe.each(NODES)('Node %s', (version, node) => {
       });
     }
 
+    test('log lines of JSON alone', () => {
+      for (const { process } of [control, local, singly]) {
+        const lines = process.stderr.trimEnd().split('\n');
+        expect(lines.filter((line) => !/^\{.*\}$/.test(line))).toEqual([]);
+      }
+    });
+
     test('carry a megabyte of TCP, and it is recorded', async () => {
       const socket = net.connect(ports.tcp, vip);
       const sent = Buffer.alloc(1 << 20, `by Node ${version} `);

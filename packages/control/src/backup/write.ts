@@ -15,9 +15,16 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { isSystemError, messageOf, systemErrorWords, VERSION } from '@weft/proto';
-import { type DirectoryLock, isLocked, lockDirectory, prepareDirectory, readFileNow, syncNow } from '@weft/proto/files';
+import {
+  DatabaseSync,
+  type DirectoryLock,
+  isLocked,
+  lockDirectory,
+  prepareDirectory,
+  readFileNow,
+  syncNow,
+} from '@weft/proto/files';
 import { StoreError } from '../store/errors.ts';
 import { NEWEST_REVISION } from '../store/schema.ts';
 import { refuseOthers } from '../store/upgrade.ts';

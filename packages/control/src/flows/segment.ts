@@ -1,8 +1,8 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
 import { closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
 import { entryOf, FLOW_OUTCOMES, REPORTED_PROTOCOLS, SHARED_FLOW_FIELDS } from '@weft/proto';
-import { readFileNow } from '@weft/proto/files';
+import { DatabaseSync, readFileNow } from '@weft/proto/files';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';

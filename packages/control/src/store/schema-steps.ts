@@ -1,7 +1,7 @@
 /** How a database steps forward from the schema of an older version, with its data; and what is seen of one before it is touched. */
 import { existsSync, statSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { DatabaseSync } from '@weft/proto/files';
 
 /** From one schema to the next. One that was released is never edited. */
 export interface Step {

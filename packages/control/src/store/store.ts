@@ -1,8 +1,9 @@
 /** Control's data on disk, in SQLite. What `append` returned for survives the end of the process at any moment after. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
+import { DatabaseSync } from '@weft/proto/files';
 import type { ChangeLog, History } from './change-log.ts';
 import { type Columns, INTEGER, inserter, type Row, type RowOf, reader, remover, TEXT } from './columns.ts';
 import { StoreError } from './errors.ts';

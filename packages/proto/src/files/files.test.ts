@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -172,6 +172,25 @@ describe('the directory', () => {
     expect(isLocked(directory, 'agent')).toBe(false);
     lockDirectory(directory, 'agent', 'agent').release();
     expect(readdirSync(directory)).toEqual(['agent.lock']);
+  });
+
+  test.skipIf(uid !== 0)('that cannot be written to is told of with what to do there', () => {
+    const module = JSON.stringify(new URL('./lock.ts', import.meta.url).href);
+    const lock = `(await import(${module})).lockDirectory(${JSON.stringify(directory)}, 'agent', 'agent')`;
+    const told = spawnSync(
+      'unshare',
+      [
+        '-m',
+        'sh',
+        '-c',
+        'mount -t tmpfs -o ro none "$1" && exec "$0" --input-type=module -e "$2"',
+        process.execPath,
+      ].concat([directory, lock]),
+      { encoding: 'utf8' },
+    );
+    expect(told.stderr).toMatch(
+      /EROFS.*; mount it so that it may be written to, or choose another directory with --data/,
+    );
   });
 
   test('cannot be locked through a link', () => {

@@ -1,9 +1,9 @@
 /** One program a directory: two would fight over one state. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../model/errors.ts';
 import { FileError } from './errors.ts';
+import { DatabaseSync } from './sqlite.ts';
 
 export interface DirectoryLock {
   release(): void;
@@ -35,7 +35,7 @@ export function lockDirectory(directory: string, name: string, program: string):
     }
     throw new FileError(
       'unusable',
-      `cannot lock ${path}: ${messageOf(error)}; remove the file if it is not ${program}'s, or choose another directory with --data`,
+      `cannot lock ${path}: ${messageOf(error)}; ${remedyOf(error, program)}, or choose another directory with --data`,
       { cause: error },
     );
   }
@@ -54,6 +54,21 @@ export function isLocked(directory: string, name: string): boolean {
     return isBusy(error);
   } finally {
     database?.close();
+  }
+}
+
+function remedyOf(error: unknown, program: string): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EROFS':
+      return 'mount it so that it may be written to';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'make room there';
+    case 'ENFILE':
+    case 'EMFILE':
+      return 'let it open more files (ulimit -n)';
+    default:
+      return `remove the file if no ${program} made it`;
   }
 }
 
