@@ -66,22 +66,46 @@ describe('listings', () => {
         healthy: true,
         opened: [{ protocol: 2, first: 53, last: 53 }],
       },
-      { ordinal: 1, host: 'build-4', addresses: ['127.80.0.10'], notListening: service.ports ?? [] },
+      { ordinal: 1, host: 'build-4', addresses: ['127.80.0.10'], notListening: service.ports ?? [], away: true },
     ];
     await serve({
       listServices: (_call, answer) => answer(null, { services: [{ service, addresses: ['127.80.0.7'], instances }] }),
+      getStatus: (_call, answer) =>
+        answer(null, { olderData: { revision: 9, hosts: ['build-4'], sinceTime: timestampToWire(NOW) } }),
     });
-    expect((await weft('services')).out).toBe(
+    const listed = await weft('services');
+    expect(listed.err).toMatch(/control knows that its data is older than what build-4 heard \(revision 9\)/);
+    expect(listed.out).toBe(
       'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +
-        'redis  private  127.80.0.7  6379   1/2      -       0@build-3 (opened: 53/udp), 1@build-4 (not listening: 6379)\n',
+        'redis  private  127.80.0.7  6379   1/2      -       0@build-3 (opened: 53/udp), 1@build-4 (away; not listening: 6379)\n',
     );
     expect(JSON.parse((await weft('services', '--json')).out).services).toEqual([
       {
         service: { name: 'redis', kind: 'private', ports: ['6379'], tags: [] },
         vip: '127.80.0.7',
         instances: [
-          { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true, not_listening: [], opened: ['53/udp'] },
-          { ordinal: 1, host: 'build-4', address: '127.80.0.10', healthy: false, not_listening: ['6379'], opened: [] },
+          {
+            ...{
+              ordinal: 0,
+              host: 'build-3',
+              address: '127.80.0.9',
+              healthy: true,
+              not_listening: [],
+              opened: ['53/udp'],
+            },
+            away: false,
+          },
+          {
+            ...{
+              ordinal: 1,
+              host: 'build-4',
+              address: '127.80.0.10',
+              healthy: false,
+              not_listening: ['6379'],
+              opened: [],
+            },
+            away: true,
+          },
         ],
       },
     ]);
@@ -129,7 +153,10 @@ describe('listings', () => {
               report,
             },
             { agentId: 'a2', host: 'build-4', lastSeenTime: timestampToWire(NOW - 3_723_000) },
-            { agentId: 'a3', host: 'build-5', report: { problems: [heldOff] } },
+            {
+              ...{ agentId: 'a3', host: 'build-5', report: { problems: [heldOff] } },
+              ...{ clockSkew: durationToWire(7_199_945), telemetry: { interval: durationToWire(5_000) } },
+            },
           ],
         }),
     });
@@ -139,7 +166,7 @@ describe('listings', () => {
       'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|SHUT IN|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|SEEN FROM|RECORDS LOST|CAPABILITY|PROBLEMS|CAME BY|ID',
       `build-3|connected|4|127.80.0.3|redis,web|redis|2 web, redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|198.51.100.7 (behind NAT)|1200|2|1|tk1 ${joined}, tk2|a1`,
       'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|-|-|-|0|-|a2',
-      'build-5|held off|0|-|-|-|-|-|-|-|-|-|-|-|-|1|-|a3',
+      'build-5|held off|0|-|-|-|-|-|-|+2h|-|-|-|0|-|1|-|a3',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken\nbuild-5: build-5: data is older\n');

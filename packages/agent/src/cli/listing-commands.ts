@@ -16,13 +16,21 @@ import {
 import { formatDuration } from '../config/duration.ts';
 import type { ServicesAnswer } from '../observe/local-question.ts';
 import type { ServiceView } from '../observe/service-view.ts';
-import { everyEntry, listWithAdmin, type NetworkOptions } from './admin.ts';
+import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { type AgentHere, agentInstead, askHere } from './agent-instead.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import type { LocalOptions } from './local-services.ts';
+import { olderDataWords } from './status-command.ts';
 import { type Cell, drop, short, writeTable } from './table.ts';
 import { printable, type Terminal } from './terminal.ts';
+
+type ListedInstance = ServiceView['instances'][number] & {
+  /** Its agent is not connected to control; null where that is not known. */
+  readonly away: boolean | null;
+};
+
+type ListedService = Omit<ServiceView, 'instances'> & { readonly instances: readonly ListedInstance[] };
 
 export async function services(
   options: NetworkOptions & LocalOptions,
@@ -39,9 +47,10 @@ export async function services(
     const healthy = entry.instances.filter((instance) => instance.healthy).length;
     const all = entry.instances.length;
     const color = healthy === all && all > 0 ? 'green' : healthy > 0 ? 'yellow' : 'red';
-    const places = entry.instances.map(({ ordinal, host, notListening, opened }) => {
+    const places = entry.instances.map(({ ordinal, host, notListening, opened, away }) => {
       const place = host === '' ? `${ordinal}` : `${ordinal}@${host}`;
       const told = [
+        ...(away === true ? ['away'] : []),
         ...(notListening.length === 0 ? [] : [`not listening: ${notListening.join(',')}`]),
         ...(opened.length === 0 ? [] : [`opened: ${opened.join(',')}`]),
       ];
@@ -63,11 +72,20 @@ export async function services(
   writeTable(terminal, head, rows, options);
 }
 
+/** Where control serves nobody, all that it tells of instances is what was so before. */
+async function tellOlderData(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const network = options.network ?? '';
+  const { olderData } = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.getStatus, { network }),
+  );
+  if (olderData) terminal.err(`${printable(olderDataWords(olderData))}\n`);
+}
+
 async function servicesOf(
   options: NetworkOptions,
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<readonly ServiceView[]> {
+): Promise<readonly ListedService[]> {
   const network = options.network ?? '';
   const listed = await listWithAdmin(options, terminal, signal, (admin) =>
     everyEntry(
@@ -75,25 +93,32 @@ async function servicesOf(
       ({ services }) => services,
     ),
   );
+  if (listed.some(({ instances }) => instances.some(({ away }) => away)))
+    await tellOlderData(options, terminal, signal);
   return listed.map((entry) => {
     const { autoPorts, ...service } = serviceFromWire(entry.service ?? {});
     return {
       service: { ...service, ports: portsInWords({ ports: service.ports, ...defined({ autoPorts }) }) },
       vip: addressOf(entry),
-      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening, opened }) => ({
+      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening, opened, away }) => ({
         ordinal,
         host,
         address: addressOf({ addresses }),
         healthy,
         notListening: portsFromWire(notListening, 'not_listening').map(formatPortRange),
         opened: portsFromWire(opened, 'opened').map(formatPortRange),
+        away,
       })),
     };
   });
 }
 
-async function servicesKnown(here: AgentHere): Promise<readonly ServiceView[]> {
-  return (await askHere<ServicesAnswer>(here, { ask: 'services' }, (answer) => 'services' in answer)).services;
+async function servicesKnown(here: AgentHere): Promise<readonly ListedService[]> {
+  const { services } = await askHere<ServicesAnswer>(here, { ask: 'services' }, (answer) => 'services' in answer);
+  return services.map((entry) => ({
+    ...entry,
+    instances: entry.instances.map((instance) => ({ ...instance, away: null })),
+  }));
 }
 
 export async function agents(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
@@ -232,8 +257,9 @@ const MOST_SKEW_MS = 1_000;
 
 /** The host's clock less control's. */
 function clockOf(skewMs: number): Cell {
-  const text = `${skewMs > 0 ? '+' : ''}${Math.round(skewMs)} ms`;
-  return Math.abs(skewMs) > MOST_SKEW_MS ? { text, color: 'yellow' } : text;
+  const [sign, size] = [skewMs > 0 ? '+' : '', Math.abs(skewMs)];
+  if (size <= MOST_SKEW_MS) return `${sign}${Math.round(skewMs)} ms`;
+  return { text: `${sign || '-'}${formatDuration(Math.round(size / 1_000) * 1_000)}`, color: 'yellow' };
 }
 
 /** With why that cannot be where it says that it is. */

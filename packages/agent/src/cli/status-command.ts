@@ -284,17 +284,21 @@ function startOf({ startTime }: pb.GetStatusResponse): number {
   return timestampFromWire(startTime, 'start_time');
 }
 
+export function olderDataWords(olderData: pb.OlderData): string {
+  const { revision, hosts, sinceMs } = olderDataOf(olderData);
+  return (
+    `since ${formatTime(sinceMs)} control knows that its data is older than what ${hosts.join(', ')} heard (revision ` +
+    `${revision}). It serves no agent and changes nothing until a newer copy is restored, or it is started with --accept-older-data`
+  );
+}
+
 function writeControl(answer: pb.GetStatusResponse, address: string, options: StatusOptions, terminal: Terminal): void {
   const up = formatDuration(terminal.now() - startOf(answer));
   terminal.out(
     `\ncontrol    ${printable(`${address}, version ${answer.version}`)}, capability ${capabilityOf(answer.capability)}, up ${up}\n\n`,
   );
   if (answer.olderData) {
-    const { revision, hosts, sinceMs } = olderDataOf(answer.olderData);
-    const words =
-      `since ${formatTime(sinceMs)} control knows that its data is older than what ${hosts.join(', ')} heard (revision ` +
-      `${revision}). It serves no agent and changes nothing until a newer copy is restored, or it is started with --accept-older-data`;
-    terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(words)}\n\n`);
+    terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(olderDataWords(answer.olderData))}\n\n`);
   }
   for (const { code, message, sinceMs } of problemsOf(answer)) {
     const words = `${code} since ${formatTime(sinceMs)}: ${message}`;

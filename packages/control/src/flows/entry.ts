@@ -1,5 +1,6 @@
 /** The thread of flows: writes what it is given, answers questions. An error that nobody foresaw ends it; control starts it again. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '@weft/proto';
 import type { FromThread, Question, ThreadStart, ToThread } from './messages.ts';
 import { COLUMNS } from './packing.ts';
 import { FlowStore } from './store.ts';
@@ -41,7 +42,7 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
       }
     } catch (error) {
       // Whoever gave up waits for nothing.
-      if (!abort.signal.aborted) tell({ type: 'failed', id, message: String(error) });
+      if (!abort.signal.aborted) tell({ type: 'failed', id, message: messageOf(error) });
     } finally {
       asked.delete(id);
     }

@@ -3,7 +3,7 @@
  * when damaged.
  */
 import { existsSync } from 'node:fs';
-import { entryOf, fileLimit, reservedFiles } from '@weft/proto';
+import { entryOf, fileLimit, messageOf, reservedFiles } from '@weft/proto';
 import { SegmentDamagedError, SegmentNewerError } from './errors.ts';
 import { notedRecords, Segment } from './segment.ts';
 import { SegmentDirectory, type SegmentFile } from './segment-directory.ts';
@@ -61,7 +61,7 @@ export class SegmentList {
         if (error instanceof SegmentNewerError) this.#leave(file.path, error);
         else if (isDamage(error)) this.#rename(file, notedRecords(file.path), error);
         // It may be sound, and be read at the next start.
-        else trouble({ event: 'flows-segment-unreadable', path: file.path, message: String(error) });
+        else trouble({ event: 'flows-segment-unreadable', path: file.path, message: messageOf(error) });
       }
     }
   }
@@ -282,7 +282,7 @@ export class SegmentList {
     try {
       this.#directory.setAside(path);
     } catch (error) {
-      message += `; it could not be renamed: ${String(error)}`;
+      message += `; it could not be renamed: ${messageOf(error)}`;
     }
     this.#trouble({ event: 'flows-segment-damaged', path, message, lost: { network, records } });
   }

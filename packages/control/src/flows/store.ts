@@ -4,7 +4,7 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { entryOf } from '@weft/proto';
+import { entryOf, messageOf } from '@weft/proto';
 import { readFileNow, replaceFileNow } from '@weft/proto/files';
 import { RetentionClock, type RetentionClockOptions } from '../retention-clock.ts';
 import { Histogram, readMinutes } from './history.ts';
@@ -187,7 +187,7 @@ export class FlowStore {
       if (newest !== undefined && isDamage(error)) this.#segments.setAside(newest, error);
       else {
         const path = newest?.path ?? this.#options.directory;
-        this.#options.trouble({ event: 'flows-not-written', path, message: String(error) });
+        this.#options.trouble({ event: 'flows-not-written', path, message: messageOf(error) });
       }
       const elsewhere = (index: number): boolean => this.#elsewhere(network, packed, index) !== undefined;
       return indexes.length - written + indexes.slice(0, written).filter(elsewhere).length;

@@ -67,7 +67,14 @@ export function serviceStatus({ service, address, instances }: FleetService): pb
   };
 }
 
-function instanceStatus({ instance, agent, healthy, notListening, opened = [] }: FleetInstance): pb.Instance {
+function instanceStatus({
+  instance,
+  agent,
+  connected,
+  healthy,
+  notListening,
+  opened = [],
+}: FleetInstance): pb.Instance {
   return {
     ordinal: instance.ordinal,
     host: agent?.host ?? '',
@@ -75,6 +82,7 @@ function instanceStatus({ instance, agent, healthy, notListening, opened = [] }:
     healthy,
     notListening: portsToWire(notListening),
     opened: portsToWire(opened),
+    away: !connected,
   };
 }
 

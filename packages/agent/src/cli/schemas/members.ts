@@ -148,7 +148,14 @@ export const services = told({
         tags: texts,
       } satisfies Record<Exclude<keyof Service, 'autoPorts'>, z.ZodType>),
       vip: text.describe('empty for a worker'),
-      instances: list(told({ ordinal: count, host: text, address: text, healthy: flag, notListening: ports, opened })),
+      instances: list(
+        told({
+          ...{ ordinal: count, host: text, address: text, healthy: flag, notListening: ports, opened },
+          away: flag
+            .nullable()
+            .describe('its agent is not connected to control; null: the agent of a host was asked, which is not told'),
+        }),
+      ),
     }),
   ),
 });
