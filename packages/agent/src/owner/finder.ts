@@ -10,7 +10,6 @@ import {
   type TakenPlace,
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
-import { type Alike, clockMs, keyOf } from './alike.ts';
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
@@ -51,14 +50,6 @@ interface Group {
   readonly asked: Asked[];
 }
 
-/** Who else holds what was looked for, and what that is known of the holder by. */
-interface Others {
-  readonly others: Held;
-  readonly complete: boolean;
-  /** Where there is nobody else to be looked at. */
-  readonly alike: ((holder: ProcessFacts) => Alike) | undefined;
-}
-
 export class OwnerFinder {
   readonly #users = new Users();
   readonly #groups: ControlGroups;
@@ -70,8 +61,6 @@ export class OwnerFinder {
   /** Whether a user's number may stand for any that the user namespace does not know. */
   readonly #blurred: boolean;
   #rules: readonly OwnerRule[] = [];
-  /** How often they were told. */
-  #ruled = 0;
   readonly #alike = new Map<number, { readonly untilMs: number; readonly key: string }>();
   /** Read for the callers of now: many are of one process, or have the same parents. */
   readonly #facts = new Map<number, ProcessFacts | undefined>();
@@ -89,7 +78,6 @@ export class OwnerFinder {
 
   follow(rules: readonly OwnerRule[]): void {
     this.#rules = rules;
-    this.#ruled++;
     this.#servers.follow(rules);
     this.#alike.clear();
   }
@@ -189,7 +177,7 @@ export class OwnerFinder {
         isLast,
       );
     }
-    for (const { asked, owner, learned } of missed) asked.answer(owner, learned);
+    for (const { asked, owner } of missed) asked.answer(owner);
   }
 
   /** What the sockets' makers decide alone: the process is for the record. */
@@ -230,8 +218,7 @@ export class OwnerFinder {
 
   /** Answers those who are of a service, or not to be found; the others may be of one that is not known yet. */
   #judge(groups: readonly Group[], look: (group: Group, inodes: ReadonlySet<string>) => Held, isLast: boolean) {
-    const missed: { readonly group: Group; readonly asked: Asked; readonly owner: Owner; readonly learned: Learned }[] =
-      [];
+    const missed: { readonly group: Group; readonly asked: Asked; readonly owner: Owner }[] = [];
     for (const group of groups) {
       this.#facts.clear();
       const held = look(group, inodesOf(group.asked));
@@ -240,44 +227,28 @@ export class OwnerFinder {
       if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
       const asked = group.asked.filter((one) => !slow.includes(one));
       const makers = this.#makersOf(group);
-      const { others, complete, alike } = this.#othersOf(held, makers);
+      const { others, complete } = this.#othersOf(held, makers);
       for (const one of asked) {
-        const { fits, facts, holder, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
+        const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
         const owner = this.#ownerOf(one.sockets, sure && complete ? fits : [], facts);
-        const learned = {
-          ...learnedOf(one.sockets, group.path, holder),
-          ...(facts && alike && { alike: alike(facts) }),
-        };
-        if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner, learned });
-        else one.answer(owner, learned);
+        if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
+        else one.answer(owner);
       }
     }
     return missed;
   }
 
   /** Who else holds what is held by processes of services; nobody is asked about where all are of none. */
-  #othersOf(held: Held, makers: Makers): Others {
+  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly complete: boolean } {
     const now = performance.now();
     const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
     const keys = new Set([...holders].map((pid) => this.#keyOf(pid, now)));
     const [key, another] = keys;
-    if (held.size === 0 || (another === undefined && key === ''))
-      return { others: new Map(), complete: true, alike: undefined };
-    let forMs = ALIKE_MS;
-    const isAlike = (pid: number) => {
-      if (another !== undefined || key === undefined || this.#keyOf(pid, now) !== key) return false;
-      forMs = Math.min(forMs, (this.#alike.get(pid)?.untilMs ?? now) - now);
-      return true;
-    };
+    if (held.size === 0 || (another === undefined && key === '')) return { others: new Map(), complete: true };
+    const isAlike = (pid: number) => another === undefined && key !== undefined && this.#keyOf(pid, now) === key;
     const kin = [...holders].flatMap((pid) => this.#parentsOf(pid));
-    const untilMs = clockMs();
-    const rules = this.#ruled;
-    const { held: others, complete, circle } = this.#holders.strangers(held, makers, kin, isAlike);
-    const alike =
-      circle && others.size === 0 && another === undefined && key !== undefined
-        ? ({ pid, began }: ProcessFacts) => ({ pid, began, key, circle, untilMs: untilMs + forMs, rules })
-        : undefined;
-    return { others, complete, alike };
+    const { held: others, complete } = this.#holders.strangers(held, makers, kin, isAlike);
+    return { others, complete };
   }
 
   #parentsOf(pid: number): readonly number[] {
@@ -290,7 +261,6 @@ export class OwnerFinder {
     const fits = new Map<string, Fits>();
     let sure = true;
     let facts: ProcessFacts | undefined;
-    let first: FoundHolder | undefined;
     for (const { inode } of sockets) {
       const those = [...(held.get(inode) ?? []), ...(others.get(inode) ?? [])];
       sure &&= those.length > 0;
@@ -298,13 +268,12 @@ export class OwnerFinder {
         const self = this.#provenOf(group, holder, inode);
         const found = self === undefined ? [] : this.#fitsOf(self);
         sure &&= self !== undefined;
-        if (self !== undefined) first ??= { ...holder, inode, began: self.began, uid: self.uid };
         facts ??= self;
         fits.set(found.join(), found);
       }
     }
     const [only = []] = fits.size === 1 ? fits.values() : [];
-    return { fits: only, facts, holder: first, sure };
+    return { fits: only, facts, sure };
   }
 
   #holdersOf(group: Group, sockets: readonly FoundSocket[], held: Held) {
@@ -371,7 +340,7 @@ export class OwnerFinder {
     if (known !== undefined && known.untilMs > now) return known.key;
     if (this.#alike.size > 100_000) this.#alike.clear();
     const self = this.#read(pid);
-    const key = self && keyOf(this.#fitsOf(self));
+    const key = self && this.#fitsOf(self).join();
     if (key === undefined) this.#alike.delete(pid);
     else this.#alike.set(pid, { untilMs: now + ALIKE_MS, key });
     return key;

@@ -1,13 +1,11 @@
 /**
- * Who makes a call, found by the thread that takes it, at once: where the socket's maker decides, or a process that was met, no other thread need be woken. What is not
+ * Who makes a call, found by the thread that takes it, at once: where the socket's maker decides, no other thread need be woken. What is not
  * decided so, and all that takes a walk, is for the thread that may wait. Fails closed, as that does.
  */
 import type { HostPort } from '@weft/proto';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
-import { KnownAlike, keyOf } from './alike.ts';
 import { ControlGroups } from './control-groups.ts';
-import { decidedByMaker, type Fits, fitOf, type Maker } from './fits.ts';
-import { membersOf } from './holders.ts';
+import { decidedByMaker, type Fits, type Maker } from './fits.ts';
 import type { KernelSockets } from './kernel-sockets.ts';
 import { KnownHolders } from './known-holders.ts';
 import type { Learned } from './learned.ts';
@@ -31,8 +29,6 @@ const RESTED_MS = 1_000;
 const PROMPT_MS = 1;
 /** What it takes to ask the other thread at all. */
 const ASK_MS = 0.25;
-/** What takes longer to find here is dearer than to ask the other thread. */
-const DEAR_MS = 0.5;
 /** A group that has no path may have one later. */
 const PATHLESS_MS = 1_000;
 /** What the files say of users and groups is good for so long: calls come fast. */
@@ -43,7 +39,6 @@ export class FirstLook {
   readonly #kernel: KernelSockets;
   readonly #users = new Users();
   readonly #holders = new KnownHolders();
-  readonly #alike = new KnownAlike();
   readonly #groups = new ControlGroups();
   /** By its number, when it was found to have no path that is known. */
   readonly #pathless = new Map<string, number>();
@@ -56,8 +51,6 @@ export class FirstLook {
   readonly #toLook = new SpareTime(RESTED_MS);
   readonly #toAsk = new SpareTime();
   readonly #toWait = new SpareTime();
-  /** For looks at who decides that are in vain, or take longer than to ask the other thread. */
-  readonly #toFind = new SpareTime();
 
   /** `kernel`: proven. */
   constructor(kernel: KernelSockets) {
@@ -66,7 +59,6 @@ export class FirstLook {
 
   follow(rules: readonly OwnerRule[]): void {
     this.#rules = rules;
-    this.#alike.clear();
   }
 
   /**
@@ -83,7 +75,7 @@ export class FirstLook {
     // Where the group decides nothing, it is for the record.
     const path = found === 'unasked' ? undefined : found;
     const decided = decidedByMaker(this.#rules, new SocketMaker(socket.uid, path, this.#groups), this.#numberOf);
-    if (decided === undefined) return found === 'unasked' ? socket : (this.#byProcess(socket, path) ?? socket);
+    if (decided === undefined) return socket;
     const process = found === 'unasked' ? this.#asked() : this.#processOf(socket, path);
     const owner = this.#ownerOf(socket, path, decided, process === 'unasked' ? undefined : process);
     return process === 'unasked' ? { owner, socket } : owner;
@@ -99,12 +91,11 @@ export class FirstLook {
     return found;
   }
 
-  learn({ group, holder, alike, tookMs = 0, restMs = 0 }: Learned): void {
+  learn({ group, holder, tookMs = 0, restMs = 0 }: Learned): void {
     const now = performance.now();
     this.#toAsk.restUntil(now + restMs);
     this.#toAsk.spend(tookMs, now);
     if (holder !== undefined) this.#holders.learn(holder);
-    if (alike !== undefined) this.#alike.learn(alike);
     if (group === undefined) return;
     const [number, path] = group;
     if (path !== undefined) this.#groups.learn(number, path);
@@ -122,7 +113,6 @@ export class FirstLook {
   close(): void {
     this.#kernel.close();
     this.#holders.close();
-    this.#alike.close();
   }
 
   readonly #numberOf = (user: string): number | undefined => this.#users.numberOf(user);
@@ -149,33 +139,6 @@ export class FirstLook {
     if (path !== undefined) return path;
     const sinceMs = this.#pathless.get(group) ?? Number.NEGATIVE_INFINITY;
     return performance.now() - sinceMs < PATHLESS_MS ? undefined : 'unasked';
-  }
-
-  /**
-   * By the process that holds it, where that is one that was met and says it by itself, and all others who may hold it are alike. Who is of no service is so whoever
-   * else holds it, unless it may be one by what it serves.
-   */
-  #byProcess(socket: FoundSocket, path: string | undefined): Owner | undefined {
-    const begun = performance.now();
-    if (!this.#holders.knows || !this.#toFind.allows(begun)) return undefined;
-    let owner: Owner | undefined;
-    const self = this.#holders.find(socket.inode, socket.uid, path, MOST_FILES);
-    if (self !== undefined) {
-      const { fits, by } = fitOf(this.#rules, { self, line: [], serves: () => [] }, this.#numberOf);
-      const key = keyOf(fits);
-      const isSure =
-        by === 'match'
-          ? this.#alike.holds(self, socket.inode, key, () => this.#membersOf(path))
-          : this.#rules.every(({ targets }) => targets.length === 0);
-      if (isSure) owner = ownerOf(this.#users, [socket], fits, self);
-    }
-    const ended = performance.now();
-    if (owner === undefined || ended - begun > DEAR_MS) this.#toFind.spend(ended - begun, ended);
-    return owner;
-  }
-
-  #membersOf(path: string | undefined): string | undefined {
-    return membersOf(path === undefined ? undefined : this.#groups.processesIn(path));
   }
 
   /** Which process it is, as far as that takes little of the time: for the record. `unasked`: the other thread may find it. */

@@ -26,23 +26,6 @@ export interface Strangers {
   readonly held: Held;
   /** Whether all that were looked at could be. */
   readonly complete: boolean;
-  /** Where all who were to be looked at were, and hold none. */
-  readonly circle: Circle | undefined;
-}
-
-/** Those who may hold what one user made in one control group, as of a moment: while it stays the same, no other has come. */
-export interface Circle {
-  /** The number of the last process that had begun. */
-  readonly last: number;
-  /** Numbers of those in the control group; undefined where that is not known, or is no narrower. */
-  readonly members: string | undefined;
-  /** Those of them who make a difference: so few that all were looked at. */
-  readonly strangers: readonly number[];
-}
-
-/** How a circle tells who is in a control group. */
-export function membersOf(group: readonly number[] | undefined): string | undefined {
-  return group?.join();
 }
 
 /** Files looked at in one walk: beyond it nobody is named. */
@@ -64,8 +47,6 @@ const MOST_STRANGERS = 256;
 const MOST_OF_STRANGER = 16;
 const STRANGERS_SHARE = 0.05;
 const MOST_STRANGERS_MS = 25;
-/** Strangers that are worth a look at each of them with each call. */
-const MOST_AGAIN = 8;
 /** Processes of one control group, where not all of them are walked through. */
 const MOST_LISTED = 1_024;
 
@@ -141,30 +122,19 @@ export class Holders {
     const search = new Search(this.#processes, new Set(held.keys()), MOST_STRANGERS * MOST_OF_STRANGER, true);
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
-    const strangers: number[] = [];
-    let whole: boolean = true;
+    let looked = 0;
     let complete = true;
-    const group = makers.group();
-    for (const pid of this.#others(group, kin)) {
-      const looked = strangers.length;
-      whole = looked < MOST_STRANGERS && (looked < LEAST_STRANGERS || performance.now() < until);
-      if (!whole) break;
+    for (const pid of this.#others(makers, kin)) {
+      if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && performance.now() >= until)) break;
       if (known.has(pid) || pid === process.pid || !this.#isOf(pid, makers.uid)) continue;
       // Once each.
       known.add(pid);
       if (isAlike(pid)) continue;
-      strangers.push(pid);
+      looked++;
       if (search.within(pid, MOST_OF_STRANGER) === 'hidden') complete = false;
     }
     this.#strangersMs = performance.now();
-    return { held: search.held, complete, circle: complete && whole ? this.#circleOf(group, strangers) : undefined };
-  }
-
-  /** Undefined where it may be wider than what was looked at. */
-  #circleOf(group: readonly number[] | undefined, strangers: readonly number[]): Circle | undefined {
-    const { upTo: last, newest } = this.#processes;
-    const all = (group ?? newest).length <= MOST_LISTED && strangers.length <= MOST_AGAIN;
-    return all && last !== undefined ? { last, members: membersOf(group), strangers } : undefined;
+    return { held: search.held, complete };
   }
 
   /** Whether it is held there still. */
@@ -172,12 +142,16 @@ export class Holders {
     return this.#processes.inodeOf(pid, file) === inode;
   }
 
-  *#others(group: readonly number[] | undefined, kin: Iterable<number>): Generator<number> {
+  *#others(makers: Makers, kin: Iterable<number>): Generator<number> {
     yield* kin;
     yield* this.#processes.newcomers();
     yield* [...this.#found.keys()].reverse().slice(0, LEAST_STRANGERS / 2);
     // In turn from here on.
-    const all = group?.slice(0, MOST_LISTED).sort((one, other) => other - one) ?? this.#processes.newest;
+    const all =
+      makers
+        .group()
+        ?.slice(0, MOST_LISTED)
+        .sort((one, other) => other - one) ?? this.#processes.newest;
     yield* all.slice(0, LEAST_STRANGERS / 2);
     for (let count = Math.min(all.length, 4 * MOST_STRANGERS); count > 0; count--)
       yield all[this.#turn++ % all.length] ?? 0;

@@ -123,7 +123,6 @@ it('looks first at the file of who has left, which is the next that its process 
     expect(holders.find(second, uid, undefined, 100)).toBeUndefined();
     await caller.end();
     expect(holders.find(inodes[0] ?? '', uid, undefined, 100)).toBeUndefined();
-    expect(holders.knows).toBe(false);
   } finally {
     holders.close();
     await caller.end();

@@ -46,11 +46,6 @@ export class KnownHolders {
     this.#proc = proc;
   }
 
-  /** Whether any process is known. */
-  get knows(): boolean {
-    return this.#known.size > 0;
-  }
-
   learn({ pid, file, inode, began, uid }: FoundHolder): void {
     const before = this.#known.get(pid);
     const known = before?.process.began === began ? before : this.#met(pid, began, uid);

@@ -1,5 +1,4 @@
 /** What one thread tells the other of a caller, beside who it is. */
-import type { Alike } from './alike.ts';
 import type { FoundHolder } from './known-holders.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
@@ -8,8 +7,6 @@ export interface Learned {
   /** Control group that the socket was made in, and its path; undefined where that is not known. */
   readonly group?: readonly [number: string, path: string | undefined];
   readonly holder?: FoundHolder;
-  /** Where all others who may hold what that holds are alike. */
-  readonly alike?: Alike;
   /** That it took to look for the process. */
   readonly tookMs?: number;
   /** It was not looked for, nor will be for so long. */

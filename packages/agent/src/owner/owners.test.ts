@@ -1,7 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { chownSync, copyFileSync, mkdtempSync, readlinkSync, rmSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
-import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { type Owner, UNKNOWN_OWNER } from '../words/owner.ts';
@@ -143,64 +140,6 @@ it.runIf(IS_ROOT)(
     await expect.poll(look, { timeout: 20_000 }).toContain('place-taken web');
     made.follow([{ service: 'web', targets: [place, kept], match: { user: 'bin' } }]);
     expect(await look()).not.toContain('place-taken');
-  },
-  90_000,
-);
-
-it.runIf(IS_ROOT && WAYS.includes('a first look'))(
-  'tells by its program at once who was met, where no other of its user may hold what it holds',
-  async () => {
-    const python = execFileSync('/usr/bin/readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim();
-    const caller = new Caller(asUser(DAEMON));
-    cleanup.push(() => void caller.end());
-    const { made } = owners();
-    const followed = (command: string) => made.follow([{ service: 'web', match: { command }, targets: [] }]);
-    followed(python);
-    const called = { host: '127.0.0.1', port: Number(await caller.ask('listen called')) };
-    const find = (client: { readonly host: string; readonly port: number }) =>
-      made.find({ protocol: 'tcp', client, called });
-    /** After the thread was asked about whatever else has begun on this machine meanwhile. */
-    const soon = async (client: Awaited<ReturnType<Caller['call']>>) => {
-      await find(client);
-      const found = find(client);
-      return found instanceof Promise ? 'asked' : found.service;
-    };
-    const one = await caller.call('connect', 'a', called);
-    await expect.poll(() => soon(one), { timeout: 20_000 }).toBe('web');
-    const two = await caller.call('connect', 'b', called);
-    await expect.poll(() => soon(two), { timeout: 20_000 }).toBe('web');
-    // One of its user that runs another program, and so may hold none of its sockets.
-    const directory = mkdtempSync('/tmp/weft-owners-');
-    cleanup.push(() => rmSync(directory, { recursive: true }));
-    chownSync(directory, DAEMON.uid, DAEMON.uid);
-    const [file, way] = [join(directory, basename(python)), join(directory, 'way')];
-    copyFileSync(python, file);
-    const other = new Caller(asUser(DAEMON), file);
-    cleanup.push(() => void other.end());
-    await other.ask(`await ${way}`);
-    expect(find(one)).toBeInstanceOf(Promise);
-    for (const client of [one, two]) await expect.poll(() => soon(client), { timeout: 20_000 }).toBe('web');
-    await caller.ask(`hand a ${way}`);
-    await other.ask('take-handed x');
-    expect(await find(one)).toMatchObject({ service: undefined });
-    await expect.poll(() => soon(two), { timeout: 20_000 }).toBe('web');
-    expect(await find(one)).toMatchObject({ service: undefined });
-    // Both are alike by their names: what was found so is nothing by the rules of now.
-    for (let time = 0; time < 3; time++) {
-      followed(basename(python));
-      const asked = find(one);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      followed(python);
-      await asked;
-      expect(await find(one)).toMatchObject({ service: undefined });
-    }
-    await other.ask('close x');
-    await expect.poll(() => soon(one), { timeout: 20_000 }).toBe('web');
-    // Another program in the same process.
-    await caller.ask('become /bin/sleep 600');
-    await expect.poll(() => readlinkSync(`/proc/${caller.pid}/exe`), { timeout: 20_000 }).toMatch(/sleep$/);
-    expect(await find(one)).toMatchObject({ service: undefined });
-    await expect.poll(() => soon(two), { timeout: 20_000 }).toBeUndefined();
   },
   90_000,
 );

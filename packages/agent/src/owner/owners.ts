@@ -16,7 +16,6 @@ import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { FirstLook, type Unnamed } from './first-look.ts';
 import { provenKernel } from './kernel-sockets.ts';
-import type { Learned } from './learned.ts';
 import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
@@ -79,8 +78,6 @@ export class Owners {
   #thread: Worker | undefined;
   #rules: readonly OwnerRule[] = [];
   #told: boolean = false;
-  /** How often the thread was told them. */
-  #ruled = 0;
   /** Services that are told of as taken. */
   #taken: readonly string[] = [];
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -205,7 +202,6 @@ export class Owners {
   /** What the thread does not know yet. */
   #news(): Pick<ToOwnerThread, 'rules'> {
     const news = this.#told ? {} : { rules: this.#rules };
-    if (!this.#told) this.#ruled++;
     this.#told = true;
     return news;
   }
@@ -240,19 +236,13 @@ export class Owners {
       this.#out.delete(number);
       // One that waited too long has its answer.
       if (asked === undefined) continue;
-      if (learned !== undefined) this.#learn(learned);
+      if (learned !== undefined) this.#first?.learn(learned);
       settle(asked, owner);
     }
     if (!next) return;
     clearTimeout(this.#stuck);
     this.#asking = false;
     this.#ask();
-  }
-
-  /** By rules that are no more in force others were alike than are now. */
-  #learn({ alike, ...learned }: Learned): void {
-    const isByThese = this.#told && alike?.rules === this.#ruled;
-    this.#first?.learn(isByThese ? { ...learned, alike } : learned);
   }
 
   #tellTaken(taken: readonly TakenPlace[]): void {
@@ -294,7 +284,6 @@ export class Owners {
     }
     this.#thread = thread;
     this.#told = false;
-    this.#ruled = 0;
     thread.on('message', (told: FromOwnerThread | LookedAt) => {
       if ('process' in told) this.#looked(told.process, told.found);
       else this.#answered(told);

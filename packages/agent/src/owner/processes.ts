@@ -21,7 +21,6 @@ export class Processes {
   #newest: readonly number[] | undefined;
   /** The number that was given last, when they were looked at. */
   #last: number | undefined;
-  #upTo: number | undefined;
   #listMs = Number.NEGATIVE_INFINITY;
   #recheckMs = Number.NEGATIVE_INFINITY;
 
@@ -33,11 +32,6 @@ export class Processes {
   get newest(): readonly number[] {
     this.#newest ??= [...this.#known.keys()].reverse();
     return this.#newest;
-  }
-
-  /** The number given last, when `newcomers` found all that had begun by then; undefined where it did not. */
-  get upTo(): number | undefined {
-    return this.#upTo;
   }
 
   knows(pid: number): boolean {
@@ -61,9 +55,8 @@ export class Processes {
 
   /** Finds those that have begun since; the newest first. All of them are listed where that is not too often. */
   newcomers(): readonly number[] {
-    const last = lastGiven(this.#proc);
+    const last = this.#lastGiven();
     const before = this.#last;
-    this.#upTo = last;
     if (last !== undefined && last === before) return [];
     if (last !== undefined && before !== undefined && last > before && last - before <= MOST_PROBED) {
       this.#last = last;
@@ -71,15 +64,13 @@ export class Processes {
       for (let pid = last; pid > before; pid--) if (!this.#isThread(pid) && this.#meet(pid)) found.push(pid);
       return found;
     }
-    if (performance.now() >= this.#listMs) return this.list();
-    this.#upTo = undefined;
-    return [];
+    return performance.now() < this.#listMs ? [] : this.list();
   }
 
   /** Finds those that are not known yet. */
   list(): readonly number[] {
     const begun = performance.now();
-    this.#last = lastGiven(this.#proc);
+    this.#last = this.#lastGiven();
     const pids = new Set<number>();
     for (const name of readdirSync(this.#proc)) if (/^\d+$/.test(name)) pids.add(Number(name));
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#forget(pid);
@@ -196,6 +187,16 @@ export class Processes {
     }
   }
 
+  /** The last word of it (proc_loadavg(5)), as this process namespace counts. */
+  #lastGiven(): number | undefined {
+    try {
+      const last = Number(readSmall(`${this.#proc}/loadavg`).trim().split(' ').at(-1));
+      return Number.isNaN(last) ? undefined : last;
+    } catch {
+      return undefined;
+    }
+  }
+
   #isThere(pid: number): boolean {
     try {
       statSync(`${this.#proc}/${pid}`);
@@ -204,20 +205,6 @@ export class Processes {
       return false;
     }
   }
-}
-
-function lastGiven(proc: string): number | undefined {
-  try {
-    return lastIn(readSmall(`${proc}/loadavg`));
-  } catch {
-    return undefined;
-  }
-}
-
-/** The last word of it (proc_loadavg(5)), as this process namespace counts. */
-export function lastIn(loadavg: string): number | undefined {
-  const last = Number(loadavg.slice(loadavg.lastIndexOf(' ') + 1));
-  return Number.isNaN(last) ? undefined : last;
 }
 
 /** The oldest first: numbers are given in turn, and from the lowest again where there are no higher ones, so the one that follows the last is the oldest. */
