@@ -1,10 +1,10 @@
 /** Entry of the weft binary: how a process ends, whatever happens, without a stack for people to read. */
 import { endWithOutput } from '@weft/proto';
+import { endAtOnce, mustEndAtOnce } from './bytes/end-at-once.ts';
 import type { ExitCode } from './cli/errors.ts';
 import { failureOf, tellFailure, toldAs } from './cli/failure.ts';
 import { run } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
-import { killSelf } from './run/kill-self.ts';
 
 const STOP_TIMEOUT_MS = 5_000;
 /** What a second signal leaves to a command that hears of it. */
@@ -20,6 +20,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   const stopsWithin = (limitMs: number) => {
     stopMs = limitMs;
   };
+  // Of the agent a thread, or the pool, may wait for a name or a disk, which an exit would wait for.
+  const end: (code: ExitCode) => never = args[0] === 'up' ? endAtOnce : process.exit;
   let hurry: (() => void) | undefined;
   const onSecondSignal = (listener: () => void) => {
     hurry = listener;
@@ -29,20 +31,20 @@ export async function main(argv: readonly string[]): Promise<void> {
   let hurried: boolean = false;
   const onSignal = (signal: keyof typeof ENDED_BY) => {
     ended = ENDED_BY[signal];
-    if (stop.signal.aborted) {
-      if (hurried || hurry === undefined) process.exit(ended);
-      hurried = true;
-      hurry();
-      setTimeout(() => process.exit(ended), HURRY_MS).unref();
+    if (!stop.signal.aborted) {
+      stop.abort();
+      killWithin(stopMs);
       return;
     }
-    stop.abort();
-    killWithin(stopMs);
+    if (hurried || hurry === undefined) end(ended);
+    hurried = true;
+    hurry();
+    setTimeout(() => end(ended), HURRY_MS).unref();
   };
   const fail = (error: unknown): never => {
     const failure = failureOf(error, terminal.env, stop.signal);
     tellFailure(failure, toldAs(args), terminal);
-    process.exit(failure.code === 130 ? ended : failure.code);
+    end(failure.code === 130 ? ended : failure.code);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
@@ -52,7 +54,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   endWithOutput(process, process.exit, fail);
   const code = await run(args, terminal, stop.signal);
-  process.exitCode = code === 130 || hurried ? ended : code;
+  process.exitCode = code === 130 || (code === 0 && hurried) ? ended : code;
+  if (mustEndAtOnce()) endAtOnce(process.exitCode);
   // One of its threads may still wait for a name, or a disk.
   if (args[0] === 'up' && !stop.signal.aborted) killWithin(stopMs);
   process.off('SIGINT', onSignal);
@@ -63,7 +66,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 function killWithin(ms: number): void {
   setTimeout(() => {
     process.stderr.write('weft: did not stop in time; killed\n');
-    killSelf();
+    endAtOnce();
   }, ms).unref();
 }
 

@@ -256,7 +256,10 @@ describe.skipIf(!runs)('the relay', () => {
     }
   });
 
-  test('stands still for nobody where the program cannot be started, and takes who waits once it can be', async () => {
+  test.each([
+    ['takes who waits once it can be', 'free'],
+    ['ends', 'end'],
+  ])('stands still for nobody where the program cannot be started, and %s', async (_then, then) => {
     const { path } = place();
     const fixture = fileURLToPath(new URL('./short-relay.fixture.ts', import.meta.url));
     const child = spawn('sh', ['-c', 'ulimit -n 128; exec "$@"', 'sh', process.execPath, fixture, path], {
@@ -282,7 +285,11 @@ describe.skipIf(!runs)('the relay', () => {
     child.stdin.write('goes on\n');
     await tells('goes on');
     expect(each.said()).not.toContain('over');
-    child.stdin.write('free\n');
+    child.stdin.write(`${then}\n`);
+    if (then === 'end') {
+      expect(await once(child, 'exit')).toEqual([0, null]);
+      return;
+    }
     await expect.poll(() => ask(path), { timeout: 20_000 }).toBe(GRANTED);
     expect(each.said()).toContain('over');
   });

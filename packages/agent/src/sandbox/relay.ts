@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
+import { endAtOnceOnly } from '../bytes/end-at-once.ts';
 import { closeHandle, unblockHandle } from '../bytes/handle.ts';
 import { descriptorOf } from '../bytes/inside/known.ts';
 import { PERL } from '../owner/diagnosis.ts';
@@ -263,8 +264,9 @@ export class Relay {
     // Who listens takes the socket's file with it: the Perl program, which ends with the channel.
     const { path } = this.#options;
     if (this.#door !== undefined && placeOf(path) === this.#own) rmSync(path, { force: true });
-    // Who waits for the program, and the door, go with this process, which waits at none of them.
+    // Who waits for the program, and the door, go with this process: to close them could wait for as long as their senders say.
     if (this.#came.length === 0) this.#closeDoor();
+    else endAtOnceOnly();
     this.#leaveAll();
     if (this.#child?.connected === true) this.#child.disconnect();
   }

@@ -1,6 +1,6 @@
 /** A worker that was to end and hangs in a system call: nothing ends it but the end of its process. */
+import { endAtOnce } from '../../bytes/end-at-once.ts';
 import { createLogger } from '../../observe/logger.ts';
-import { killSelf } from '../kill-self.ts';
 
 /** How a worker that was to end is found to hang: by looks in a row. */
 export interface EndWatch {
@@ -28,5 +28,5 @@ function endProcess(thread: string): void {
     { event: 'thread-hangs', thread },
     'a thread hangs in a system call and cannot be ended: the agent is killed, so that what was taken away lives on nowhere',
   );
-  killSelf();
+  endAtOnce();
 }

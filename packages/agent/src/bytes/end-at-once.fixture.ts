@@ -1,0 +1,19 @@
+/**
+ * For tests: a program of which a thread, and a request of Node's pool, wait for nobody to write to the FIFO that it is told. It ends at once with a
+ * code, or killed where it is told none, and resets its connection to the port.
+ */
+import { open, readFileSync } from 'node:fs';
+import net from 'node:net';
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { endAtOnce } from './end-at-once.ts';
+
+const [fifo = '', port, code] = process.argv.slice(2);
+
+if (isMainThread) {
+  const socket = net.connect(Number(port), '127.0.0.1', () => socket.write('here'));
+  process.once('exit', () => socket.resetAndDestroy());
+  new Worker(new URL(import.meta.url), { workerData: fifo }).once('online', () => {
+    open(fifo, () => {});
+    socket.once('data', () => endAtOnce(code === undefined ? undefined : Number(code)));
+  });
+} else readFileSync(workerData);
