@@ -98,7 +98,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   upstream.on('response', (incoming) => {
     answered();
     if (settled) return;
-    if (!isPlain(incoming)) {
+    if (!isPlain(incoming, request.method)) {
       const cause = new IngressError('coded');
       fail(cause);
       upstream.destroy(cause);

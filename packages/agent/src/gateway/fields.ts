@@ -180,12 +180,20 @@ export function expectsContinue(request: IncomingMessage): boolean {
   return request.headers.expect?.toLowerCase() === '100-continue';
 }
 
+/** Answers without a body, whatever their fields say (RFC 9112 section 6.3). */
+const bodiless: ReadonlySet<number | undefined> = new Set([204, 304]);
+
 /**
- * Whether node joins the body to what the service meant. Other codings than chunks it leaves in, and the field that names them is of this
- * hop alone (RFC 9112 section 6.1): the client would get bytes that it cannot know to unpack.
+ * Whether node joins the body of the answer to `method` to what the service meant. Of codings it undoes the chunks that come last, and the field that
+ * names them is of this hop alone (RFC 9112 section 6.1): of another the client would get bytes that it cannot know to unpack. `identity` is none
+ * (RFC 2616 section 3.6); old servers say it.
  */
-export function isPlain({ rawHeaders }: IncomingMessage): boolean {
-  return fieldValues(rawHeaders, 'transfer-encoding').every((coding) => coding.toLowerCase() === 'chunked');
+export function isPlain({ rawHeaders, statusCode }: IncomingMessage, method: string | undefined): boolean {
+  if (method === 'HEAD' || bodiless.has(statusCode)) return true;
+  const values = fieldValues(rawHeaders, 'transfer-encoding');
+  const codings = values.flatMap((value) => value.toLowerCase().split(',')).map((coding) => coding.trim());
+  const isChunked = codings.at(-1) === 'chunked';
+  return codings.every((coding) => coding === 'identity' || (coding === 'chunked' && isChunked));
 }
 
 /** The fields of the response to the client. `chunked`: it may have trailers, and so may announce them. */

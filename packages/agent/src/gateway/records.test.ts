@@ -86,12 +86,42 @@ it.each([GET, CLOSING, UPGRADE])('says that the service answered what is no HTTP
 });
 
 it.each([GET, CLOSING, UPGRADE])('says that the service answered in a coding that is not undone: %j', async (asked) => {
-  for (const codings of ['gzip, chunked', 'gzip', 'chunked\r\nTransfer-Encoding: gzip, chunked']) {
+  for (const codings of ['gzip, chunked', 'gzip', 'chunked\r\nTransfer-Encoding: gzip, chunked', 'chunked, identity']) {
     const answer = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${codings}\r\n\r\n2\r\nhi\r\n0\r\n\r\n`;
     await serve((socket) => void socket.once('data', () => socket.write(answer)));
     const client = await bench.connect();
     client.send(asked);
     expect(await client.take('available.\n')).toContain(' 502 ');
     await expect.poll(() => endings.splice(0)).toEqual(['no connection to the service: coded', 'reset']);
+  }
+});
+
+it.each([GET, CLOSING, UPGRADE])('is passed an answer in the coding that is none: %j', async (asked) => {
+  for (const [codings, body] of [
+    ['identity', 'whole'],
+    ['Identity, chunked', '5\r\nwhole\r\n0\r\n\r\n'],
+  ]) {
+    const answer = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${codings}\r\nConnection: close\r\n\r\n${body}`;
+    await serve((socket) => void socket.once('data', () => socket.end(answer)));
+    const client = await bench.connect();
+    client.send(asked);
+    expect(await client.take('whole')).toContain(' 200 ');
+    await expect.poll(() => endings.splice(0)).toEqual(['closed']);
+  }
+});
+
+it('is passed an answer that has no body, whatever coding it names', async () => {
+  const coded = 'Transfer-Encoding: gzip, chunked\r\n\r\n';
+  for (const [asked, status] of [
+    [GET.replace('GET', 'HEAD'), '200 OK'],
+    [GET, '204 No Content'],
+    [GET, '304 Not Modified'],
+    [UPGRADE, '304 Not Modified'],
+  ] as const) {
+    await serve((socket) => void socket.once('data', () => socket.end(`HTTP/1.1 ${status}\r\n${coded}`)));
+    const client = await bench.connect();
+    client.send(asked);
+    expect(await client.take('\r\n\r\n')).toContain(` ${status}\r\n`);
+    await expect.poll(() => endings.splice(0)).toEqual(['closed']);
   }
 });

@@ -76,7 +76,7 @@ export function carryUpgrade(upgrade: Upgrade): void {
     splice(socket, far);
   });
   upstream.on('response', (incoming) => {
-    if (!isPlain(incoming)) {
+    if (!isPlain(incoming, upgrade.request.method)) {
       const cause = new IngressError('coded');
       fail(cause);
       upstream.destroy(cause);
