@@ -135,7 +135,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         if (cause instanceof PinMismatchError) {
           problems.raise({ code: 'control-changed', subject: host, message: cause.message });
         } else if (store.current.self === undefined && !control.revoked) {
-          const none = parts.putAway ? PUT_AWAY : `nothing is known of network ${network} here yet`;
+          const none = parts.putAway ? PUT_AWAY : `nothing of network ${network} is kept on this host's disk`;
           const message = `${none}, so that no name of it is answered; this agent ${waits}`;
           problems.raise({ code: 'no-netmap', subject: host, message });
         }

@@ -57,6 +57,24 @@ describe('a secret file', () => {
     expect(readdirSync(directory)).toEqual(['secret']);
   });
 
+  test('is known to be out of the way where no file is left to open, and to stay where nothing can take it away', () => {
+    const script = `
+      import { closeSync, openSync } from 'node:fs';
+      import { dirname } from 'node:path';
+      import { emptySecretFile } from ${JSON.stringify(new URL('secret-file.ts', import.meta.url).href)};
+      const path = process.argv[1];
+      const held = [];
+      for (;;) try { held.push(openSync('/dev/null')); } catch { break; }
+      const told = [await emptySecretFile(path), await emptySecretFile(path), await emptySecretFile(dirname(path))];
+      for (const one of held) closeSync(one);
+      console.log(JSON.stringify(told));
+    `;
+    writeFileSync(path, 'what was permitted');
+    const node = [process.execPath, '--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script, path];
+    const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 64 && exec "$0" "$@"', ...node], { encoding: 'utf8' });
+    expect([stdout, stderr, readdirSync(directory)]).toEqual(['[true,true,false]\n', '', []]);
+  });
+
   test('is never read nor written through a link', async () => {
     const target = join(directory, 'target');
     writeFileSync(target, 'of another');

@@ -14,7 +14,7 @@ import {
   type Stats,
   writeFileSync,
 } from 'node:fs';
-import { constants, link, open, rename, rm } from 'node:fs/promises';
+import { constants, link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../model/errors.ts';
 import { FileError } from './errors.ts';
@@ -102,14 +102,16 @@ export async function removeSecretFile(path: string): Promise<void> {
   }
 }
 
-/** Leaves the file empty, which needs no room, or takes it away. False where neither can be, and what it said stays. */
+/**
+ * Leaves the file empty, which needs no room, or takes it away. Whether what it said is out of the way: a step that failed behind that, such as the sync,
+ * for which no open file may be left, leaves it so until the power goes.
+ */
 export async function emptySecretFile(path: string): Promise<boolean> {
-  return (
-    (await emptied(path)) ||
-    (await removeSecretFile(path).then(
-      () => true,
-      () => false,
-    ))
+  if (await emptied(path)) return true;
+  await removeSecretFile(path).catch(() => {});
+  return await lstat(path).then(
+    (found) => found.isFile() && found.size === 0,
+    (error) => codeOf(error) === 'ENOENT',
   );
 }
 
