@@ -144,6 +144,9 @@ test('a revocation tells who enforces it and cannot keep it, and who does not an
   const { tokenId = '' } = agents.find(({ host }) => host === 'gone-2') ?? {};
   const second = await ask(adminService.revokeToken, { tokenId });
   expect(second).toMatchObject({ hosts: ['gone-2'], stragglers: ['slow'], notKept: ['full'] });
+  // Of what was so already no revision is told, and so nobody who lacks one.
+  const again = await ask(adminService.revokeToken, { tokenId });
+  expect(again).toMatchObject({ already: true, revision: 0, stragglers: [], notKept: [] });
 });
 
 test('control closes while agents are connected and an apply waits', async () => {

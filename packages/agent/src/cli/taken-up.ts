@@ -20,7 +20,8 @@ export function notKeptSentence(revision: number, notKept: readonly string[]): s
   if (notKept.length === 0) return undefined;
   return (
     `revision ${revision} is enforced, but not kept by: ${notKept.join(', ')}. ` +
-    'They cannot write it to their disk, and started again without control would permit what was permitted before; see weft agents'
+    'They cannot write it to their disk: started again without control, they would serve nothing until they hear it, or, where their disk ' +
+    'takes no write at all, permit what was permitted before; weft agents shows which'
   );
 }
 

@@ -123,9 +123,10 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
     revokeToken: async ({ request, actor, signal }) => {
       const revoked = await revokeToken(options, request.tokenId, actor);
+      if (revoked.already) return { ...revoked, revision: 0, stragglers: [], notKept: [] };
       const { network = '' } = state.token(request.tokenId) ?? {};
       const taken = await takenUp(options, network, revoked.revision, signal);
-      return { ...revoked, ...taken, revision: revoked.already ? 0 : revoked.revision };
+      return { ...revoked, ...taken };
     },
 
     explain: async ({ request, actor, signal }) => {

@@ -15,8 +15,9 @@ export function Unkept() {
       <div class="stack">
         {notKept.length === 0 ? null : (
           <Problem>
-            It is enforced, but not kept by: {notKept.join(', ')}. They cannot write it to their disk, and started again
-            without control would permit what was permitted before.
+            It is enforced, but not kept by: {notKept.join(', ')}. They cannot write it to their disk: started again
+            without control, they would serve nothing until they hear it, or, where their disk takes no write at all,
+            permit what was permitted before. Their pages show which.
           </Problem>
         )}
         {stragglers.length === 0 ? null : (
