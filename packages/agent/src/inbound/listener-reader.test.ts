@@ -151,21 +151,27 @@ it.runIf(asked)('asks the kernel once that is proven, and is told as by the file
 });
 
 it.runIf(asked)('tries the proof again where it failed, each ten minutes', async () => {
-  const { read, seen, clock, kernel } = counted(true);
+  const { read, seen, clock, kernel, told } = counted(true);
   kernel.noFile = true;
   for (let look = 0; look < 3; look++) expect((await read()).byFiles).toBe(true);
   expect(seen.proofs).toBe(1);
+  const unproven = [{ event: 'listeners-by-files', cause: 'unproven' }];
+  await until(() => told.length > 0);
+  clock.ms += TEN_MINUTES_MS;
+  expect((await read()).byFiles).toBe(true);
+  expect([seen.proofs, told]).toEqual([2, unproven]);
   kernel.noFile = false;
   clock.ms += TEN_MINUTES_MS - 1;
   expect((await read()).byFiles).toBe(true);
-  expect(seen.proofs).toBe(1);
+  expect(seen.proofs).toBe(2);
   clock.ms += 1;
   expect((await read()).byFiles).toBe(true);
   await until(async () => !(await read()).byFiles);
-  expect(seen.proofs).toBe(2);
+  expect([seen.proofs, told]).toEqual([3, [...unproven, { event: 'listeners-by-kernel' }]]);
 });
 
 it.runIf(process.platform === 'linux')('reads the files without node:ffi', async () => {
-  const { read } = counted(false);
+  const { read, told } = counted(false);
   for (let look = 0; look < 3; look++) expect((await read()).byFiles).toBe(true);
+  expect(told).toEqual([]);
 });

@@ -3,6 +3,7 @@
  * milliseconds on a host of much memory, whoever is connected; asked for those who listen alone, it looks at no other. It is asked by the thread that
  * carries bytes, and anybody on the host may have many sockets: where that would hold it up, the files are read, beside it.
  */
+import { nodeFfi } from '@weft/proto/house';
 import type { Logger } from 'pino';
 import { textAddress } from '../owner/kernel-form.ts';
 import { type KernelSockets, provenKernel } from '../owner/kernel-sockets.ts';
@@ -19,9 +20,12 @@ const PASSED_OVER = {
   many: `the kernel has more than ${MOST_TOLD.toLocaleString('en')} sockets of this host to list that take calls or datagrams, ${SO}`,
   late: `the kernel took more than ${MOST_MS} ms to list who listens here, ${SO}`,
 } as const;
-const UNTOLD = `the kernel does not list all sockets of this host that take calls or datagrams, as it does not those of UDP without udp_diag, ${SO}`;
+const NOT_RELIED_ON = {
+  unproven: `the kernel cannot be asked, or tells of this agent's own sockets otherwise than is so, as without tcp_diag, ${SO}`,
+  untold: `the kernel has not listed all sockets of this host that take calls or datagrams, as it does not those of UDP without udp_diag, ${SO}`,
+} as const;
 
-type Cause = keyof typeof PASSED_OVER | 'untold';
+type Cause = keyof typeof PASSED_OVER | keyof typeof NOT_RELIED_ON;
 
 export interface ListenerReaderOptions {
   /** Asked at each look: which are this agent's own then, and no program's. */
@@ -94,16 +98,17 @@ export class ListenerReader {
 
   /** What the kernel has still to say of a list goes with the socket. */
   #giveUp(cause: Cause): void {
-    if (cause !== this.#said) this.#say(cause);
-    this.#said = cause;
+    this.#say(cause);
     this.#close();
     this.#proveFromMs = this.#now() + FILES_MS;
   }
 
   #say(cause: Cause): void {
+    if (cause === this.#said) return;
+    this.#said = cause;
     const { log } = this.#options;
-    if (cause === 'untold') log.warn({ event: 'listeners-by-files', cause }, UNTOLD);
-    else log.info({ event: 'listeners-by-files', cause }, PASSED_OVER[cause]);
+    if (cause === 'many' || cause === 'late') log.info({ event: 'listeners-by-files', cause }, PASSED_OVER[cause]);
+    else log.warn({ event: 'listeners-by-files', cause }, NOT_RELIED_ON[cause]);
   }
 
   #goesOn(): void {
@@ -116,10 +121,12 @@ export class ListenerReader {
     const { native, signal, prove = provenKernel } = this.#options;
     const now = this.#now();
     if (!native || signal.aborted || this.#kernel !== undefined || now < this.#proveFromMs) return;
+    if (nodeFfi() === undefined) return;
     // Where it fails, that may be for a reason that passes, as without a file left.
     this.#proveFromMs = now + FILES_MS;
     void prove().then((kernel) => {
       if (signal.aborted || this.#kernel !== undefined) kernel?.close();
+      else if (kernel === undefined) this.#say('unproven');
       else this.#kernel = kernel;
     });
   }
