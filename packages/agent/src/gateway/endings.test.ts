@@ -66,6 +66,12 @@ describe('the last words on a connection', () => {
       expect(await heard(upload)).toMatch(expected);
   });
 
+  it('are that they are the last, where the rest of a body cannot be read', async () => {
+    await bench.serve((request) => request.resume());
+    const extended = `${head('POST /', 'Transfer-Encoding: chunked')}1;${'a'.repeat(20_000)}\r\nx\r\n${BULK}`;
+    expect(await heard(extended)).toMatch(/ 413 .*\r\nConnection: close\r\n.*available\.\n in order$/s);
+  });
+
   it('are 502 where a service closes without a word', async () => {
     await bench.serveRaw(sayAndClose(''));
     for (const upload of [body, chunked]) expect(await heard(upload)).toMatch(/ 502 .*available\.\n in order$/s);

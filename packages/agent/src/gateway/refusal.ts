@@ -17,10 +17,15 @@ const FIELDS = [
   'no-store',
 ];
 
-/** Answers in place of the service. After 400 nothing more is read: where the next request starts is in doubt. */
-export function refuse(response: ServerResponse, status: number, counters: GatewayCounters): void {
+/** Answers in place of the service. `last`: nothing more is read, as after 400, where it is in doubt where the next request starts. */
+export function refuse(
+  response: ServerResponse,
+  status: number,
+  counters: GatewayCounters,
+  last: boolean = status === 400,
+): void {
   count(status, counters);
-  response.writeHead(status, status === 400 ? [...FIELDS, 'Connection', 'close'] : FIELDS);
+  response.writeHead(status, last ? [...FIELDS, 'Connection', 'close'] : FIELDS);
   response.end(BODY);
 }
 

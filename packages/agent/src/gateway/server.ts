@@ -69,7 +69,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const nowMs = performance.now();
     if (room && nowMs - madeRoomMs < lookMs) return;
     if (room) madeRoomMs = nowMs;
-    for (const client of clients.values()) client.look(nowMs, room, (response) => refuse(response, 408, counters));
+    for (const client of clients.values())
+      client.look(nowMs, room, (response) => refuse(response, 408, counters, true));
   };
   const looking = setInterval(look, lookMs, false).unref();
   const open: OpenIngress = (service, port, clientAddress, deadline) => {
@@ -201,7 +202,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     else if (response?.writableEnded === true) part(socket);
     else if (response?.headersSent === false && !response.req.complete) {
       // In its own body, which never ends for the service: that has no whole request, and is left with the connection.
-      refuse(response, parseFailureStatus(error.code), counters);
+      refuse(response, parseFailureStatus(error.code), counters, true);
       part(socket);
     } else if (client?.busy === true) socket.destroy();
     else refuseRaw(socket, parseFailureStatus(error.code), counters);

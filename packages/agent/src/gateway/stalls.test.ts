@@ -40,7 +40,9 @@ describe('a body', () => {
     });
     await until(() => typeof bench.target === 'number');
     const client = await sending(bench, first, piece, everyMs);
-    expect(await client.untilClosed()).toMatch(new RegExp(`^HTTP/1.1 408 .*${SMALL_BODY}$`, 's'));
+    expect(await client.untilClosed()).toMatch(
+      new RegExp(`^HTTP/1.1 408 .*\r\nConnection: close\r\n.*${SMALL_BODY}$`, 's'),
+    );
     await gone;
     expect(bench.gateway.counters.refused).toBe(1);
   });
