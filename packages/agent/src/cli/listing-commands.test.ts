@@ -68,12 +68,22 @@ describe('listings', () => {
       },
       { ordinal: 1, host: 'build-4', addresses: ['127.80.0.10'], notListening: service.ports ?? [], away: true },
     ];
-    await serve({
+    const listing: Parameters<typeof serve>[0] = {
       listServices: (_call, answer) => answer(null, { services: [{ service, addresses: ['127.80.0.7'], instances }] }),
+    };
+    await serve({ ...listing, getStatus: (_call, answer) => answer({ code: status.INTERNAL, details: 'it ends' }) });
+    const alone = await weft('services');
+    expect([alone.code, alone.err]).toEqual([
+      0,
+      expect.stringMatching(/^note: whether control's data is .* was not told: .*it ends/),
+    ]);
+    await serve({
+      ...listing,
       getStatus: (_call, answer) =>
         answer(null, { olderData: { revision: 9, hosts: ['build-4'], sinceTime: timestampToWire(NOW) } }),
     });
     const listed = await weft('services');
+    expect(listed.out).toBe(alone.out);
     expect(listed.err).toMatch(/control knows that its data is older than what build-4 heard \(revision 9\)/);
     expect(listed.out).toBe(
       'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +

@@ -1,5 +1,5 @@
 /** weft services and weft agents. */
-import { defined, formatPortRange, type InstanceReport, portsInWords, type Telemetry } from '@weft/proto';
+import { defined, formatPortRange, type InstanceReport, messageOf, portsInWords, type Telemetry } from '@weft/proto';
 import {
   adminService,
   agentTelemetryFromWire,
@@ -72,13 +72,19 @@ export async function services(
   writeTable(terminal, head, rows, options);
 }
 
-/** Where control serves nobody, all that it tells of instances is what was so before. */
+/** Where control serves nobody, all that it tells of instances is what was so before. What was listed is worth telling without. */
 async function tellOlderData(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const network = options.network ?? '';
-  const { olderData } = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.getStatus, { network }),
-  );
-  if (olderData) terminal.err(`${printable(olderDataWords(olderData))}\n`);
+  try {
+    const { olderData } = await withAdmin(options, terminal, signal, (admin) =>
+      admin.call(adminService.getStatus, { network }),
+    );
+    if (olderData) terminal.err(`${printable(olderDataWords(olderData))}\n`);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const words = `note: whether control's data is older than what agents heard was not told: ${messageOf(error)}`;
+    terminal.err(`${printable(words)}\n`);
+  }
 }
 
 async function servicesOf(

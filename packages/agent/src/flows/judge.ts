@@ -226,16 +226,17 @@ function identifyAndDecide<Request extends FlowRequest, Permitted extends Judged
   if (caller === undefined) {
     const bygone = known === undefined ? undefined : decideOn(netmap, request, known);
     if (bygone?.allowed === false) return bygone;
-    const reason = notBelieved(netmap, request);
+    const reason = notBelieved(netmap, request, known !== undefined);
     const claimed = { source: claimedSource, sourceHost: host, client: '' };
     return { allowed: false, rule: 'builtin:source', revision, reason, ...claimed };
   }
   return decideOn(netmap, request, caller);
 }
 
-/** A flow of a host that lost its membership is no forged one, and its record says so. */
-function notBelieved({ self, peers }: Netmap, { peer, claimed: { host, source } }: FlowRequest): string {
-  if (self === undefined) return 'this host is no member of the network any more';
+/** A flow of a host that lost its membership is no forged one, and its record says so. `live`: it was permitted before. */
+function notBelieved({ self, peers }: Netmap, { peer, claimed: { host, source } }: FlowRequest, live: boolean): string {
+  if (self === undefined)
+    return `this host is no member of the network any more${live ? '' : ', or was not told of it yet'}`;
   const who = host === '' ? 'the caller' : host;
   if (peer !== undefined && !peers.has(peer))
     return `${who} is no member of the network any more, or nothing may pass between it and this host`;

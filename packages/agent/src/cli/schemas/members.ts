@@ -153,7 +153,9 @@ export const services = told({
           ...{ ordinal: count, host: text, address: text, healthy: flag, notListening: ports, opened },
           away: flag
             .nullable()
-            .describe('its agent is not connected to control; null: the agent of a host was asked, which is not told'),
+            .describe(
+              'its agent is not connected to control; null: the agent of a host was asked, which is not told. False also where control is of a version before this field',
+            ),
         }),
       ),
     }),
