@@ -1,5 +1,5 @@
 /** One worker, as the main thread has it. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { Logger } from 'pino';
@@ -220,7 +220,9 @@ export class WorkerHandle {
   /** As `stop`, where the agent ends: it does not wait for what the thread has asked of Node's thread pool. */
   end(reason: string): Promise<void> {
     const late = this.over.then(() => sleep(this.#lastMs, undefined, { ref: false }));
-    return Promise.race([this.stop(reason), this.closed, late]);
+    // Between its two ports is no order: the records that it told last are heard within the turn.
+    const closed = this.closed.then(() => turn());
+    return Promise.race([this.stop(reason), closed, late]);
   }
 
   async #stop(reason: string): Promise<void> {
