@@ -78,6 +78,17 @@ describe('explain', () => {
     expect(out).toMatch(/\nit would work, but not from data-a, data-b: see above\n$/);
   });
 
+  test('says from which of them it was not tried, which is no failure', async () => {
+    const none = { verdict: actionCodec.toWire('allow'), breakPoint: breakPointCodec.toWire('none') };
+    await answering({ ...none, untriedHosts: ['data-c'] });
+    const { code, out } = await weft('explain', 'api', 'config:8080');
+    expect([code, out.split('\n').at(-2)]).toEqual([0, 'it would work, but was not tried from data-c: see above']);
+    await answering({ ...none, refusedHosts: ['data-a'], untriedHosts: ['data-c'] });
+    expect((await weft('explain', 'api', 'config:8080')).out).toMatch(
+      /\nit would work, but not from data-a, and was not tried from data-c: see above\n$/,
+    );
+  });
+
   test('deny is 3', async () => {
     await answering({
       verdict: actionCodec.toWire('deny'),
@@ -103,6 +114,7 @@ describe('explain', () => {
       break_point: 'no-such-name',
       steps: [],
       refused_hosts: [],
+      untried_hosts: [],
       deciding_rule: null,
       deciding_rule_origin: null,
       remedy: null,

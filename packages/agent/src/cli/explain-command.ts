@@ -60,7 +60,7 @@ export async function explain(
         );
   const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
   const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
-  const { rule, revision, reason, steps, refusedHosts } = answer;
+  const { rule, revision, reason, steps, refusedHosts, untriedHosts } = answer;
   const decidingRule = answer.decidingRule ? ruleFromWire(answer.decidingRule, 'deciding_rule') : null;
   const origin = answer.decidingRuleOrigin ? originFromWire(answer.decidingRuleOrigin) : null;
   const remedy = answer.remedy ? remedyFromWire(answer.remedy) : null;
@@ -76,6 +76,7 @@ export async function explain(
       breakPoint,
       steps,
       refusedHosts,
+      untriedHosts,
       decidingRule: decidingRule && ruleText(decidingRule),
       decidingRuleOrigin: origin,
       remedy: remedy && { ...remedy, rule: remedy.rule && ruleText(remedy.rule) },
@@ -88,7 +89,7 @@ export async function explain(
     if (origin !== null) terminal.out(`written: ${originWords(origin)}\n`);
     terminal.out(`revision: ${revision}\nreason: ${printable(reason)}\n`);
     for (const step of steps) terminal.out(`- ${printable(step)}\n`);
-    terminal.out(`${outcome(breakPoint, refusedHosts, terminal)}\n`);
+    terminal.out(`${outcome(breakPoint, answer, terminal)}\n`);
     if (remedy !== null) writeRemedy(remedy, origin, terminal);
   }
   if (verdict !== 'allow') return 3;
@@ -167,8 +168,12 @@ function writeRemedy(
   terminal.out(`${also}this rule permits it, and nothing else:\n  - ${printable(ruleToYaml(rule))}\n`);
 }
 
-function outcome(breakPoint: BreakPoint, refusedHosts: readonly string[], terminal: Terminal): string {
-  if (breakPoint === 'none') return `it would work${exceptFrom(refusedHosts)}`;
+function outcome(
+  breakPoint: BreakPoint,
+  { refusedHosts, untriedHosts }: Pick<Explained, 'refusedHosts' | 'untriedHosts'>,
+  terminal: Terminal,
+): string {
+  if (breakPoint === 'none') return `it would work${exceptFrom(refusedHosts, untriedHosts)}`;
   const words =
     breakPoint === 'not-tried'
       ? 'permitted, but whether it works was not tried: see above'
@@ -176,6 +181,9 @@ function outcome(breakPoint: BreakPoint, refusedHosts: readonly string[], termin
   return paint(terminal, 'yellow', words);
 }
 
-function exceptFrom(hosts: readonly string[]): string {
-  return hosts.length === 0 ? '' : `, but not from ${hosts.map(printable).join(', ')}: see above`;
+function exceptFrom(refused: readonly string[], untried: readonly string[]): string {
+  const from = (what: string, hosts: readonly string[]) =>
+    hosts.length === 0 ? '' : `, ${what} from ${hosts.map(printable).join(', ')}`;
+  const words = from('but not', refused) + from(`${refused.length > 0 ? 'and' : 'but'} was not tried`, untried);
+  return words && `${words}: see above`;
 }

@@ -27,6 +27,7 @@ export async function explainedHere(
     breakPoint: breakPointCodec.toWire(breakPoint),
     steps: [...steps],
     refusedHosts: [],
+    untriedHosts: [],
   };
 }
 

@@ -31,11 +31,15 @@ interface TargetFound {
   readonly steps: readonly string[];
   /** The caller's hosts that reach no instance, where others do. */
   readonly cutOff: readonly string[];
+  /** Those that were not asked, or did not answer, where others reach one. */
+  readonly untried?: readonly string[];
 }
 
-export interface PathFound extends Omit<TargetFound, 'cutOff'> {
+export interface PathFound extends Pick<TargetFound, 'breakPoint' | 'steps'> {
   /** The caller's hosts from which it fails, where it would work from others. */
   readonly refusedHosts: readonly string[];
+  /** Those from which it was not tried, where it would work from others. */
+  readonly untriedHosts: readonly string[];
 }
 
 interface Candidate {
@@ -64,7 +68,8 @@ export async function findPath(question: PathQuestion): Promise<PathFound> {
   const breakPoint = callers.length > 0 && open.length === 0 ? 'no-listener' : found.breakPoint;
   const shut = callers.filter(({ listener }) => listener?.closed === true).map(({ agent }) => agent.host);
   const refusedHosts = breakPoint === 'none' ? [...shut, ...found.cutOff] : [];
-  return { breakPoint, steps: [...steps, ...found.steps], refusedHosts };
+  const untriedHosts = breakPoint === 'none' ? (found.untried ?? []) : [];
+  return { breakPoint, steps: [...steps, ...found.steps], refusedHosts, untriedHosts };
 }
 
 async function findTarget(question: PathQuestion, callers: readonly AgentState[]): Promise<TargetFound> {
@@ -149,10 +154,11 @@ async function tryPaths(
   };
   const found = await Promise.all(asked.map(waysFrom));
   const steps = found.flatMap(({ tried }) => tried.map(({ step }) => step));
-  const unasked = callers.length - asked.length;
-  if (unasked > 0) steps.push(`${unasked} more hosts of ${from} were not asked`);
+  const unasked = callers.slice(MOST_ASKED).map(({ host }) => host);
+  if (unasked.length > 0) steps.push(`${unasked.length} more hosts of ${from} were not asked`);
   const cutOff = found.filter(({ fails }) => fails).map(({ host }) => host);
-  if (found.some(({ works }) => works)) return { breakPoint: 'none', steps, cutOff };
+  const silent = found.filter(({ fails, works }) => !fails && !works).map(({ host }) => host);
+  if (found.some(({ works }) => works)) return { breakPoint: 'none', steps, cutOff, untried: [...silent, ...unasked] };
   return { breakPoint: cutOff.length === found.length ? 'unreachable' : 'not-tried', steps, cutOff: [] };
 }
 

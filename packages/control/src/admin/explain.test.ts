@@ -167,6 +167,11 @@ describe('the way', () => {
       steps: expect.arrayContaining(['redis/1 on data-b from front-b: not reachable: connection refused']),
     });
     expect(await ask('data-a', 'data-b')).toMatchObject({ breakPoint: 'unreachable', refusedHosts: [] });
+    // So is one that does not answer.
+    const { answer } = await explain({}, { silent: ['front-c'], unreachable: ['front-c>data-a'] }, where);
+    expect(answer).toMatchObject({ breakPoint: 'none', refusedHosts: [], untriedHosts: ['front-c'] });
+    const alone = await explain({}, { silent: ['front-a', 'front-b', 'front-c'] }, where);
+    expect(alone.answer).toMatchObject({ breakPoint: 'not-tried', untriedHosts: [] });
   });
 
   test('is tried to a few of many instances, from a number of many callers', async () => {
@@ -177,6 +182,7 @@ describe('the way', () => {
     expect(traced).toHaveLength(32 * 8);
     expect(traced[0]).toBe('front-0>data-0');
     expect(answer.steps.at(-1)).toBe('2 more hosts of web were not asked');
+    expect(answer.untriedHosts).toHaveLength(2);
   });
 
   test('an instance on the caller’s own host needs none', async () => {

@@ -39,6 +39,8 @@ export interface Explanation extends Pick<Verdict, 'rule' | 'revision' | 'reason
   readonly steps: readonly string[];
   /** The caller's hosts from which it fails all the same, when it would work from others. */
   readonly refusedHosts: readonly string[];
+  /** Those from which it was not tried, when it would work from others. */
+  readonly untriedHosts: readonly string[];
   /** Undefined where the default or a built-in rule decided. */
   readonly decidingRule?: Rule | undefined;
   /** Undefined where it is permitted, and where no rule can permit it. */
@@ -62,6 +64,8 @@ export interface ExplainOptions {
 /** Hosts that an answer names, and those that steps tell of. */
 const MOST_HOSTS = 100;
 const MOST_TOLD = 8;
+/** Where it works from no host. */
+const NO_OTHERS = { refusedHosts: [], untriedHosts: [] } as const;
 
 export function createExplain(options: ExplainOptions): Explain {
   const explain = explainFrom(options);
@@ -82,7 +86,7 @@ function explainFrom({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000
     const { revision, origins } = network;
     const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {
       const all = [...steps, reason];
-      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: all, refusedHosts: [], origins };
+      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: all, ...NO_OTHERS, origins };
     };
     const callers = callersOf(network, live, question.from);
     if (callers === undefined) {
@@ -117,7 +121,7 @@ function explainFrom({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000
       const sources = told === undefined ? [verdict.source] : denied.map(({ caller }) => caller.source);
       const remedy = remedyOf({ rules, defaultAction, sources: sources.slice(0, MOST_HOSTS), destination });
       const steps = [...decided, ...permittedSteps(away)];
-      const refused = { breakPoint: 'denied', steps, refusedHosts: [] } as const;
+      const refused = { breakPoint: 'denied', steps, ...NO_OTHERS } as const;
       return { ...outcome(verdict), ...refused, decidingRule, remedy, origins };
     }
     const permitted = judged.flatMap((one) => (one.verdict.allowed ? [one.caller] : []));
@@ -125,14 +129,14 @@ function explainFrom({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000
       ...{ network, from, callers: permitted, service: service.name, port, protocol, live, tracer, timeoutMs },
     });
     signal.throwIfAborted();
-    const { steps, refusedHosts } = path;
-    const { breakPoint } = path;
+    const { breakPoint, steps, refusedHosts, untriedHosts } = path;
     const refused = breakPoint === 'none' ? [...denied.map(({ caller }) => caller.agent.host), ...refusedHosts] : [];
     return {
       ...outcome(verdict),
       breakPoint,
       steps: [...decided, ...steps],
       refusedHosts: refused.sort(byText).slice(0, MOST_HOSTS),
+      untriedHosts: [...untriedHosts].sort(byText).slice(0, MOST_HOSTS),
       decidingRule,
       origins,
     };

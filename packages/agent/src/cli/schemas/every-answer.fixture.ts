@@ -125,7 +125,12 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
     explain: (_call, answer) =>
       answer(null, {
         ...{ verdict: actionCodec.toWire('deny'), rule: 'in', revision: 4, reason: 'policy in denies' },
-        ...{ breakPoint: breakPointCodec.toWire('denied'), steps: ['looked'], refusedHosts: [host] },
+        ...{
+          breakPoint: breakPointCodec.toWire('denied'),
+          steps: ['looked'],
+          refusedHosts: [host],
+          untriedHosts: [host],
+        },
         decidingRule: ruleToWire(mesh.policies[0] as Rule),
         decidingRuleOrigin: { rule: 'in', file: 'mesh.yaml', line: 5, revision: 4, setTime: time, actor: { kind: 1 } },
         remedy: {

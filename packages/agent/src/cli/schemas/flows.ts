@@ -76,6 +76,7 @@ export const explain = told({
     ),
   steps: list(text).describe('what was looked at, in words'),
   refusedHosts: texts.describe('hosts of the caller from which it would not work'),
+  untriedHosts: texts.describe('hosts of the caller from which it was not tried, where it would work from others'),
   decidingRule: rule.nullable().describe('null: the default or a built-in rule decided'),
   decidingRuleOrigin: origin.nullable().describe('null: no rule decided, or it is not told'),
   remedy: told({

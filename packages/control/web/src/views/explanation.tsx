@@ -33,7 +33,7 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
   );
   return (
     <Answered answer={answer}>
-      {({ breakPoint, refusedHosts, steps, ...explained }) => (
+      {({ breakPoint, refusedHosts, untriedHosts, steps, ...explained }) => (
         <div class="explanation" role="status">
           <p class="row">
             <VerdictBadge verdict={verdictOf(explained.verdict)} />
@@ -56,6 +56,7 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
             <dd>
               {BREAKS[breakPoint]}
               {refusedHosts.length > 0 && `, but not from ${refusedHosts.join(', ')}`}
+              {untriedHosts.length > 0 && `, but was not tried from ${untriedHosts.join(', ')}`}
             </dd>
           </dl>
           <h3>Step by step</h3>
@@ -113,8 +114,14 @@ async function explain(api: Api, network: string, from: string, to: string, sign
   // People paste what their programs are given.
   const { protocol, ...target } = parseDestination(to.replace(/\.internal\.?(?=:)/, ''));
   const asked = { network, from: callerOf(from), ...target, protocol: protocolName(protocol) };
-  const { breakPoint, refusedHosts = [], steps = [], ...told } = await api.call('explain', asked, signal);
-  return { ...told, refusedHosts, steps, breakPoint: word('BREAK_POINT', breakPoint, 'other') };
+  const {
+    breakPoint,
+    refusedHosts = [],
+    untriedHosts = [],
+    steps = [],
+    ...told
+  } = await api.call('explain', asked, signal);
+  return { ...told, refusedHosts, untriedHosts, steps, breakPoint: word('BREAK_POINT', breakPoint, 'other') };
 }
 
 function protocolName(protocol: Protocol): ProtocolJson {
