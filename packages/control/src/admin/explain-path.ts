@@ -138,11 +138,17 @@ async function tryPaths(
   }
   const waysFrom = async (caller: AgentState) => {
     const ways = candidates.map(async ({ name, agent }) => {
-      if (agent.id === caller.id) return { works: true, step: `${name} is on ${agent.host}, where the caller is` };
+      const isHere = agent.id === caller.id;
       const outcome = await tracer.trace(caller.id, agent.id, timeoutMs);
+      const here = `${name} is on ${agent.host}, where the caller is`;
       const way = `${name} on ${agent.host} from ${caller.host}`;
       if (outcome === undefined)
-        return { works: undefined, step: `${way}: ${caller.host} did not answer within ${timeoutMs} ms` };
+        return {
+          works: undefined,
+          step: `${isHere ? here : way}: ${caller.host} did not answer within ${timeoutMs} ms`,
+        };
+      // It has no way to itself, and says so: that it answers is all there is to know.
+      if (isHere) return { works: true, step: here };
       if (!outcome.reachable)
         return { works: false, step: `${way}: not reachable: ${outcome.detail || 'no reason given'}` };
       return { works: true, step: `${way}: reachable, round trip ${(outcome.roundTripUs / 1_000).toFixed(1)} ms` };

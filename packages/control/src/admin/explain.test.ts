@@ -151,7 +151,7 @@ describe('the way', () => {
   test('begins at each caller, also at one that runs beside an instance', async () => {
     const { answer, traced } = await explain({ from: 'redis' }, { unwell: ['redis@data-a'] });
     expect(answer.steps.at(-1)).toBe('redis/1 is on data-b, where the caller is');
-    expect(traced).toEqual(['data-a>data-b']);
+    expect(traced).toEqual(['data-a>data-b', 'data-b>data-b']);
   });
 
   test('of a host that reaches no instance, where others of the caller do, is told by its name', async () => {
@@ -185,11 +185,16 @@ describe('the way', () => {
     expect(answer.untriedHosts).toHaveLength(2);
   });
 
-  test('an instance on the caller’s own host needs none', async () => {
+  test('an instance on the caller’s own host needs none but an agent that answers', async () => {
     const { answer, traced } = await explain({ from: 'host:data-b' }, { unreachable: ['data-a', 'data-b'] });
-    expect(traced).toEqual(['data-b>data-a']);
+    expect(traced).toEqual(['data-b>data-a', 'data-b>data-b']);
     expect(answer.breakPoint).toBe('none');
-    expect(answer.steps.join('\n')).toContain('redis/1 is on data-b, where the caller is');
+    expect(answer.steps.at(-1)).toBe('redis/1 is on data-b, where the caller is');
+    const silent = await explain({ from: 'host:data-b' }, { silent: ['data-b'] });
+    expect(silent.answer.breakPoint).toBe('not-tried');
+    expect(silent.answer.steps.at(-1)).toMatch(
+      /^redis\/1 is on data-b, where the caller is: data-b did not answer within /,
+    );
   });
 
   test('nothing is tried for a flow that is denied', async () => {
