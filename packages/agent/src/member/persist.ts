@@ -207,7 +207,7 @@ export class NetmapKeeper {
     try {
       await (this.#removed ? removeSecretFile(path) : replaceSecretFile(path, this.#content()));
     } catch (error) {
-      const permitsMore = this.#owing && !this.#removed;
+      const permitsMore = this.#owing || this.#removed;
       this.#failed(error, permitsMore && (await emptySecretFile(path)));
       return false;
     }
