@@ -3,11 +3,12 @@ import { afterEach, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
 import { UnansweredError, UnreachableError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
-import type { Conduit } from '../words/conduit.ts';
+import type { CallerConduit, Conduit } from '../words/conduit.ts';
 import type { EarlyData } from '../words/opening.ts';
 import { Chooser } from './choose.ts';
 import { Admitter, Forwarder, type OutboundFlow } from './forward.ts';
 import { Rig, service } from './rig.fixture.ts';
+import { carryStream } from './streams.ts';
 
 const PORT = 16_381;
 
@@ -127,6 +128,28 @@ it('says what became of a flow for which no time was left', async () => {
       ['unreachable', 'no time was left to reach an instance'],
     ]),
   );
+});
+
+it('has no more time to reach an instance than its caller was promised, of which the look for who calls took some', async () => {
+  const near = await nearOfFar();
+  const { netmap, registry, inbound } = near;
+  const left: number[] = [];
+  const openStream = (_permit: unknown, _target: unknown, { remaining }: Deadline) => {
+    left.push(remaining);
+    return Promise.reject(new Error('not reached'));
+  };
+  const forwarder = forwarderBy(near, openStream, 60_000);
+  const parts = { admitter: new Admitter({ netmap, registry, declared: inbound.services }), forwarder };
+  let resets = 0;
+  const client = { connected: true, reset: () => void resets++ } as unknown as CallerConduit;
+  const speaker = { claim: { type: 'host' } } as const;
+  await carryStream(client, CALL, parts, speaker);
+  await carryStream(client, CALL, parts, new Promise((resolve) => setTimeout(() => resolve(speaker), 20)));
+  const [atOnce = 0, looked = 0] = left;
+  expect(atOnce).toBeGreaterThan(30_000);
+  expect(looked).toBeLessThanOrEqual(59_900);
+  expect(looked).toBeGreaterThan(30_000);
+  expect(resets).toBe(2);
 });
 
 it.each([

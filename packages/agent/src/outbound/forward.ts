@@ -122,6 +122,9 @@ interface Told {
   readonly host: string;
 }
 
+/** What was taken already of the time for all tries counts as so many ms or a multiple: deadlines of one length share a timer. */
+const TOOK_STEP_MS = 100;
+
 const GAVE_UP = 'the caller gave up';
 
 type Attempt<C> = (
@@ -142,9 +145,9 @@ export class Forwarder {
 
   /**
    * Undefined when no instance took the flow, it was cut, or the caller gave up; then it has ended and is recorded, here or
-   * by the destination that denied it. `caller`: how long who asks for it waits; `data`: what the caller says meanwhile.
+   * by the destination that denied it. `caller`: how long who asks for it waits; `data`: what the caller says meanwhile; `tookMs`: since it called.
    */
-  stream(out: OutboundFlow, caller?: Deadline, data?: EarlyData): Promise<Forwarded<Conduit> | undefined> {
+  stream(out: OutboundFlow, caller?: Deadline, data?: EarlyData, tookMs = 0): Promise<Forwarded<Conduit> | undefined> {
     const { tunnels, dialer } = this.#options;
     return this.#forward<Conduit>(
       out,
@@ -154,6 +157,7 @@ export class Forwarder {
         local
           ? dialer.stream(out.permit, out.caller, deadline)
           : tunnels.openStream(out.permit, target, deadline, last ? data : undefined),
+      tookMs,
     );
   }
 
@@ -184,8 +188,10 @@ export class Forwarder {
     caller: Deadline | undefined,
     drop: (conduit: C) => void,
     open: Attempt<C>,
+    tookMs = 0,
   ): Promise<Forwarded<C> | undefined> {
-    const deadline = caller?.part(this.#totalMs) ?? new Deadline(this.#totalMs);
+    const leftMs = Math.max(0, this.#totalMs - TOOK_STEP_MS * Math.ceil(tookMs / TOOK_STEP_MS));
+    const deadline = caller?.part(leftMs) ?? new Deadline(leftMs);
     out.flow.onCut((reason) => deadline.end(new FlowCutError(reason)));
     try {
       return await this.#tryEach(out, deadline, caller, drop, open);

@@ -198,7 +198,7 @@ export class Rig {
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
-    const looking = new Owners({ problems, log, signal: this.#stop.signal, native: true });
+    const looking = new Owners({ problems, log, files, signal: this.#stop.signal, native: true });
     const { beforeLook } = options;
     const owners: OutboundOptions['owners'] = {
       find: (caller) =>

@@ -68,7 +68,10 @@ export async function carryStream(
   speaker: Speaker | Promise<Speaker>,
   full?: string,
 ): Promise<void> {
+  const calledMs = performance.now();
   const known = speaker instanceof Promise ? await speaker : speaker;
+  // The program is promised an answer within so long of its call, and to look up who calls may take some of that.
+  const tookMs = known === speaker ? 0 : performance.now() - calledMs;
   // Whoever resets gives its port up, and what it said can be read still: the answer may be of who has the port by now.
   if (known.owner !== undefined && !client.connected) {
     client.reset();
@@ -81,7 +84,7 @@ export async function carryStream(
   }
   const { flow } = admitted.out;
   const heard = new HeardClient(client);
-  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, undefined, heard));
+  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, undefined, heard, tookMs));
   if (forwarded === undefined) {
     client.reset();
     return;

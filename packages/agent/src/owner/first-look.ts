@@ -7,7 +7,7 @@ import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '..
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fits, type Maker } from './fits.ts';
 import type { KernelSockets } from './kernel-sockets.ts';
-import { KnownHolders } from './known-holders.ts';
+import { KnownHolders, type SpareFiles } from './known-holders.ts';
 import type { Learned } from './learned.ts';
 import { ownerOf } from './owner-of.ts';
 import { type ProcessFacts, unitOf } from './process.ts';
@@ -38,7 +38,7 @@ const MOST_GROUPS = 1_024;
 export class FirstLook {
   readonly #kernel: KernelSockets;
   readonly #users = new Users();
-  readonly #holders = new KnownHolders();
+  readonly #holders: KnownHolders;
   readonly #groups = new ControlGroups();
   /** By its number, when it was found to have no path that is known. */
   readonly #pathless = new Map<string, number>();
@@ -53,8 +53,9 @@ export class FirstLook {
   readonly #toWait = new SpareTime();
 
   /** `kernel`: proven. */
-  constructor(kernel: KernelSockets) {
+  constructor(kernel: KernelSockets, files?: SpareFiles) {
     this.#kernel = kernel;
+    this.#holders = new KnownHolders(undefined, files);
   }
 
   follow(rules: readonly OwnerRule[]): void {

@@ -9,6 +9,8 @@ export interface Holder {
   readonly pid: number;
   /** Number of the file in it. */
   readonly file: string;
+  /** The thread in whose table of files that is, where it is not the first one's. */
+  readonly thread?: string;
 }
 
 /** By inode. */
@@ -45,6 +47,10 @@ const MOST_HOT = 64;
 const LEAST_STRANGERS = 4;
 const MOST_STRANGERS = 256;
 const MOST_OF_STRANGER = 16;
+/** Threads of one, beside the first, each of which may have a table of its own. */
+const MOST_THREADS = 8;
+/** Of who was another user's it is asked again after so long. */
+const ANOTHERS_MS = 5_000;
 const STRANGERS_SHARE = 0.05;
 const MOST_STRANGERS_MS = 25;
 /** Processes of one control group, where not all of them are walked through. */
@@ -55,12 +61,14 @@ export class Holders {
   /** Who held something that was looked for, and as which files; the newest at the end. */
   readonly #found = new Map<number, Set<string>>();
 
+  readonly #anothersMs: number;
   #strangersMs = Number.NEGATIVE_INFINITY;
   /** Who is next of all others. */
   #turn = 0;
 
-  constructor(proc = '/proc') {
+  constructor(proc = '/proc', anothersMs: number = ANOTHERS_MS) {
     this.#processes = new Processes(proc);
+    this.#anothersMs = anothersMs;
   }
 
   /** Those who are found at once. */
@@ -117,29 +125,41 @@ export class Holders {
    * Of those who are not known to make no difference, who else holds them: `kin` of the holders first, then who held something before, the
    * newest, and of all others some each time, in turn. Who was handed a socket on purpose is known to who made it.
    */
-  strangers(held: Held, makers: Makers, kin: Iterable<number>, isAlike: (pid: number) => boolean): Strangers {
+  strangers(
+    held: Held,
+    makers: Makers,
+    kin: Iterable<number>,
+    isAlike: (pid: number) => boolean,
+    most: number = MOST_STRANGERS * MOST_OF_STRANGER,
+  ): Strangers {
     const known = new Set([...held.values()].flat().map(({ pid }) => pid));
-    const search = new Search(this.#processes, new Set(held.keys()), MOST_STRANGERS * MOST_OF_STRANGER, true);
+    const search = new Search(this.#processes, new Set(held.keys()), most, true);
+    const near = new Set(kin);
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
     let looked = 0;
     let complete = true;
-    for (const pid of this.#others(makers, kin)) {
-      if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && performance.now() >= until)) break;
-      if (known.has(pid) || pid === process.pid || !this.#isOf(pid, makers.uid)) continue;
+    for (const pid of this.#others(makers, near)) {
+      const isOver = search.isOver || performance.now() >= until;
+      if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && isOver)) break;
+      if (known.has(pid) || pid === process.pid) continue;
+      if (!this.#isOf(pid, makers.uid, near.has(pid) ? 0 : this.#anothersMs)) continue;
       // Once each.
       known.add(pid);
       if (isAlike(pid)) continue;
       looked++;
-      if (search.within(pid, MOST_OF_STRANGER) === 'hidden') complete = false;
+      const seen = search.within(pid, MOST_OF_STRANGER, MOST_OF_STRANGER);
+      if (seen === 'hidden') complete = false;
+      // To look at all tables takes longer. Where a first thread has ended, its own is empty.
+      else if (seen === 'none' || !isOver) search.besides(pid, MOST_OF_STRANGER, this.#turn);
     }
     this.#strangersMs = performance.now();
     return { held: search.held, complete };
   }
 
   /** Whether it is held there still. */
-  holds({ pid, file }: Holder, inode: string): boolean {
-    return this.#processes.inodeOf(pid, file) === inode;
+  holds({ pid, file, thread }: Holder, inode: string): boolean {
+    return this.#processes.inodeOf(pid, file, thread) === inode;
   }
 
   *#others(makers: Makers, kin: Iterable<number>): Generator<number> {
@@ -163,8 +183,10 @@ export class Holders {
     else for (const pid of this.#processes.newcomers()) if (this.#processes.isOf(pid, uid)) yield pid;
   }
 
-  #isOf(pid: number, uid: number | undefined): boolean {
-    return this.#processes.knows(pid) ? this.#processes.isOf(pid, uid) : this.#processes.among([pid], uid).length > 0;
+  #isOf(pid: number, uid: number | undefined, anothersMs: number): boolean {
+    return this.#processes.knows(pid)
+      ? this.#processes.isOf(pid, uid, anothersMs)
+      : this.#processes.among([pid], uid).length > 0;
   }
 
   *#through(search: Search, pids: Iterable<number>, uid: number | undefined): Generator<void, void> {
@@ -238,25 +260,41 @@ class Search {
 
   look(pid: number, file: string): void {
     this.#left--;
-    const inode = this.#processes.look(pid, file);
-    if (inode === undefined || !this.#inodes.has(inode)) return;
-    const holders = this.#found.get(inode) ?? [];
-    if (holders.some((one) => one.pid === pid)) return;
-    holders.push({ pid, file });
-    this.#found.set(inode, holders);
+    this.#note(this.#processes.look(pid, file), { pid, file });
   }
 
-  /** Looks at files of one process: at so many at most. */
-  within(pid: number, most: number): 'looked' | 'gone' | 'hidden' {
+  /** Looks at files of one process: at so many at most, and at so many however much was looked at before. */
+  within(pid: number, most: number, least = 0): 'looked' | 'none' | 'gone' | 'hidden' {
     const files = this.#processes.filesOf(pid);
     if (typeof files === 'string') return files;
+    if (files.length === 0) return 'none';
     // To list them takes some time too, the more the more there are.
     this.#left -= 1 + Math.floor(files.length / LISTED_FOR_ONE);
-    for (const file of files.slice(0, most)) {
-      if (this.isOver) break;
+    for (const [at, file] of files.slice(0, most).entries()) {
+      if (at >= least && this.isOver) break;
       this.look(pid, file);
     }
     return 'looked';
+  }
+
+  /** Looks at what its other threads have open, who may have left its table of files (unshare(2)): at so many of each, of some in turn. */
+  besides(pid: number, most: number, turn: number): void {
+    const all = this.#processes.threadsOf(pid);
+    const first = all.length > MOST_THREADS ? turn % all.length : 0;
+    for (const thread of [...all.slice(first), ...all.slice(0, first)].slice(0, MOST_THREADS)) {
+      const files = this.#processes.filesOfThread(pid, thread);
+      this.#left -= 1 + Math.floor(files.length / LISTED_FOR_ONE) + Math.min(files.length, most);
+      for (const file of files.slice(0, most))
+        this.#note(this.#processes.inodeOf(pid, file, thread), { pid, file, thread });
+    }
+  }
+
+  #note(inode: string | undefined, holder: Holder): void {
+    if (inode === undefined || !this.#inodes.has(inode)) return;
+    const holders = this.#found.get(inode) ?? [];
+    if (holders.some(({ pid }) => pid === holder.pid)) return;
+    holders.push(holder);
+    this.#found.set(inode, holders);
   }
 
   *allOf(pid: number): Generator<void, void> {

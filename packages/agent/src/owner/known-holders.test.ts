@@ -40,6 +40,22 @@ it('finds a socket among all files of a process that was met by another, within 
   expect(readdirSync('/proc/self/fd').length).toBe(files);
 });
 
+it('keeps as many as a part of the files allows that this process may have, and none where few are left', () => {
+  const parent = { ...readProcess(process.ppid), pid: process.ppid };
+  for (const [files, finds] of [
+    [{ limit: 1_024, spare: true }, true],
+    [{ limit: 256, spare: true }, false],
+    [{ limit: 1_024, spare: false }, false],
+  ] as const) {
+    const holders = new KnownHolders('/proc', files);
+    const { fd } = handleOf(server) as { readonly fd: number };
+    holders.learn({ pid, file: `${fd}`, inode, began, uid });
+    holders.learn({ pid: parent.pid, file: '5', inode: '0', began: parent.began ?? 0, uid });
+    expect(holders.find(inode, uid, undefined, 100) !== undefined).toBe(finds);
+    holders.close();
+  }
+});
+
 it('finds who lives behind any number of those that have ended', () => {
   const holders = new KnownHolders();
   const { fd } = handleOf(server) as { readonly fd: number };

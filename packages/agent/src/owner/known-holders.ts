@@ -16,6 +16,12 @@ export interface FoundHolder {
   readonly uid: number;
 }
 
+/** Of this process: how many files it may have open, and whether the next leaves enough for what it carries. */
+export interface SpareFiles {
+  readonly limit: number;
+  readonly spare: boolean;
+}
+
 interface Known {
   readonly process: MetProcess;
   readonly uid: number;
@@ -27,8 +33,11 @@ interface Known {
   readonly free: Set<string>;
 }
 
-/** Each takes up to three files of this process. */
 const MOST_KNOWN = 32;
+/** Each takes up to so many files of this process, and all together a part of those that it may have. */
+const FILES_OF_ONE = 3;
+const FILES_SHARE = 64;
+const UNBOUNDED: SpareFiles = { limit: Number.POSITIVE_INFINITY, spare: true };
 const MOST_FILES = 64;
 const MOST_OPEN = 1_024;
 /** Files of who called last that are looked at before all else. */
@@ -41,9 +50,13 @@ export class KnownHolders {
   /** By number; who was found last is at the end. */
   readonly #known = new Map<number, Known>();
   #last: Known | undefined;
+  readonly #files: SpareFiles;
+  readonly #most: number;
 
-  constructor(proc = '/proc') {
+  constructor(proc = '/proc', files: SpareFiles = UNBOUNDED) {
     this.#proc = proc;
+    this.#files = files;
+    this.#most = Math.min(MOST_KNOWN, Math.floor(files.limit / FILES_SHARE / FILES_OF_ONE));
   }
 
   learn({ pid, file, inode, began, uid }: FoundHolder): void {
@@ -53,7 +66,7 @@ export class KnownHolders {
     note(known, file, inode);
     this.#putLast(known.uid === uid ? known : { ...known, uid });
     const [first = 0] = this.#known.keys();
-    if (this.#known.size > MOST_KNOWN) this.#forget(first);
+    if (this.#known.size > this.#most) this.#forget(first);
   }
 
   /**
@@ -134,6 +147,7 @@ export class KnownHolders {
 
   #met(pid: number, began: number, uid: number): Known | undefined {
     this.#forget(pid);
+    if (!this.#files.spare) return undefined;
     try {
       const process = new MetProcess(pid, began, this.#proc);
       return { process, uid, files: new Set(), open: new Map(), free: new Set() };

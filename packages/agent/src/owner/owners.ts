@@ -16,6 +16,7 @@ import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { FirstLook, type Unnamed } from './first-look.ts';
 import { provenKernel } from './kernel-sockets.ts';
+import type { SpareFiles } from './known-holders.ts';
 import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
@@ -45,10 +46,13 @@ export interface OwnersOptions {
   readonly signal: AbortSignal;
   /** Whether what reaches under Node is wanted. */
   readonly native: boolean;
+  readonly files: SpareFiles;
   /** What the thread runs, where it is not the usual. */
   readonly entry?: URL;
   /** What it is told that begins it, where that is not this one. */
   readonly program?: string;
+  /** How long a caller waits, where that is not the usual. */
+  readonly waitMs?: number;
 }
 
 interface Asked {
@@ -134,12 +138,15 @@ export class Owners {
 
   #asked(caller: CallerSocket, socket: FoundSocket | undefined, failed: () => void): Promise<Owner> {
     return new Promise((resolve) => {
-      const late = setTimeout(() => {
+      const giveUp = () => {
+        const waits = asked.number === undefined ? this.#waiting.includes(asked) : this.#out.delete(asked.number);
+        if (!waits) return;
         this.#waiting = this.#waiting.filter((each) => each !== asked);
-        if (asked.number !== undefined) this.#out.delete(asked.number);
         failed();
         resolve(UNKNOWN_OWNER);
-      }, WAIT_MS);
+      };
+      // What held up this thread held up the reading of answers too: one that came in time is read before that.
+      const late = setTimeout(() => setImmediate(giveUp), this.#options.waitMs ?? WAIT_MS);
       const askedMs = performance.now();
       const asked: Asked = { caller, socket, late, answer: resolve, number: undefined };
       this.#waiting.push(asked);
@@ -189,7 +196,7 @@ export class Owners {
         kernel.close();
         return;
       }
-      this.#first = new FirstLook(kernel);
+      this.#first = new FirstLook(kernel, this.#options.files);
       this.#first.follow(this.#rules);
     });
   }

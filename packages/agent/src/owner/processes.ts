@@ -10,6 +10,8 @@ const AGAIN_SHARE = 10;
 interface Known {
   /** Asked for when it matters; undefined of one that cannot hold a socket, such as a thread of the kernel. */
   uid: number | undefined | 'unasked';
+  /** When it was, by performance.now(). */
+  askedMs: number;
   /** By file number, the inode when it was last seen, empty of what is no socket; what changed last is at the end. */
   readonly files: Map<string, string>;
 }
@@ -38,10 +40,14 @@ export class Processes {
     return this.#known.has(pid);
   }
 
-  isOf(pid: number, uid: number | undefined): boolean {
+  /** `anothersMs`: of who was another's it is asked again after so long, for whoever drops its rights keeps its number. */
+  isOf(pid: number, uid: number | undefined, anothersMs: number = Number.POSITIVE_INFINITY): boolean {
     const known = this.#known.get(pid);
-    if (known?.uid === 'unasked') known.uid = this.#userOf(pid);
-    return known?.uid !== undefined && (uid === undefined || known.uid === uid);
+    if (known === undefined) return false;
+    const isIt = () => known.uid !== undefined && (uid === undefined || known.uid === uid);
+    if (known.uid === 'unasked' || (!isIt() && performance.now() - known.askedMs >= anothersMs))
+      this.#askUser(pid, known);
+    return isIt();
   }
 
   /** Meets these, whatever was known of them, and answers those that are of the user. */
@@ -79,7 +85,7 @@ export class Processes {
       this.#last,
     );
     // To ask whose each is takes far longer than to list them, and most callers are found among the first.
-    for (const pid of found) this.#known.set(pid, { uid: 'unasked', files: new Map() });
+    for (const pid of found) this.#known.set(pid, { uid: 'unasked', askedMs: 0, files: new Map() });
     if (found.length > 0) this.#newest = undefined;
     const ended = performance.now();
     this.#listMs = ended + AGAIN_SHARE * (ended - begun);
@@ -93,9 +99,8 @@ export class Processes {
     const changed: number[] = [];
     for (const [pid, known] of this.#known) {
       if (known.uid === 'unasked') continue;
-      const uid = this.#userOf(pid);
-      if (uid !== known.uid) changed.push(pid);
-      known.uid = uid;
+      const before = known.uid;
+      if (this.#askUser(pid, known) !== before) changed.push(pid);
     }
     const ended = performance.now();
     this.#recheckMs = ended + AGAIN_SHARE * (ended - begun);
@@ -122,6 +127,24 @@ export class Processes {
     return [...names.filter((file) => !seen.has(file)).reverse(), ...[...seen.keys()].reverse()];
   }
 
+  /** Numbers of its threads but for the first; none where they cannot be listed. */
+  threadsOf(pid: number): readonly string[] {
+    try {
+      return readdirSync(`${this.#proc}/${pid}/task`).filter((thread) => thread !== `${pid}`);
+    } catch {
+      return [];
+    }
+  }
+
+  /** Numbers of a thread's files, the highest first; none where they cannot be listed. */
+  filesOfThread(pid: number, thread: string): readonly string[] {
+    try {
+      return readdirSync(`${this.#proc}/${pid}/task/${thread}/fd`).reverse();
+    } catch {
+      return [];
+    }
+  }
+
   /** How many files it had when they were last seen. */
   filesSeen(pid: number): number {
     return this.#known.get(pid)?.files.size ?? 0;
@@ -138,10 +161,11 @@ export class Processes {
     return inode;
   }
 
-  /** As `look`, without taking note of it. */
-  inodeOf(pid: number, file: string): string | undefined {
+  /** As `look`, without taking note of it. `thread`: whose table the file is in, where that is not the first one's. */
+  inodeOf(pid: number, file: string, thread?: string): string | undefined {
+    const table = thread === undefined ? `${pid}/fd` : `${pid}/task/${thread}/fd`;
     try {
-      const link = readlinkSync(`${this.#proc}/${pid}/fd/${file}`);
+      const link = readlinkSync(`${this.#proc}/${table}/${file}`);
       return link.startsWith('socket:[') ? link.slice(8, -1) : undefined;
     } catch {
       return undefined;
@@ -150,14 +174,19 @@ export class Processes {
 
   /** Takes it for a new one. Answers whether it is there. */
   #meet(pid: number): boolean {
-    const uid = this.#userOf(pid);
-    const known = this.#known.get(pid);
-    if (known !== undefined) known.uid = uid;
-    else {
-      this.#known.set(pid, { uid, files: new Map() });
+    const known: Known = this.#known.get(pid) ?? { uid: 'unasked', askedMs: 0, files: new Map() };
+    if (!this.#known.has(pid)) {
+      this.#known.set(pid, known);
       this.#newest = undefined;
     }
-    return uid !== undefined;
+    return this.#askUser(pid, known) !== undefined;
+  }
+
+  #askUser(pid: number, known: Known): number | undefined {
+    known.askedMs = performance.now();
+    const uid = this.#userOf(pid);
+    known.uid = uid;
+    return uid;
   }
 
   #forget(pid: number): void {
@@ -171,8 +200,10 @@ export class Processes {
       // Root's also where the process is another user's and may not be looked into, as one that has dropped its rights.
       if (uid !== 0) return uid;
       const status = readSmall(`${this.#proc}/${pid}/status`);
-      // A thread of the kernel has no memory, and no files.
-      return status.includes('\nVmSize:') ? Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) : undefined;
+      // A thread of the kernel has no memory, and no files. A first thread that has ended has none either, and leaves others.
+      return /\n(VmSize:|Threads:\t([2-9]|\d\d))/.test(status)
+        ? Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1])
+        : undefined;
     } catch {
       return undefined;
     }

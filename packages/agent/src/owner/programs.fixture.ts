@@ -38,7 +38,7 @@ for line in sys.stdin:
         print(s.getsockname()[1], flush=True)
     elif word == 'say':
         s = held[rest[0]]
-        s.settimeout(5 if s.type == socket.SOCK_STREAM else 1)
+        s.settimeout(10 if s.type == socket.SOCK_STREAM else 1)
         try:
             s.sendall(b'hello')
             said = s.recv(100).decode() or 'end'
@@ -101,6 +101,20 @@ for line in sys.stdin:
         _, files, _, _ = socket.recv_fds(taken, 1, 1)
         held[rest[0]] = socket.socket(fileno=files[0])
         print('taken', flush=True)
+    elif word == 'own-table':
+        # A thread with files of its own (CLONE_FILES), which opens a socket there.
+        import ctypes, threading
+        libc = ctypes.CDLL(None)
+        def own():
+            libc.unshare(0x400)
+            s = socket.socket()
+            print(os.readlink(f'/proc/thread-self/fd/{s.fileno()}')[8:-1], flush=True)
+            threading.Event().wait()
+        threading.Thread(target=own).start()
+    elif word == 'end-first':
+        # The first thread alone.
+        print('ends', flush=True)
+        libc.syscall(60, 0)
     elif word == 'fork':
         # As another user where one is given; it holds what this one holds.
         r, w = os.pipe()
@@ -148,6 +162,10 @@ export class Caller {
   /** Its own port of a new connection, or of a datagram that it sends. */
   async call(how: 'connect' | 'connect6' | 'begin' | 'udp' | 'talk', name: string, to: HostPort): Promise<HostPort> {
     return { host: '127.0.0.1', port: Number(await this.ask(`${how} ${name} ${to.host} ${to.port}`)) };
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
   }
 
   async end(): Promise<void> {

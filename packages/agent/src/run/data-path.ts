@@ -125,7 +125,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
     tunnels,
     bulk,
     open(here, sharing) {
-      const owners = beside?.owners ?? new Owners({ problems, log, signal: life, native: options.native });
+      const owners = beside?.owners ?? new Owners({ problems, log, files, signal: life, native: options.native });
       const outbound = createOutbound({
         ...common,
         tunnels,
