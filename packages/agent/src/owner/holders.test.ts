@@ -104,7 +104,7 @@ it('sees what a thread holds in a table of files of its own, also where the firs
   const program = new Caller();
   const { pid } = program;
   try {
-    const inode = await program.ask('own-table');
+    const inode = await program.ask('own-table 120');
     const held = new Map([[inode, [{ pid: process.pid, file: '0' }]]]);
     const makers = { uid: process.getuid?.() ?? 0, group: () => [pid] };
     const holders = new Holders();

@@ -3,6 +3,7 @@
  * got it from one of those. Looked at are first those who held one before, by the numbers of the files that it was, then those that are new, then all others, a
  * little at a time.
  */
+import { type Lister, lister } from './lister.ts';
 import { Processes } from './processes.ts';
 
 export interface Holder {
@@ -47,8 +48,9 @@ const MOST_HOT = 64;
 const LEAST_STRANGERS = 4;
 const MOST_STRANGERS = 256;
 const MOST_OF_STRANGER = 16;
-/** Threads of one, beside the first, each of which may have a table of its own. */
+/** Threads of one, beside the first, each of which may have a table of its own; and names that are listed of all threads that one look is at. */
 const MOST_THREADS = 8;
+const MOST_OF_THREADS = 4_096;
 /** Of who was another user's it is asked again after so long. */
 const ANOTHERS_MS = 5_000;
 const STRANGERS_SHARE = 0.05;
@@ -137,6 +139,8 @@ export class Holders {
     const near = new Set(kin);
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
+    const list = lister(MOST_OF_THREADS);
+    const threaded: (readonly [pid: number, threads: number])[] = [];
     let looked = 0;
     let complete = true;
     for (const pid of this.#others(makers, near)) {
@@ -149,9 +153,18 @@ export class Holders {
       if (isAlike(pid)) continue;
       looked++;
       const seen = search.within(pid, MOST_OF_STRANGER, MOST_OF_STRANGER);
-      if (seen === 'hidden') complete = false;
-      // To look at all tables takes longer. Where a first thread has ended, its own is empty.
-      else if (seen === 'none' || !isOver) search.besides(pid, MOST_OF_STRANGER, this.#turn);
+      const threads = this.#processes.threadsOf(pid);
+      if (seen === 'hidden' || threads === 'hidden') complete = false;
+      // Where a first thread has ended its own table is empty, and the others mostly have one between them.
+      else if (seen === 'none' && threads > 0) complete = search.besides(pid, list, { but: 0, most: 1 }) && complete;
+      else if (threads > 0) threaded.push([pid, threads]);
+    }
+    // Behind all that, since mostly those have the same table: for as long as there is time.
+    const turn = this.#turn;
+    for (const [pid, threads] of threaded) {
+      if (performance.now() >= until) break;
+      const but = turn % Math.max(1, threads - MOST_THREADS + 1);
+      search.besides(pid, list, { but, most: MOST_THREADS, until });
     }
     this.#strangersMs = performance.now();
     return { held: search.held, complete };
@@ -233,6 +246,13 @@ export function* likely(files: ReadonlySet<string>): Generator<string> {
   if (beyond !== next) yield beyond;
 }
 
+interface ThreadsLook {
+  readonly but: number;
+  readonly most: number;
+  /** By performance.now(). */
+  readonly until?: number;
+}
+
 /** One search for sockets: what was found, and how much more may be looked at. */
 class Search {
   readonly #processes: Processes;
@@ -277,16 +297,21 @@ class Search {
     return 'looked';
   }
 
-  /** Looks at what its other threads have open, who may have left its table of files (unshare(2)): at so many of each, of some in turn. */
-  besides(pid: number, most: number, turn: number): void {
-    const all = this.#processes.threadsOf(pid);
-    const first = all.length > MOST_THREADS ? turn % all.length : 0;
-    for (const thread of [...all.slice(first), ...all.slice(0, first)].slice(0, MOST_THREADS)) {
-      const files = this.#processes.filesOfThread(pid, thread);
-      this.#left -= 1 + Math.floor(files.length / LISTED_FOR_ONE) + Math.min(files.length, most);
-      for (const file of files.slice(0, most))
-        this.#note(this.#processes.inodeOf(pid, file, thread), { pid, file, thread });
+  /**
+   * Looks at what its other threads have open, who may have left its table of files (unshare(2)): at some files of each, of so many threads but the
+   * first ones. Answers whether each of those could be looked into.
+   */
+  besides(pid: number, list: Lister, { but, most, until = Number.POSITIVE_INFINITY }: ThreadsLook): boolean {
+    let left = most;
+    let complete = true;
+    for (const table of this.#processes.tablesOf(pid, but, list)) {
+      if (table === undefined) complete = false;
+      else
+        for (const file of table.files.slice(0, MOST_OF_STRANGER))
+          this.#note(this.#processes.inodeOf(pid, file, table.thread), { pid, file, thread: table.thread });
+      if (--left === 0 || performance.now() >= until) break;
     }
+    return complete;
   }
 
   #note(inode: string | undefined, holder: Holder): void {

@@ -1,6 +1,7 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
-import { opendirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { likely } from './holders.ts';
+import { type Lister, lister } from './lister.ts';
 import { MetProcess } from './met-process.ts';
 import { mayHaveMade, type ProcessFacts } from './process.ts';
 
@@ -80,7 +81,7 @@ export class KnownHolders {
       if (file !== undefined) return this.#proven(last, file, inode, path);
     }
     let left = most - GUESSES;
-    const list = lister();
+    const list = lister(MOST_LISTED);
     for (const [pid, known] of [...this.#known].reverse()) {
       if (known.uid !== uid) continue;
       for (const file of this.#candidates(pid, known, inode, list)) {
@@ -124,7 +125,7 @@ export class KnownHolders {
       // How many they are, since Linux 6.2; 0 before.
       const { size } = statSync(directory);
       yield* others;
-      all = list(directory, size);
+      all = list(directory, size) ?? [];
     } catch {
       this.#forget(pid);
       return;
@@ -215,29 +216,4 @@ function take({ open, free }: Known, file: string, inode: string): void {
   open.set(inode, file);
   const [first = ''] = open.keys();
   if (open.size > MOST_OPEN) open.delete(first);
-}
-
-/** Names in a directory of `size` of them, as far as is known; none where there are more than are left to be listed. Throws as the system does. */
-type Lister = (path: string, size: number) => readonly string[];
-
-/** Of one look. */
-function lister(): Lister {
-  let left = MOST_LISTED;
-  return (path, size) => {
-    if (left === 0 || size > left) return [];
-    // They may be many by now, or before Linux 6.2: one call of the kernel's lists 1,365, and no other is made in this look.
-    const directory = opendirSync(path, { bufferSize: left + 1 });
-    try {
-      const names: string[] = [];
-      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
-        if (names.push(entry.name) > left) {
-          left = 0;
-          return [];
-        }
-      left -= names.length;
-      return names;
-    } finally {
-      directory.closeSync();
-    }
-  };
 }

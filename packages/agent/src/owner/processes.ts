@@ -1,11 +1,21 @@
 /** Processes of this host, whose they are, and the files of each as they were last seen. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import type { Lister } from './lister.ts';
 import { readSmall } from './read-small.ts';
 
 /** As many new ones are looked for by their numbers, one after the other; of more, all are listed. */
 const MOST_PROBED = 256;
 /** Listed for the sake of new ones, and their users asked for, again no sooner than so many times what that takes. */
 const AGAIN_SHARE = 10;
+
+/** Of a directory of /proc, beside one for each that it has. */
+const LINKS = 2;
+
+/** What a thread has open. */
+interface Table {
+  readonly thread: string;
+  readonly files: readonly string[];
+}
 
 interface Known {
   /** Asked for when it matters; undefined of one that cannot hold a socket, such as a thread of the kernel. */
@@ -123,25 +133,30 @@ export class Processes {
       const open = new Set(names);
       for (const file of seen.keys()) if (!open.has(file)) seen.delete(file);
     }
-    // The kernel lists them in order.
-    return [...names.filter((file) => !seen.has(file)).reverse(), ...[...seen.keys()].reverse()];
+    return [...names.filter((file) => !seen.has(file)).sort(highestFirst), ...[...seen.keys()].reverse()];
   }
 
-  /** Numbers of its threads but for the first; none where they cannot be listed. */
-  threadsOf(pid: number): readonly string[] {
+  /** How many threads it has beside the first; `hidden` where that cannot be told. */
+  threadsOf(pid: number): number | 'hidden' {
     try {
-      return readdirSync(`${this.#proc}/${pid}/task`).filter((thread) => thread !== `${pid}`);
-    } catch {
-      return [];
+      return Math.max(0, statSync(`${this.#proc}/${pid}/task`).nlink - LINKS - 1);
+    } catch (error) {
+      return isGone(error) ? 0 : 'hidden';
     }
   }
 
-  /** Numbers of a thread's files, the highest first; none where they cannot be listed. */
-  filesOfThread(pid: number, thread: string): readonly string[] {
-    try {
-      return readdirSync(`${this.#proc}/${pid}/task/${thread}/fd`).reverse();
-    } catch {
-      return [];
+  /**
+   * Its threads beside the first, but for so many, and the numbers of the files of each, the highest first, one thread after the other; undefined of
+   * what cannot be looked into, or has more than may be listed.
+   */
+  *tablesOf(pid: number, but: number, list: Lister): Generator<Table | undefined> {
+    const tasks = `${this.#proc}/${pid}/task`;
+    const threads = listed(tasks, () => statSync(tasks).nlink - LINKS, list);
+    if (threads === undefined) yield undefined;
+    for (const thread of threads?.filter((each) => each !== `${pid}`).slice(but) ?? []) {
+      const table = `${tasks}/${thread}/fd`;
+      const files = listed(table, () => statSync(table).size, list);
+      yield files && { thread, files: files.toSorted(highestFirst) };
     }
   }
 
@@ -241,4 +256,23 @@ export class Processes {
 /** The oldest first: numbers are given in turn, and from the lowest again where there are no higher ones, so the one that follows the last is the oldest. */
 function byAge(pids: readonly number[], last: number = Number.POSITIVE_INFINITY): number[] {
   return pids.toSorted((one, other) => Number(one <= last) - Number(other <= last) || one - other);
+}
+
+/** By number: Node lists names by their letters. */
+function highestFirst(one: string, other: string): number {
+  return Number(other) - Number(one);
+}
+
+/** Undefined where there are too many, or they cannot be listed; none of what is gone. */
+function listed(path: string, size: () => number, list: Lister): readonly string[] | undefined {
+  try {
+    return list(path, size());
+  } catch (error) {
+    return isGone(error) ? [] : undefined;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ESRCH';
 }
