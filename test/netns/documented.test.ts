@@ -91,7 +91,10 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
   test('README: addresses outside loopback', async () => {
     const [route = '', start = ''] = commands(documented('README.md', 'sudo ip route add'));
     await asRoot(web, route);
-    await up(web, start, '--join-file token-web-1.txt');
+    // Any program that listens there.
+    await web.start(['redis-server', '--bind', '127.0.0.1', '--port', '3000', '--save', '']).output(/Ready to accept/);
+    writeFileSync(join(web.dir, 'weft.yaml'), 'services: { web: {} }\n');
+    await up(web, start, '--join-file token-web-1.txt --config weft.yaml');
     const unit = read('packaging/systemd/weft-range.service');
     const told = Array.from(unit.matchAll(/^(?:Environment|ExecStart)=(.*)$/gm), ([, line = '']) =>
       line.replaceAll('$$', '$'),
