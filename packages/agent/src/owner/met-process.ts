@@ -3,7 +3,16 @@
  * none once it has ended, whoever has its number by then. What does not change is read once; what may change, each time.
  */
 import { closeSync, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
-import { type Groups, NO_GROUPS, type ProcessFacts, programAt, readGroups, readProcess, toldUser } from './process.ts';
+import {
+  factsOf,
+  type Groups,
+  NO_GROUPS,
+  type ProcessFacts,
+  programAt,
+  readGroups,
+  readProcess,
+  toldUser,
+} from './process.ts';
 
 const ROOT = 0;
 const buffer = Buffer.allocUnsafe(64 * 1024);
@@ -47,20 +56,12 @@ export class MetProcess {
       const program = programAt(this.#at);
       // It is there still when asked for its user, so what was read by its number until then was read of it.
       if (this.inodeOf(file) !== inode || this.#uid() !== uid) return undefined;
-      const grouped = () => this.#grouped();
       const { pid, began } = this;
-      return {
-        ...{ pid, began, parent: this.#parent, uid, program },
-        get cgroups() {
-          return grouped().cgroups;
-        },
-        get unit() {
-          return grouped().unit;
-        },
-        get within() {
-          return grouped().within;
-        },
-      };
+      return factsOf(
+        { pid, began, parent: this.#parent, uid },
+        () => this.#grouped(),
+        () => program,
+      );
     } catch {
       return undefined;
     }

@@ -1,8 +1,9 @@
 /** What this host lets its agent know of who calls, tried at its start: no setting tells it for sure. */
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { ControlGroups } from './control-groups.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { ownConnection, provenKernel } from './kernel-sockets.ts';
+import { isGone, userOf } from './process.ts';
 import { readSmall } from './read-small.ts';
 import { missingHere, type Sight } from './sight.ts';
 import type { FoundSocket, Sockets } from './socket-tables.ts';
@@ -42,18 +43,16 @@ function seesOthers(proc: string): boolean {
       for (const file of readdirSync(`${at}/fd`).slice(0, 1)) readlinkSync(`${at}/fd/${file}`);
       return true;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
       // Some are guarded by more than that. One that has ended, or is a thread of the kernel, runs no file.
-      if (code !== 'ENOENT' && code !== 'ESRCH' && ++refused >= MOST_REFUSED) return false;
+      if (!isGone(error) && ++refused >= MOST_REFUSED) return false;
     }
   }
   return refused === 0 && missingHere(proc).length === 0;
 }
 
-/** Effective user; root's also where a process may not be looked into. */
+/** Effective user; root's also where that is not told. */
 function ownerOf(at: string): number {
-  const { uid } = statSync(at);
-  return uid !== 0 ? uid : Number(/^Uid:\t\d+\t(\d+)/m.exec(readSmall(`${at}/status`))?.[1] ?? 0);
+  return userOf(at) ?? 0;
 }
 
 function sightOf(own: FoundSocket | undefined, groups: ControlGroups, proc: string): Sight {

@@ -30,29 +30,43 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefin
     let program: string | undefined;
     // Another may have its number by now.
     const ifSame = <T>(read: T, otherwise: T) => (beganAt(pid, proc) === began ? read : otherwise);
-    const grouped = () => {
-      groups ??= ifSame(readCgroups(at), NO_GROUPS);
-      return groups;
-    };
-    return {
-      ...{ pid, began, parent, uid },
-      get cgroups() {
-        return grouped().cgroups;
+    return factsOf(
+      { pid, began, parent, uid },
+      () => {
+        groups ??= ifSame(readCgroups(at), NO_GROUPS);
+        return groups;
       },
-      get unit() {
-        return grouped().unit;
-      },
-      get within() {
-        return grouped().within;
-      },
-      get program() {
+      () => {
         program ??= ifSame(programAt(at), '');
         return program;
       },
-    };
+    );
   } catch {
     return undefined;
   }
+}
+
+/** Of which groups and program are read when they are asked for. */
+export function factsOf(
+  known: Pick<ProcessFacts, 'pid' | 'began' | 'parent' | 'uid'>,
+  grouped: () => Groups,
+  program: () => string,
+): ProcessFacts {
+  return {
+    ...known,
+    get cgroups() {
+      return grouped().cgroups;
+    },
+    get unit() {
+      return grouped().unit;
+    },
+    get within() {
+      return grouped().within;
+    },
+    get program() {
+      return program();
+    },
+  };
 }
 
 /** Effective user; undefined where it is not told. Throws when it is gone. */
@@ -67,6 +81,12 @@ export function userOf(at: string): number | undefined {
 export function toldUser(status: string): number | undefined {
   const said = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
   return said === undefined ? undefined : Number(said);
+}
+
+/** Of what failed in /proc/PID: it has ended, or such a one has none of that. */
+export function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ESRCH';
 }
 
 /** Numbers of the process and of all that it descends from, and of the first of all. */

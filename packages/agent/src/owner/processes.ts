@@ -1,6 +1,7 @@
 /** Processes of this host, whose they are, and the files of each as they were last seen. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import type { Lister } from './lister.ts';
+import { isGone, toldUser } from './process.ts';
 import { readSmall } from './read-small.ts';
 
 /** As many new ones are looked for by their numbers, one after the other; of more, all are listed. */
@@ -216,9 +217,7 @@ export class Processes {
       if (uid !== 0) return uid;
       const status = readSmall(`${this.#proc}/${pid}/status`);
       // A thread of the kernel has no memory, and no files. A first thread that has ended has none either, and leaves others.
-      return /\n(VmSize:|Threads:\t([2-9]|\d\d))/.test(status)
-        ? Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1])
-        : undefined;
+      return /\n(VmSize:|Threads:\t([2-9]|\d\d))/.test(status) ? toldUser(status) : undefined;
     } catch {
       return undefined;
     }
@@ -270,9 +269,4 @@ function listed(path: string, size: () => number, list: Lister): readonly string
   } catch (error) {
     return isGone(error) ? [] : undefined;
   }
-}
-
-function isGone(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOENT' || code === 'ESRCH';
 }
