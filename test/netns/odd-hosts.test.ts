@@ -1,4 +1,4 @@
-/** Hosts that are not as most are: of IPv6 alone, copied, on a disk that is full. */
+/** Hosts that are not as most are: of IPv6 alone, with few ports for calls, copied, on a disk that is full. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +17,8 @@ services:
   web:  { kind: private, ports: [3000] }
 ${rules}
 `;
+/** For calls that a program makes without asking for a port. */
+const PORTS = 200;
 const DENIED = mesh('policies: [{ name: closed, action: deny, from: [web], to: [echo] }]');
 
 describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
@@ -35,6 +37,9 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     await control.apply(mesh());
     [data, web] = [await lab.host('data', 'only'), await lab.host('web', 'too')];
     await lab.disk(data, 'agent', 512 * 1024);
+    await lab
+      .startAsRoot(data, ['sysctl', '-qw', `net.ipv4.ip_local_port_range=40000 ${40_000 + PORTS - 1}`])
+      .finished();
     await serveEcho(data);
     dataAgent = await Agent.join(control, data, ['echo']);
     webAgent = await Agent.join(control, web, ['web']);
@@ -50,6 +55,16 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     // No program of web is there.
     expect(await webAgent.problems()).toEqual(['target-not-listening']);
     expect((await webAgent.status()).tunnel.peers).toMatchObject([{ host: 'data', tunnels: 1 }]);
+  });
+
+  test('a service that is called more often than its host has ports leaves some to other programs', async () => {
+    await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
+    const calls = (host: string, count: number) =>
+      `let calls = ${count};
+      const call = () => calls-- > 0 && require('node:net').connect(7000, '${host}').end('hi').resume().on('close', call);
+      call();`;
+    await web.check(['node', '-e', calls('echo', PORTS + 50)], { timeoutMs: 30_000 });
+    await data.check(['node', '-e', calls('127.0.0.1', 20)], { timeoutMs: 10_000 });
   });
 
   test('of two hosts with one copied directory one is sent away, and both are told of', async () => {

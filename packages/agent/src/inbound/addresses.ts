@@ -65,14 +65,19 @@ const TRIES = 4;
  * Ports to call programs from. The kernel's own search for a free port of a given address walks those that are in use one
  * by one: with some thousand connections from one caller that is a millisecond each. Taken in turn the next is nearly
  * always free.
+ *
+ * Every second one alone. A port that was asked for, and not chosen by connect(2) itself, no other program's connect is given
+ * at any address until it is free again, a minute after its connection was closed: 500 calls a second would take
+ * all that the host has. As bind(2) without a port does, these are the second of each two, where connect looks last.
  */
 export class SourcePorts {
   readonly #range: PortRange | undefined;
+  /** Of how many pairs there are. */
   #next: number;
 
-  /** `range`: undefined leaves the choice to the system. `begin`: where in the range to begin. */
-  constructor(range: PortRange | undefined, begin: number = randomInt(range?.count ?? 1)) {
-    this.#range = range;
+  /** `range`: undefined, or one that is no pair, leaves the choice to the system. `begin`: at which pair of the range to begin. */
+  constructor(range: PortRange | undefined, begin: number = randomInt(pairsOf(range) || 1)) {
+    this.#range = pairsOf(range) > 0 ? range : undefined;
     this.#next = begin;
   }
 
@@ -89,11 +94,15 @@ export class SourcePorts {
     return (await connectSocket(options)).conduit;
   }
 
-  #take({ first, count }: PortRange): number {
-    const port = first + this.#next;
-    this.#next = (this.#next + 1) % count;
+  #take(range: PortRange): number {
+    const port = range.first + 2 * this.#next + 1;
+    this.#next = (this.#next + 1) % pairsOf(range);
     return port;
   }
+}
+
+function pairsOf(range: PortRange | undefined): number {
+  return range === undefined ? 0 : Math.floor(range.count / 2);
 }
 
 /** What the kernel itself would choose from. Undefined where it does not tell, or keeps single ports of it for others. */

@@ -17,6 +17,20 @@ for my $kind (qw(tcp-listen tcp udp udp-to)) {
 }
 `;
 
+test('a call has its port chosen by where it goes, so that one that was used may go elsewhere', () => {
+  const program = String.raw`${SYSTEM}
+sub refuse { die "@_" }
+${NETWORK}
+my $server = make_socket({}, 'agent', 'tcp-listen', '127.0.0.1', 0) or die $!;
+my ($port) = Socket::unpack_sockaddr_in(getsockname $server);
+my $call = make_socket({}, 'agent', 'tcp', '0.0.0.0', $port, '127.93.4.5') or die $!;
+my ($own, $address) = Socket::unpack_sockaddr_in(getsockname $call);
+print Socket::inet_ntoa($address), $own > 0 ? '' : ' nowhere', unpack('i', getsockopt($call, 0, 24)) ? ' by connect' : ' by bind';
+`;
+  const said = execFileSync('perl', ['-e', program, process.arch], { encoding: 'latin1' });
+  expect(said).toBe('127.93.4.5 by connect');
+});
+
 test('no socket of any kind waits', () => {
   const said = execFileSync('perl', ['-e', PROGRAM, process.arch], { encoding: 'latin1' });
   expect(said).toBe('tcp-listen goes on\ntcp goes on\nudp goes on\nudp-to goes on\n');

@@ -97,6 +97,8 @@ sub make_socket {
   return bind($socket, $at) ? $socket : undef if $kind eq 'udp';
   # SO_BINDTODEVICE: to the program's loopback, not to that of the agent's side.
   return undef if $where eq 'agent' && $host =~ /^127\./ && !setsockopt($socket, SOL_SOCKET, 25, "$LINK\0");
+  # IP_BIND_ADDRESS_NO_PORT: else each call keeps its port from all others of its caller until a minute after its end.
+  setsockopt($socket, 0, 24, 1) if $kind eq 'tcp' && !$from_port;
   return undef if defined $from && !bind($socket, pack_sockaddr_in($from_port // 0, inet_aton($from) // "\0\0\0\0"));
   # The agent connects it: to a socket that is connected already Node would not.
   return $socket if $kind eq 'udp-to';
