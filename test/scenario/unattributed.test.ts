@@ -70,6 +70,7 @@ test.each([
 );
 
 test('who applies such a rule is told, and so is the host', async () => {
+  await mesh.apply(meshOf([], [WORKER]));
   const { result } = await mesh.ask(adminService.apply, {
     // Nobody can tell who is of a worker that nothing is said of, whatever its agent may see.
     mesh: meshToWire(parseMeshFile('mesh.yaml', `network: ${NETWORK}\n${meshOf([NO_ADMIN], [WORKER])}`).mesh),
@@ -77,6 +78,9 @@ test('who applies such a rule is told, and so is the host', async () => {
   });
   expect(result?.warnings?.map(({ field, message }) => `${field}: ${message}`)).toEqual([
     expect.stringMatching(/^policies\[0\]: rule no-admin-ui denies every process of mixed that may be web, /),
+  ]);
+  expect(result?.hostReach).toMatchObject([
+    { hosts: ['mixed'], hostCount: 1, to: ['rabbit:15672'], toCount: 1, verdict: 2, rule: 'no-admin-ui' },
   ]);
   const { problems } = await mixed.status();
   expect(problems).toContainEqual(

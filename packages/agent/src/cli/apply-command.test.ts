@@ -43,6 +43,36 @@ describe('apply', () => {
     expect(mesh).toMatchObject({ network: 'prod', services: [{ name: 'redis' }] });
   });
 
+  test('says of a dry run whose programs lose and gain what, where nobody knows of which service they are', async () => {
+    const hosts = Array.from({ length: 9 }, (_, at) => `data-${at}`);
+    await answering({
+      revision: 4,
+      changes: [{ operation: 1, subject: 'policy in' }],
+      hostReach: [
+        { hosts: ['data-1'], hostCount: 1, to: ['redis:6379', 'dns:53/udp'], toCount: 2, verdict: 2, rule: 'in' },
+        { hosts, hostCount: 120, to: ['web:3000'], toCount: 1, verdict: 1, rule: 'default' },
+      ],
+    });
+    const path = await file('mesh.yaml', MESH);
+    const { out } = await weft('apply', '-f', path, '--dry-run');
+    const lines = [
+      '+ policy in',
+      'host:data-1 loses redis:6379, dns:53/udp (rule in)',
+      `${hosts
+        .slice(0, 8)
+        .map((host) => `host:${host}`)
+        .join(', ')} and 112 more gain web:3000 (by the default)`,
+      'what is open as such a host and loses is cut, also where rules permit it to the service that it is of: opened again, it passes as the service',
+    ];
+    expect(out).toBe(`${lines.join('\n')}\ndry run: nothing was changed; network prod stays at revision 4\n`);
+    expect((await weft('diff', '-f', path)).out).toBe(`${lines.join('\n')}\n`);
+    const json = JSON.parse((await weft('apply', '-f', path, '--dry-run', '--json')).out) as { host_reach: unknown[] };
+    expect(json.host_reach[0]).toEqual({
+      ...{ hosts: ['data-1'], host_count: 1, to: ['redis:6379', 'dns:53/udp'], to_count: 2 },
+      ...{ verdict: 'deny', rule: 'in' },
+    });
+  });
+
   test('says so where there is nobody to enforce it', async () => {
     await answering({ revision: 4 }, { connected: 0 });
     const { code, out } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--wait');
@@ -180,6 +210,7 @@ describe('apply', () => {
       revision: 4,
       dry_run: false,
       changes: [],
+      host_reach: [],
       warnings: [],
       stragglers: ['build-3', 'build-4'],
       not_kept: [],

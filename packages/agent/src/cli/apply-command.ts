@@ -15,6 +15,7 @@ import {
   type Terms,
   warnOf,
   writeChanges,
+  writeHostReach,
 } from './mesh-change.ts';
 import { notKeptSentence, stragglersSentence } from './taken-up.ts';
 import type { Terminal } from './terminal.ts';
@@ -46,7 +47,7 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
     );
     return { ...changed, enforced: waitMs === undefined ? undefined : await enforcedWords(admin, network, changed) };
   });
-  const { revision, changes, warnings, stragglers, notKept } = answer;
+  const { revision, changes, hostReach, warnings, stragglers, notKept } = answer;
   warnOf(warnings, file, terminal);
   if (options.json !== undefined) {
     writeJson(terminal, 'apply', {
@@ -54,12 +55,14 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
       revision,
       dryRun: dryRun ?? false,
       changes,
+      hostReach,
       warnings,
       stragglers,
       notKept,
     });
   } else {
     writeChanges(changes, terminal);
+    writeHostReach(hostReach, terminal);
     const enforced = 'enforced' in answer ? answer.enforced : undefined;
     terminal.out(`${outcome(dryRun ?? false, network, changes.length, revision, enforced)}\n`);
   }
@@ -74,12 +77,16 @@ export interface DiffOptions extends AdminOptions {
 /** Answers with the exit code: 0 when an apply would change nothing, 3 when it would. */
 export async function diff(options: DiffOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 3> {
   const file = await readMeshFile(options.file);
-  const { revision, changes, warnings } = await withAdmin(options, terminal, signal, (admin) =>
+  const { revision, changes, hostReach, warnings } = await withAdmin(options, terminal, signal, (admin) =>
     sendMeshFile(admin, file, { dryRun: true, leaveBehind: true }),
   );
   warnOf(warnings, file, terminal);
-  if (options.json === undefined) writeChanges(changes, terminal);
-  else writeJson(terminal, 'diff', { network: file.mesh.network, revision, changes, warnings });
+  if (options.json !== undefined) {
+    writeJson(terminal, 'diff', { network: file.mesh.network, revision, changes, hostReach, warnings });
+  } else {
+    writeChanges(changes, terminal);
+    writeHostReach(hostReach, terminal);
+  }
   return changes.length === 0 ? 0 : 3;
 }
 

@@ -3,7 +3,7 @@ import { END_SECONDS } from '@weft/proto';
 import { adminService, durationToWire, problemsFromWire, required } from '@weft/proto/wire';
 import { knownToControl, type NetworkOptions, withAdmin } from './admin.ts';
 import { writeJson } from './json.ts';
-import { changesFromWire } from './mesh-change.ts';
+import { changesFromWire, hostReachFromWire, writeHostReach } from './mesh-change.ts';
 import { noteTakenUp } from './taken-up.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';
 import { readRunnable } from './token-command.ts';
@@ -39,14 +39,17 @@ export async function grant(
   const { revision, stragglers, notKept, ...result } = required(answer.result, 'result');
   const warnings = problemsFromWire(result.warnings);
   const changes = changesFromWire(result.changes);
+  const hostReach = hostReachFromWire(result.hostReach);
   for (const { message } of warnings)
     terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(message)}\n`);
   if (options.json !== undefined) {
-    writeJson(terminal, 'grant', { host, revision, granted: answer.granted, changes, warnings, stragglers, notKept });
+    const { granted } = answer;
+    writeJson(terminal, 'grant', { host, revision, granted, changes, hostReach, warnings, stragglers, notKept });
     return;
   }
   const all = answer.granted.join(', ') || 'nothing';
   const so = changes.length === 0 ? 'so it was already' : `revision ${revision}`;
   terminal.out(`${printable(`${host} may run, by its tokens and grants: ${all}; ${so}`)}\n`);
+  writeHostReach(hostReach, terminal);
   noteTakenUp(terminal, revision, stragglers, notKept);
 }

@@ -1,6 +1,7 @@
 /** A mesh sent to control, to be set or only compared, and what that came to, for people and programs. */
 import { status } from '@grpc/grpc-js';
 import {
+  type Action,
   ADMIN_LIMITS,
   AUTO_PORTS,
   type ChangeOperation,
@@ -12,6 +13,7 @@ import {
   type RulePlaces,
 } from '@weft/proto';
 import {
+  actionCodec,
   adminService,
   changeOperationCodec,
   durationToWire,
@@ -47,9 +49,20 @@ export interface MeshChange {
   readonly detail: string;
 }
 
+/** Programs that speak as one of these hosts reach now, or no more; the lists may be the first of more. */
+export interface HostReach {
+  readonly hosts: readonly string[];
+  readonly hostCount: number;
+  readonly to: readonly string[];
+  readonly toCount: number;
+  readonly verdict: Action;
+  readonly rule: string;
+}
+
 export interface MeshChanged {
   readonly revision: number;
   readonly changes: readonly MeshChange[];
+  readonly hostReach: readonly HostReach[];
   readonly warnings: readonly FieldProblem[];
   readonly stragglers: readonly string[];
   readonly notKept: readonly string[];
@@ -102,6 +115,7 @@ export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms, places?: 
   return {
     revision,
     changes: changesFromWire(result.changes),
+    hostReach: hostReachFromWire(result.hostReach),
     warnings: problemsFromWire(result.warnings),
     stragglers,
     notKept,
@@ -159,6 +173,41 @@ export function changesFromWire(changes: readonly pb.Change[]): MeshChange[] {
     subject,
     detail,
   }));
+}
+
+export function hostReachFromWire(reach: readonly pb.HostReach[]): HostReach[] {
+  return reach.map(({ hosts, hostCount, to, toCount, verdict, rule }) => ({
+    ...{ hosts, hostCount, to, toCount, rule },
+    verdict: actionCodec.fromWire(verdict, 'verdict'),
+  }));
+}
+
+/** One a line: `host:data-1 loses redis:6379 (rule no-web)`; and once what becomes of what is open. */
+export function writeHostReach(reach: readonly HostReach[], terminal: Terminal): void {
+  for (const { hosts, hostCount, to, toCount, verdict, rule } of reach) {
+    const [word, color]: [string, Color] = verdict === 'allow' ? ['gain', 'green'] : ['lose', 'red'];
+    const who = firstOf(
+      hosts.map((host) => `host:${host}`),
+      hostCount,
+    );
+    const by = rule === 'default' ? 'by the default' : `rule ${rule}`;
+    terminal.out(
+      `${printable(who)} ${paint(terminal, color, hostCount === 1 ? `${word}s` : word)} ${printable(`${firstOf(to, toCount)} (${by})`)}\n`,
+    );
+  }
+  if (reach.some(({ verdict }) => verdict === 'deny'))
+    terminal.out(
+      'what is open as such a host and loses is cut, also where rules permit it to the service that it is of: opened again, it passes as the service\n',
+    );
+}
+
+/** Names that a line has. */
+const NAMED = 8;
+
+function firstOf(names: readonly string[], count: number): string {
+  const shown = names.slice(0, NAMED);
+  const more = count - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }
 
 /** One a line: `+ service redis`. */

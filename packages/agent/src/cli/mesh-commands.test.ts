@@ -90,6 +90,7 @@ describe('diff', () => {
       network: 'prod',
       revision: 4,
       changes: [{ operation: 'remove', subject: 'service old', detail: '' }],
+      host_reach: [],
       warnings: [],
     });
   });
@@ -183,6 +184,7 @@ describe('rollback', () => {
       version: 1,
       network: 'prod',
       revision: 10,
+      host_reach: [],
       from: 7,
       changes: [{ operation: 'add', subject: 'policy in', detail: '' }],
       stragglers: ['build-3'],

@@ -19,6 +19,7 @@ import {
   sendMesh,
   signOf,
   writeChanges,
+  writeHostReach,
 } from './mesh-change.ts';
 import { short, writeTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -101,8 +102,11 @@ export async function rollback(
     const { mesh } = await getMesh(admin, network, asked);
     const expectedRevision = before.revision;
     const terms = defined({ expectedRevision, leaveBehind: options.leaveBehind });
-    const { changes } = await sendMesh(admin, mesh, { ...terms, dryRun: true });
-    if (options.json === undefined) writeChanges(changes, terminal);
+    const { changes, hostReach } = await sendMesh(admin, mesh, { ...terms, dryRun: true });
+    if (options.json === undefined) {
+      writeChanges(changes, terminal);
+      writeHostReach(hostReach, terminal);
+    }
     if (changes.length > 0 && options.yes === undefined)
       await requireYes(`this sets network ${network} back to revision ${asked};`, terminal, signal);
     const waitMs = options.wait && timeoutMs;
@@ -112,9 +116,9 @@ export async function rollback(
     const enforced = waitMs === undefined ? undefined : await enforcedWords(admin, network, changed);
     return { network, ...changed, enforced };
   });
-  const { network, revision, changes, stragglers, notKept, enforced } = answer;
+  const { network, revision, changes, hostReach, stragglers, notKept, enforced } = answer;
   if (options.json !== undefined) {
-    writeJson(terminal, 'rollback', { network, revision, from: asked, changes, stragglers, notKept });
+    writeJson(terminal, 'rollback', { network, revision, from: asked, changes, hostReach, stragglers, notKept });
   } else {
     const what = changes.length === 0 ? 'is already' : 'is again';
     terminal.out(`network ${network} ${what} as of revision ${asked}: ${sentenceOf(revision, enforced)}\n`);

@@ -9,7 +9,7 @@ import { notKept } from '../fleet/projection.ts';
 import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { RequestError } from './errors.ts';
-import { inexactRules } from './inexact-rules.ts';
+import { type HostReach, hostReach, inexactRules } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
 import { listenerWarnings } from './listener-warnings.ts';
 import { readWait, requireNetwork } from './request.ts';
@@ -36,6 +36,8 @@ export interface ChangeOrder {
 }
 
 export interface MeshChanged extends ApplyResult {
+  /** What programs that speak as their host gain and lose. */
+  readonly hostReach: readonly HostReach[];
   /** Hosts connected and not yet enforcing it when the time was up. */
   readonly stragglers: readonly string[];
   /** Hosts that enforce it, and could not write it down. */
@@ -107,7 +109,11 @@ async function change(
     logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
   }
   const taken = await waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal);
-  return { revision, changes, warnings: [...warnings, ...inexact, ...crowded, ...behind], ...taken };
+  const reach =
+    before === undefined || changes.length === 0
+      ? []
+      : await hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal);
+  return { revision, changes, warnings: [...warnings, ...inexact, ...crowded, ...behind], hostReach: reach, ...taken };
 }
 
 /** How the agents have taken a revision up, after at most `longestMs`; nothing is asked where that is undefined. */

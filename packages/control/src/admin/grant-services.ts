@@ -7,7 +7,7 @@ import { fleetAgentOf } from '../fleet/projection.ts';
 import type { Grant, Granted, NetworkState } from '../state/types.ts';
 import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
-import { inexactRules } from './inexact-rules.ts';
+import { type HostReach, hostReach, inexactRules } from './inexact-rules.ts';
 import { rightsBehind } from './left-behind.ts';
 import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './request.ts';
 
@@ -44,7 +44,22 @@ export async function grantServices(
     ...behind,
     ...inexactThere(state.current.networks.get(network), made, options.live),
   ];
-  return { ...made, warnings, ...taken };
+  const reach = await reachAfter(held, made, options.live, signal);
+  return { ...made, warnings, hostReach: reach, ...taken };
+}
+
+/** It may be more than before, and is denied what any of that is. */
+async function reachAfter(
+  held: NetworkState,
+  { host, granted, changes }: Granted,
+  live: LiveAgents,
+  signal: AbortSignal,
+): Promise<HostReach[]> {
+  const { mesh, agents, hosts } = held;
+  const member = agents.get(hosts.get(host) ?? '');
+  if (member === undefined || changes.length === 0) return [];
+  const network = { ...held, agents: new Map(agents).set(member.id, { ...member, granted }) };
+  return await hostReach({ mesh, network: held }, { mesh, network }, live, signal);
 }
 
 /** Who is no member is left to the change itself to refuse. */

@@ -1,7 +1,8 @@
+import type { Mesh } from '@weft/proto';
 import { expect, test } from 'vitest';
 import type { LiveAgents } from '../fleet/live.ts';
 import { current, emptyState, joinHost, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
-import { inexactRules } from './inexact-rules.ts';
+import { hostReach, inexactRules, type Standing } from './inexact-rules.ts';
 
 const SERVICES = [
   service('web', 'web', tcp(3000)),
@@ -75,4 +76,52 @@ test('a host that a mesh leaves one service to run speaks as it; and rules past 
   expect(told.at(-1)?.message).toMatch(/^50 more rules/);
   const less = mesh({ services: SERVICES.filter(({ name }) => name !== 'redis'), policies: many });
   expect(inexactRules(less, held, silent)).toEqual([]);
+});
+
+test('what programs that speak as their host gain and lose is told by host, also where the services there are told apart', async () => {
+  const may = ['web', 'redis'];
+  const held = await network(
+    { 'mixed-2': may, 'mixed-1': may, single: may, laptop: [], named: may },
+    { 'mixed-1': may, 'mixed-2': may, single: ['web'], named: may },
+  );
+  const apart = { agent: () => ({ report: { toldApart: ['web', 'redis'] } }), instance: () => undefined };
+  const live = {
+    ...apart,
+    agent: (id: string) => (held.agents.get(id)?.host === 'mixed-1' ? apart.agent() : undefined),
+  } as unknown as LiveAgents;
+  const between = (before: Partial<Mesh>, after: Partial<Mesh>) => {
+    const [old, now] = [before, after].map((parts) => ({
+      mesh: mesh({ services: SERVICES, ...parts }),
+      network: held,
+    }));
+    return hostReach(old as Standing, now as Standing, live, new AbortController().signal);
+  };
+  const shut = { policies: [rule('no-web', 'deny', ['web'], ['db', 'redis:6379', 'web'], [])] };
+  const hosts = ['mixed-1', 'mixed-2', 'named'];
+  const to = ['web:3000', 'redis:6379', 'db:5432'];
+  const told = { hosts, hostCount: 3, to, toCount: 3 };
+  expect(await between({}, shut)).toEqual([{ ...told, verdict: 'deny', rule: 'no-web' }]);
+  expect(await between(shut, {})).toEqual([{ ...told, verdict: 'allow', rule: 'default' }]);
+  expect(await between(shut, shut)).toEqual([]);
+  // A rule in the place of one that said the same of all, and one host that it names.
+  const open = { defaultAction: 'deny', policies: [rule('all', 'allow', ['*'], ['db'])] } as const;
+  const narrow = { ...open, policies: [rule('some', 'allow', ['web', 'redis', 'host:named'], ['db'])] };
+  expect(await between(open, narrow)).toEqual([
+    {
+      hosts: ['laptop', 'mixed-1', 'mixed-2'],
+      hostCount: 3,
+      to: ['db:5432'],
+      toCount: 1,
+      verdict: 'deny',
+      rule: 'default',
+    },
+  ]);
+  // What a port or a worker comes to is no rule's doing; a tag is.
+  const more = [service('db', 'private', tcp(5432, 5433)), service('mailer', 'worker')];
+  expect(await between({}, { services: more })).toEqual([]);
+  const tagged = { agents: [{ name: 'laptop', tags: ['guest'], services: [] }] };
+  const guests = { policies: [rule('no-guest', 'deny', ['tag:guest'], ['db'])] };
+  expect(await between(guests, { ...guests, ...tagged })).toEqual([
+    { hosts: ['laptop'], hostCount: 1, to: ['db:5432'], toCount: 1, verdict: 'deny', rule: 'no-guest' },
+  ]);
 });

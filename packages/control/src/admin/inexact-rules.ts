@@ -1,17 +1,32 @@
-/** Rules of a mesh that hosts do not enforce as they are written, for they run several services that nobody can tell apart. */
+/**
+ * Programs that speak as their host: rules of a mesh that are not enforced as they are written, where nobody can tell several services apart, and
+ * what a change gives to such programs or takes from them.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import {
+  type Action,
   byText,
+  compilePolicy,
   entryOf,
   type FieldProblem,
+  formatPortRange,
+  type HostSource,
   type InexactRule,
   InexactRules,
   inexactEffect,
   listed,
   type Mesh,
+  type PortRange,
+  plainRules,
   problem,
+  RuleIndex,
+  type Service,
+  type Verdict,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetRuns, fleetTold, speaksAsHost, tagsByHost } from '../fleet/projection.ts';
+import { mergeRanges, portSegments } from '../netmap/port-segments.ts';
 import { mayRunIn } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 
@@ -64,4 +79,126 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
   if (more > 0)
     warnings.push(problem('policies', `${more} more rules are not enforced as written, for the same reason`));
   return warnings;
+}
+
+/** A mesh, and the network whose hosts stand under it. */
+export interface Standing {
+  readonly mesh: Mesh;
+  readonly network: NetworkState;
+}
+
+/** What a change gives to, or takes from, programs that speak as their host. */
+export interface HostReach {
+  /** By name, the first of `hostCount`. */
+  readonly hosts: readonly string[];
+  readonly hostCount: number;
+  /** What they reach now or no more, such as `statsd:8125/udp`: the first of `toCount`. */
+  readonly to: readonly string[];
+  readonly toCount: number;
+  /** What is so now; it was the other before. */
+  readonly verdict: Action;
+  /** That decides it now: a rule's name, or `default`. */
+  readonly rule: string;
+}
+
+/** Of one entry of a list of them. */
+const MOST_NAMED = 100;
+/** Verdicts made in one turn of the loop: a millisecond or so. */
+const VERDICTS_A_TURN = 2_000;
+
+/**
+ * By the evaluator of agents, of what both meshes declare; of a user that no rule names. Both are checked. A host that speaks as its one service has
+ * no such program. Rejects as the signal does.
+ */
+export async function hostReach(
+  before: Standing,
+  after: Standing,
+  live: LiveAgents,
+  signal: AbortSignal,
+): Promise<HostReach[]> {
+  const [old, now] = [sideOf(before), sideOf(after)];
+  const isTouched = touchedBy(old, now);
+  const services = [...old.services.values()].flatMap((was) => {
+    const is = now.services.get(was.name);
+    if (is === undefined) return [];
+    const about = [old, now].map(({ rules, index }) => index.to(is).flatMap((place) => rules[place] ?? []));
+    return isTouched(about) ? [{ was, is, ports: portSegments(is, about.flat()) }] : [];
+  });
+  const runsOn = fleetRuns(after.network, live);
+  // Hosts of which all rules say the same are asked of once.
+  const alike = new Map<string, { readonly hosts: string[]; readonly was: HostSource; readonly is: HostSource }>();
+  for (const { id, host } of after.network.agents.values()) {
+    const mayRun = now.mayRun(host);
+    if (runsOn(id, mayRun).length === 1 && !speaksAsHost(live, id)) continue;
+    const [was, is] = [old.source(host), now.source(host)];
+    const key = `${old.index.from(was).join()} ${now.index.from(is).join()}`;
+    entryOf(alike, key, () => ({ hosts: [], was, is })).hosts.push(host);
+  }
+  const found = new Map<string, { readonly hosts: string[]; readonly to: string[]; readonly is: Verdict }>();
+  let verdicts = 0;
+  for (const { hosts, was, is } of alike.values()) {
+    const turned = new Map<string, { readonly verdict: Verdict; readonly ports: Map<string, PortRange[]> }>();
+    for (const service of services) {
+      for (const range of service.ports) {
+        const { first: port, protocol } = range;
+        const told = old.policy.decide(was, { service: service.was, port, protocol }, '');
+        const verdict = now.policy.decide(is, { service: service.is, port, protocol }, '');
+        if (++verdicts % VERDICTS_A_TURN === 0) {
+          await setImmediate();
+          signal.throwIfAborted();
+        }
+        if (told.allowed === verdict.allowed || isBuiltin(told) || isBuiltin(verdict)) continue;
+        const { ports } = entryOf(turned, `${verdict.allowed} ${verdict.rule}`, () => ({ verdict, ports: new Map() }));
+        entryOf(ports, service.is.name, (): PortRange[] => []).push(range);
+      }
+    }
+    for (const [how, { verdict, ports }] of turned) {
+      const to = [...ports].flatMap(([name, ranges]) =>
+        mergeRanges(ranges).map((range) => `${name}:${formatPortRange(range)}`),
+      );
+      entryOf(found, `${how} ${to.join()}`, () => ({ hosts: [], to, is: verdict })).hosts.push(...hosts);
+    }
+  }
+  return [...found.values()].slice(0, MOST_RULES).map(({ hosts, to, is }) => ({
+    hosts: hosts.sort(byText).slice(0, MOST_NAMED),
+    hostCount: hosts.length,
+    to: to.slice(0, MOST_NAMED),
+    toCount: to.length,
+    verdict: is.allowed ? 'allow' : 'deny',
+    rule: is.rule,
+  }));
+}
+
+/** Nothing of it is the doing of a rule: a worker, or a port that is declared on one side alone. */
+function isBuiltin({ rule }: Verdict): boolean {
+  return rule.startsWith('builtin:');
+}
+
+function sideOf({ mesh, network }: Standing) {
+  const rules = plainRules(mesh.policies);
+  const services = new Map(mesh.services.map((service) => [service.name, service]));
+  const [mayRun, tags] = [mayRunIn(mesh, network), tagsByHost(mesh)];
+  // Many hosts have the same.
+  const lists = new Map<readonly string[], readonly Service[]>();
+  const source = (name: string): HostSource => {
+    const names = mayRun(name);
+    const may = entryOf(lists, names, () => names.flatMap((one) => services.get(one) ?? []));
+    return { type: 'host', name, tags: tags.get(name) ?? [], services: may };
+  };
+  const policy = compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
+  return { mesh, network, rules, services, mayRun, source, policy, index: new RuleIndex(rules) };
+}
+
+type Side = ReturnType<typeof sideOf>;
+
+/** Whether anything may have become of a service, of which these rules spoke and speak: all of them where what callers are has changed. */
+function touchedBy(old: Side, now: Side): (about: readonly (readonly object[])[]) => boolean {
+  const callers = ({ mesh: { defaultAction, agents, services }, network }: Side) => [
+    defaultAction,
+    agents,
+    services.map(({ name, kind, tags }) => [name, kind, tags]),
+    Array.from(network.agents.values(), ({ granted }) => granted),
+  ];
+  if (!isDeepStrictEqual(callers(old), callers(now))) return () => true;
+  return ([before, after]) => !isDeepStrictEqual(before, after);
 }

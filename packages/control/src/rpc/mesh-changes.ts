@@ -1,6 +1,7 @@
 /** The calls that change a mesh, as a whole or by one entry. */
 import { WIRE_LIMITS } from '@weft/proto';
 import {
+  actionCodec,
   agentSettingsFromWire,
   durationFromWire,
   meshFromWire,
@@ -78,6 +79,7 @@ function orderOf(terms: pb.ChangeTerms | null | undefined): ChangeOrder {
   return { dryRun, wait, expectedRevision, leaveBehind, timeoutMs: durationFromWire(timeout, 'terms.timeout') ?? 0 };
 }
 
-function toWire({ changes, ...changed }: MeshChanged): { readonly result: pb.Outgoing<pb.ChangeResult> } {
-  return { result: { ...changed, changes: changesToWire(changes) } };
+function toWire({ changes, hostReach, ...changed }: MeshChanged): { readonly result: pb.Outgoing<pb.ChangeResult> } {
+  const reach = hostReach.map((one) => ({ ...one, verdict: actionCodec.toWire(one.verdict) }));
+  return { result: { ...changed, changes: changesToWire(changes), hostReach: reach } };
 }

@@ -114,6 +114,7 @@ export type ListTrafficResponse = Whole<weft.v1.ListTrafficResponse.$Properties>
 export type Denial = Whole<weft.v1.Denial.$Properties>;
 export type OlderData = Whole<weft.v1.OlderData.$Properties>;
 export type Traffic = Whole<weft.v1.Traffic.$Properties>;
+export type HostReach = Whole<weft.v1.HostReach.$Properties>;
 export type Reach = Whole<weft.v1.Reach.$Properties>;
 export type Revision = Whole<weft.v1.Revision.$Properties>;
 export type Change = Whole<weft.v1.Change.$Properties>;

@@ -24,7 +24,9 @@ policies: [{ name: in, action: deny, from: [web], to: [redis] }]
 `;
 const time = timestampToWire(NOW);
 const changes = [{ operation: 1, subject: 'service redis', detail: 'ports' }];
-const result = { revision: 4, changes, warnings: [{ field: 'policies[0].to', message: 'selects nothing' }] };
+const hostReach = [{ hosts: ['a'], hostCount: 1, to: ['redis:6379'], toCount: 1, verdict: 2, rule: 'in' }];
+const warnings = [{ field: 'policies[0].to', message: 'selects nothing' }];
+const result = { revision: 4, changes, hostReach, warnings };
 
 /** A control that has something to say to every command, about a host of this name. */
 export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {

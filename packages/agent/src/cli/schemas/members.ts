@@ -34,7 +34,7 @@ import {
   timeMs,
   told,
 } from './form.ts';
-import { changes } from './mesh.ts';
+import { changes, hostReach } from './mesh.ts';
 
 /** What the agent and control tell alike of an exposed place; each says of itself whose guard closes it. */
 export const exposedPlace = {
@@ -108,6 +108,7 @@ export const grant = told({
   revision,
   granted: texts.describe('what it may run by its tokens and grants: services, kind:KIND or *'),
   changes,
+  hostReach,
   warnings: list(fieldProblem),
   ...takenUp,
 });

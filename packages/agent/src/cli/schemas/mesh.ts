@@ -1,5 +1,5 @@
 /** Answers about the mesh: what is in force, what changed, and the files. */
-import { CHANGE_OPERATIONS } from '@weft/proto';
+import { ACTIONS, CHANGE_OPERATIONS } from '@weft/proto';
 import { z } from 'zod';
 import { FILE_SORTS } from '../../config/json-schema.ts';
 import { meshSection } from '../../config/mesh-file.ts';
@@ -25,7 +25,17 @@ export const changes = list(
     detail: text.describe('what of it; empty when it says itself'),
   }),
 );
-const changed = { network: text, revision, changes };
+export const hostReach = list(
+  told({
+    hosts: texts.describe('whose programs of no known service reach it now, or no more: the first'),
+    hostCount: count,
+    to: texts.describe('such as redis:6379: the first'),
+    toCount: count,
+    verdict: z.enum(ACTIONS).describe('what is so from now on'),
+    rule: text.describe('that decides it, or default'),
+  }),
+);
+const changed = { network: text, revision, changes, hostReach };
 
 export const get = told({ network: text, revision, mesh: meshSection.describe('the mesh file, which apply takes') });
 
