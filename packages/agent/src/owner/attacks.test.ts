@@ -166,6 +166,15 @@ describe.runIf(IS_ROOT && existsSync(PERL))('nobody is taken for a service', () 
     await same.ask(`hand a ${way}`);
     await server.ask('take-handed y');
     expect(await serviceOf(finder, handed)).toBeUndefined();
+    // Also where it is asked about together with another call of who handed it, and each is found at once where one was before.
+    const together = new OwnerFinder();
+    together.follow([rule]);
+    const [seen, before] = [await server.call('connect', 'seen', at), await same.call('connect', 'before', at)];
+    for (const [client, expected] of [[seen, 'web'], [handed], [before], [seen, 'web']] as const)
+      expect(await serviceOf(together, client)).toBe(expected);
+    const beside = await same.call('connect', 'b', at);
+    const asked = [handed, beside].map((client) => ({ protocol: 'tcp', client, called: at }) as const);
+    expect((await together.find(asked)).map(({ service }) => service)).toEqual([undefined, undefined]);
   });
 
   it.runIf(GROUPS !== undefined)('who has its user’s number in another container', async () => {

@@ -16,7 +16,7 @@ import { type Held, type Holder, Holders, type Makers } from './holders.ts';
 import type { FoundHolder } from './known-holders.ts';
 import { type Learned, learnedOf } from './learned.ts';
 import { lineOf } from './line.ts';
-import { withoutOwn } from './own-sockets.ts';
+import { OwnSockets } from './own-sockets.ts';
 import { ownerOf, tokenOf } from './owner-of.ts';
 import { isElsewhere, isHidden, mayHaveMade, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
@@ -67,6 +67,7 @@ export class OwnerFinder {
   #slow: Group[] = [];
   #walks: boolean = false;
   readonly #toLook = new SpareTime();
+  readonly #own = new OwnSockets();
 
   constructor(sockets: Sockets = new SocketTables(), groups: ControlGroups = new ControlGroups()) {
     this.#sockets = sockets;
@@ -103,7 +104,7 @@ export class OwnerFinder {
     const groups = new Map<string, Group>();
     for (const [at, caller] of callers.entries()) {
       const all = found[at] ?? [];
-      const sockets = all.length > 1 ? withoutOwn(all) : all;
+      const sockets = all.length > 1 ? this.#own.without(all) : all;
       const [first] = sockets;
       // Made by two users, it is nobody's.
       if (first === undefined || sockets.some(({ uid }) => uid !== first.uid) || this.#isUnknown(first.uid))
@@ -227,10 +228,11 @@ export class OwnerFinder {
       if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
       const asked = group.asked.filter((one) => !slow.includes(one));
       const makers = this.#makersOf(group);
-      const { others, complete } = this.#othersOf(held, makers);
+      const { others, unsure } = this.#othersOf(held, makers);
       for (const one of asked) {
         const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
-        const owner = this.#ownerOf(one.sockets, sure && complete ? fits : [], facts);
+        const isSure = sure && !one.sockets.some(({ inode }) => unsure.has(inode));
+        const owner = this.#ownerOf(one.sockets, isSure ? fits : [], facts);
         if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
         else one.answer(owner);
       }
@@ -238,17 +240,30 @@ export class OwnerFinder {
     return missed;
   }
 
-  /** Who else holds what is held by processes of services; nobody is asked about where all are of none. */
-  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly complete: boolean } {
+  /**
+   * Who else holds what is held by processes of services; nobody is asked about what those of none hold. For one service after the other: a holder of one call's
+   * socket is another's stranger. `unsure`: of whose others some could not be looked at.
+   */
+  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly unsure: ReadonlySet<string> } {
     const now = performance.now();
     const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
-    const keys = new Set([...holders].map((pid) => this.#keyOf(pid, now)));
-    const [key, another] = keys;
-    if (held.size === 0 || (another === undefined && key === '')) return { others: new Map(), complete: true };
-    const isAlike = (pid: number) => another === undefined && key !== undefined && this.#keyOf(pid, now) === key;
-    const kin = [...holders].flatMap((pid) => this.#parentsOf(pid));
-    const { held: others, complete } = this.#holders.strangers(held, makers, kin, isAlike);
-    return { others, complete };
+    const others = new Map<string, Holder[]>();
+    const unsure = new Set<string>();
+    for (const [key, pids] of Map.groupBy(holders, (pid) => this.#keyOf(pid, now))) {
+      if (key === '') continue;
+      const theirs = new Map(
+        [...held].flatMap(([inode, those]) => {
+          const of = those.filter(({ pid }) => pids.includes(pid));
+          return of.length > 0 ? [[inode, of] as const] : [];
+        }),
+      );
+      const isAlike = (pid: number) => key !== undefined && this.#keyOf(pid, now) === key;
+      const kin = pids.flatMap((pid) => this.#parentsOf(pid));
+      const found = this.#holders.strangers(theirs, makers, kin, isAlike);
+      for (const [inode, those] of found.held) others.set(inode, [...(others.get(inode) ?? []), ...those]);
+      if (!found.complete) for (const inode of theirs.keys()) unsure.add(inode);
+    }
+    return { others, unsure };
   }
 
   #parentsOf(pid: number): readonly number[] {

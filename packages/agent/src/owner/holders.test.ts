@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { Holders } from './holders.ts';
+import { Lister } from './lister.ts';
+import { Processes } from './processes.ts';
 import { Caller, IS_ROOT } from './programs.fixture.ts';
 
 const proc = mkdtempSync(join(tmpdir(), 'weft-holders-'));
@@ -104,6 +106,7 @@ it('sees what a thread holds in a table of files of its own, also where the firs
   const program = new Caller();
   const { pid } = program;
   try {
+    await program.ask('no-table');
     const inode = await program.ask('own-table 120');
     const held = new Map([[inode, [{ pid: process.pid, file: '0' }]]]);
     const makers = { uid: process.getuid?.() ?? 0, group: () => [pid] };
@@ -115,8 +118,119 @@ it('sees what a thread holds in a table of files of its own, also where the firs
     if (holder !== undefined) expect(holders.holds(holder, inode)).toBe(true);
     await program.ask('end-first');
     await expect.poll(() => readdirSync(`/proc/${pid}/fd`), { timeout: 20_000 }).toEqual([]);
-    expect(new Holders().strangers(held, makers, [pid], () => false).held.get(inode)).toMatchObject([{ pid }]);
+    // The first table of the others is empty.
+    await expect.poll(seen, { timeout: 20_000 }).toMatchObject([{ pid }]);
   } finally {
     program.kill();
   }
+});
+
+/** Of the user that this runs as. */
+const own = { uid: process.getuid?.() ?? 0, group: () => undefined };
+const held = new Map([['15', [{ pid: 11, file: '3' }]]]);
+const tableOf = (files: number) => Object.fromEntries(Array.from({ length: files }, (_, file) => [file, `9${file}`]));
+
+it('walks past one that has more files than may be listed, in steps', () => {
+  madeProcess(11, { 3: '15' });
+  madeProcess(12, tableOf(3_000));
+  const look = (most: number) => {
+    const walk = new Holders(proc).walk(new Set(['15']), own, { most });
+    for (let steps = 0; ; steps++) {
+      const { done, value } = walk.next();
+      if (done) return { found: value.get('15'), steps };
+    }
+  };
+  expect(look(100).found).toEqual([{ pid: 11, file: '3' }]);
+  const whole = look(4_000);
+  expect(whole.found).toEqual([{ pid: 11, file: '3' }]);
+  // One before each process and file, and as its files are listed.
+  expect(whole.steps).toBeGreaterThan(3_002);
+});
+
+it('looks at all files of a stranger in time, also at a number that was given again', () => {
+  madeProcess(11, { 3: '15' });
+  const files = join(madeProcess(12, tableOf(100)), 'fd');
+  const holders = new Holders(proc);
+  const look = () => holders.strangers(held, own, [12], () => false).held.get('15');
+  for (let looks = 0; looks < 30; looks++) expect(look()).toBeUndefined();
+  rmSync(join(files, '50'));
+  symlinkSync('socket:[15]', join(files, '50'));
+  const found = Array.from({ length: 30 }, look);
+  expect(found).toContainEqual([{ pid: 12, file: '50' }]);
+});
+
+it('looks at the numbers that are likely of a stranger that has more files than are listed', () => {
+  madeProcess(11, { 3: '15' });
+  const files = join(madeProcess(12, tableOf(4_200)), 'fd');
+  const find = (file: string) => {
+    rmSync(join(files, file));
+    symlinkSync('socket:[15]', join(files, file));
+    const seen = new Holders(proc).strangers(held, own, [12], () => false);
+    expect(seen.complete).toBe(true);
+    return seen.held.get('15');
+  };
+  expect(find('4199')).toBeUndefined();
+  expect(find('4090')).toEqual([{ pid: 12, file: '4090' }]);
+});
+
+it('looks at others in place of those that have ended', () => {
+  for (const pid of [11, 12, 13, 14, 15, 16]) madeProcess(pid, { 3: `${pid}` });
+  const gone = [13, 14, 15, 16];
+  const holders = new Holders(proc);
+  const look = () => holders.strangers(held, own, [...gone, 12], () => false, 1).held.get('15');
+  look();
+  for (const pid of gone) rmSync(join(proc, `${pid}`), { recursive: true });
+  symlinkSync('socket:[15]', join(proc, '12', 'fd', '9'));
+  expect(look()).toEqual([{ pid: 12, file: '9' }]);
+});
+
+it('lists no more of threads than may be, and looks at a few of their tables at once, at all in time', async () => {
+  const directory = madeProcess(12, {});
+  const threads = Array.from({ length: 20 }, (_, at) => `${12 + at}`);
+  for (const thread of threads) {
+    const table = join(directory, 'task', thread, 'fd');
+    mkdirSync(table, { recursive: true });
+    for (let file = 0; file < 10; file++) symlinkSync(`socket:[${thread}0${file}]`, join(table, `${file}`));
+  }
+  const tables = (most: number) => [...new Processes(proc).tablesOf(12, 16, new Lister(most))];
+  const table = expect.objectContaining({ files: ['9', '8', '7', '6', '5', '4', '3', '2', '1', '0'] });
+  expect(tables(50)).toEqual([table, table, table]);
+  expect(tables(49)).toEqual([table, table, undefined]);
+  // Nothing is listed behind what was more.
+  expect(tables(35)).toEqual([table, undefined, undefined]);
+  expect(tables(19)).toEqual([undefined]);
+  madeProcess(11, { 3: '15' });
+  const inodes = new Map(threads.slice(1).map((thread) => [`${thread}09`, [{ pid: 11, file: '3' }]] as const));
+  const holders = new Holders(proc);
+  const seen = new Set<string>();
+  // As far as there is time.
+  const look = () => {
+    const found = holders.strangers(inodes, own, [12], () => false).held;
+    expect(found.size).toBeLessThanOrEqual(8);
+    for (const inode of found.keys()) seen.add(inode);
+    return seen.size;
+  };
+  await expect.poll(look, { timeout: 20_000 }).toBe(19);
+});
+
+it('remembers no more files than may be, nor for long who has ended', async () => {
+  madeProcess(11, tableOf(100));
+  const last = (pid: number) => writeFileSync(join(proc, 'loadavg'), `0.00 0.00 0.00 1/100 ${pid}\n`);
+  last(11);
+  const known = new Processes(proc, 50);
+  expect(known.newcomers()).toEqual([11]);
+  for (let file = 0; file < 100; file++) known.look(11, `${file}`);
+  expect(known.filesSeen(11)).toBe(50);
+  let pid = 11;
+  const begunAndEnded = () => {
+    pid += 1;
+    const status = `Name:\tx\nTgid:\t${pid}\nUid:\t0\t0\t0\t0\nVmSize:\t1 kB\n`;
+    writeFileSync(join(madeProcess(pid, {}), 'status'), status);
+    last(pid);
+    expect(known.newcomers()).toContain(pid);
+    rmSync(join(proc, `${pid}`), { recursive: true });
+    return known.newest.length;
+  };
+  for (let many = 0; many < 400; many++) begunAndEnded();
+  await expect.poll(begunAndEnded, { timeout: 20_000 }).toBeLessThan(300);
 });

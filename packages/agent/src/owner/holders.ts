@@ -3,7 +3,7 @@
  * got it from one of those. Looked at are first those who held one before, by the numbers of the files that it was, then those that are new, then all others, a
  * little at a time.
  */
-import { type Lister, lister } from './lister.ts';
+import { atOnce, Lister } from './lister.ts';
 import { Processes } from './processes.ts';
 
 export interface Holder {
@@ -35,19 +35,21 @@ export interface Strangers {
 export const MOST_FILES = 100_000;
 /** Files that are looked at at once, and of one process. */
 const MOST_QUICK = 512;
-/** As many are listed in the time that one is looked at. */
+/** As many are listed in the time that one is looked at; of who has more than so many times what may be looked at, none. */
 const LISTED_FOR_ONE = 16;
 const MOST_OF_ONE = 128;
 /** Processes that held something, and the files of each that it was. */
 const MOST_FOUND = 256;
 const MOST_HOT = 64;
 /**
- * Others looked into beside who was found, and files of each, what is new there first: at least so many, and up to that many as long as they take
+ * Others looked into beside who was found, and files of each, half what is new there and half in turn: at least so many, and up to that many as long as they take
  * no more than a twentieth of the time since the last such look.
  */
 const LEAST_STRANGERS = 4;
 const MOST_STRANGERS = 256;
 const MOST_OF_STRANGER = 16;
+/** Of who has more files than so many none is listed. */
+const MOST_OF_LIST = 4_096;
 /** Threads of one, beside the first, each of which may have a table of its own; and names that are listed of all threads that one look is at. */
 const MOST_THREADS = 8;
 const MOST_OF_THREADS = 4_096;
@@ -67,6 +69,8 @@ export class Holders {
   #strangersMs = Number.NEGATIVE_INFINITY;
   /** Who is next of all others. */
   #turn = 0;
+  /** At strangers, so far. */
+  #looks = 0;
 
   constructor(proc = '/proc', anothersMs: number = ANOTHERS_MS) {
     this.#processes = new Processes(proc);
@@ -76,6 +80,7 @@ export class Holders {
   /** Those who are found at once. */
   quick(inodes: ReadonlySet<string>, makers: Makers, most: number = MOST_QUICK): Held {
     const search = new Search(this.#processes, inodes, most);
+    const list = new Lister(LISTED_FOR_ONE * most);
     const mine = [...this.#found].reverse().filter(([pid]) => this.#processes.isOf(pid, makers.uid));
     for (const [pid, files] of mine) {
       if (search.isOver) break;
@@ -83,11 +88,11 @@ export class Holders {
     }
     if (!search.isOver)
       for (const pid of this.#newcomers(makers)) {
-        search.within(pid, MOST_OF_ONE);
+        search.within(pid, MOST_OF_ONE, list);
         if (search.isOver) break;
       }
     for (const [pid] of mine)
-      if (!search.isOver && this.#processes.filesSeen(pid) <= MOST_OF_ONE) search.within(pid, MOST_OF_ONE);
+      if (!search.isOver && this.#processes.filesSeen(pid) <= MOST_OF_ONE) search.within(pid, MOST_OF_ONE, list);
     return this.#remember(search.held);
   }
 
@@ -139,8 +144,9 @@ export class Holders {
     const near = new Set(kin);
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
-    const list = lister(MOST_OF_THREADS);
+    const list = new Lister(MOST_OF_THREADS);
     const threaded: (readonly [pid: number, threads: number])[] = [];
+    const turn = this.#looks++;
     let looked = 0;
     let complete = true;
     for (const pid of this.#others(makers, near)) {
@@ -151,20 +157,24 @@ export class Holders {
       // Once each.
       known.add(pid);
       if (isAlike(pid)) continue;
+      const seen = search.stranger(pid, turn);
+      // Who has ended is in nobody's place.
+      if (seen === 'gone') continue;
       looked++;
-      const seen = search.within(pid, MOST_OF_STRANGER, MOST_OF_STRANGER);
       const threads = this.#processes.threadsOf(pid);
-      if (seen === 'hidden' || threads === 'hidden') complete = false;
+      if (seen === 'hidden' || threads === 'hidden') {
+        complete = false;
+        continue;
+      }
       // Where a first thread has ended its own table is empty, and the others mostly have one between them.
-      else if (seen === 'none' && threads > 0) complete = search.besides(pid, list, { but: 0, most: 1 }) && complete;
-      else if (threads > 0) threaded.push([pid, threads]);
+      if (seen === 'none' && threads > 0) complete = search.besides(pid, list, { but: 0, most: 1, turn }) && complete;
+      if (threads > 0) threaded.push([pid, threads]);
     }
     // Behind all that, since mostly those have the same table: for as long as there is time.
-    const turn = this.#turn;
     for (const [pid, threads] of threaded) {
       if (performance.now() >= until) break;
-      const but = turn % Math.max(1, threads - MOST_THREADS + 1);
-      search.besides(pid, list, { but, most: MOST_THREADS, until });
+      const but = threads > MOST_THREADS ? (turn * MOST_THREADS) % threads : 0;
+      search.besides(pid, list, { but, most: MOST_THREADS, turn, until });
     }
     this.#strangersMs = performance.now();
     return { held: search.held, complete };
@@ -246,9 +256,19 @@ export function* likely(files: ReadonlySet<string>): Generator<string> {
   if (beyond !== next) yield beyond;
 }
 
+/** Of more than are looked at of a stranger the first ones, and as many others in turn: a number that was given again is not new. */
+function someOf(files: readonly string[], turn: number): readonly string[] {
+  if (files.length <= MOST_OF_STRANGER) return files;
+  const half = MOST_OF_STRANGER / 2;
+  const others = files.slice(half);
+  const at = (turn * half) % others.length;
+  return [...files.slice(0, half), ...others.slice(at, at + half)];
+}
+
 interface ThreadsLook {
   readonly but: number;
   readonly most: number;
+  readonly turn: number;
   /** By performance.now(). */
   readonly until?: number;
 }
@@ -259,6 +279,8 @@ class Search {
   readonly #inodes: ReadonlySet<string>;
   readonly #found = new Map<string, Holder[]>();
   readonly #all: boolean;
+  /** Of who has more files than that none is listed. */
+  readonly #mostListed: number;
   #left: number;
 
   /** `all`: of each socket all holders, not one. */
@@ -267,6 +289,7 @@ class Search {
     this.#processes = processes;
     this.#inodes = inodes;
     this.#left = most;
+    this.#mostListed = Math.min(MOST_FILES, LISTED_FOR_ONE * most);
   }
 
   get held(): Held {
@@ -283,17 +306,28 @@ class Search {
     this.#note(this.#processes.look(pid, file), { pid, file });
   }
 
-  /** Looks at files of one process: at so many at most, and at so many however much was looked at before. */
-  within(pid: number, most: number, least = 0): 'looked' | 'none' | 'gone' | 'hidden' {
-    const files = this.#processes.filesOf(pid);
-    if (typeof files === 'string') return files;
-    if (files.length === 0) return 'none';
+  /** Looks at so many files of one process at most. */
+  within(pid: number, most: number, list: Lister): void {
+    const files = atOnce(this.#processes.filesOf(pid, list));
+    this.#left--;
+    if (typeof files === 'string') return;
     // To list them takes some time too, the more the more there are.
-    this.#left -= 1 + Math.floor(files.length / LISTED_FOR_ONE);
-    for (const [at, file] of files.slice(0, most).entries()) {
-      if (at >= least && this.isOver) break;
+    this.#left -= Math.floor(files.length / LISTED_FOR_ONE);
+    for (const file of files.slice(0, most)) {
+      if (this.isOver) return;
       this.look(pid, file);
     }
+  }
+
+  /** Looks at some files of one process, however much was looked at before. */
+  stranger(pid: number, turn: number): 'looked' | 'none' | 'gone' | 'hidden' {
+    const files = atOnce(this.#processes.filesOf(pid, new Lister(MOST_OF_LIST)));
+    if (files === 'gone' || files === 'hidden') return files;
+    this.#left--;
+    if (files.length === 0) return 'none';
+    const all = files === 'many' ? this.#processes.lastOf(pid, MOST_OF_STRANGER, MOST_OF_LIST) : files;
+    this.#left -= Math.floor(all.length / LISTED_FOR_ONE);
+    for (const file of someOf(all, turn)) this.look(pid, file);
     return 'looked';
   }
 
@@ -301,13 +335,13 @@ class Search {
    * Looks at what its other threads have open, who may have left its table of files (unshare(2)): at some files of each, of so many threads but the
    * first ones. Answers whether each of those could be looked into.
    */
-  besides(pid: number, list: Lister, { but, most, until = Number.POSITIVE_INFINITY }: ThreadsLook): boolean {
+  besides(pid: number, list: Lister, { but, most, turn, until = Number.POSITIVE_INFINITY }: ThreadsLook): boolean {
     let left = most;
     let complete = true;
     for (const table of this.#processes.tablesOf(pid, but, list)) {
       if (table === undefined) complete = false;
       else
-        for (const file of table.files.slice(0, MOST_OF_STRANGER))
+        for (const file of someOf(table.files, turn))
           this.#note(this.#processes.inodeOf(pid, file, table.thread), { pid, file, thread: table.thread });
       if (--left === 0 || performance.now() >= until) break;
     }
@@ -323,7 +357,7 @@ class Search {
   }
 
   *allOf(pid: number): Generator<void, void> {
-    const files = this.#processes.filesOf(pid);
+    const files = yield* this.#processes.filesOf(pid, new Lister(this.#mostListed));
     if (typeof files === 'string') return;
     this.#left--;
     for (const file of files) {

@@ -1,7 +1,7 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
 import { statSync } from 'node:fs';
 import { likely } from './holders.ts';
-import { type Lister, lister } from './lister.ts';
+import { Lister } from './lister.ts';
 import { MetProcess } from './met-process.ts';
 import { mayHaveMade, type ProcessFacts } from './process.ts';
 
@@ -81,7 +81,7 @@ export class KnownHolders {
       if (file !== undefined) return this.#proven(last, file, inode, path);
     }
     let left = most - GUESSES;
-    const list = lister(MOST_LISTED);
+    const list = new Lister(MOST_LISTED);
     for (const [pid, known] of [...this.#known].reverse()) {
       if (known.uid !== uid) continue;
       for (const file of this.#candidates(pid, known, inode, list)) {
@@ -125,7 +125,7 @@ export class KnownHolders {
       // How many they are, since Linux 6.2; 0 before.
       const { size } = statSync(directory);
       yield* others;
-      all = list(directory, size) ?? [];
+      all = list.names(directory, size) ?? [];
     } catch {
       this.#forget(pid);
       return;

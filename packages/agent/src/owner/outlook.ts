@@ -3,6 +3,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { ControlGroups } from './control-groups.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { ownConnection, provenKernel } from './kernel-sockets.ts';
+import { oneOf } from './lister.ts';
 import { isGone, userOf } from './process.ts';
 import { readSmall } from './read-small.ts';
 import { missingHere, type Sight } from './sight.ts';
@@ -40,7 +41,8 @@ function seesOthers(proc: string): boolean {
     try {
       if (ownerOf(at) === self) continue;
       readlinkSync(`${at}/exe`);
-      for (const file of readdirSync(`${at}/fd`).slice(0, 1)) readlinkSync(`${at}/fd/${file}`);
+      const file = oneOf(`${at}/fd`);
+      if (file !== undefined) readlinkSync(`${at}/fd/${file}`);
       return true;
     } catch (error) {
       // Some are guarded by more than that. One that has ended, or is a thread of the kernel, runs no file.

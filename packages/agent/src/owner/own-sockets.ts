@@ -2,27 +2,67 @@ import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import type net from 'node:net';
 import { descriptorOf } from '../bytes/inside/known.ts';
 import type { FoundSocket } from './socket-tables.ts';
+import { SpareTime } from './spare-time.ts';
+
+/** A rest of listing may be made up for that was so long. */
+const RESTED_MS = 1_000;
 
 /**
  * Inodes of the sockets that this very process holds. Throws where its files cannot be listed. As long as there are files: not for a thread that carries
  * bytes.
  */
 export function ownSockets(): ReadonlySet<string> {
-  const own = new Set<string>();
+  return new Set(ownFiles().keys());
+}
+
+/** By inode, the file of each. */
+function ownFiles(): ReadonlyMap<string, string> {
+  const own = new Map<string, string>();
   for (const file of readdirSync('/proc/self/fd')) {
     const inode = linkedInode(file);
-    if (inode !== undefined) own.add(inode);
+    if (inode !== undefined) own.set(inode, file);
   }
   return own;
 }
 
-/** The agent listens at a service's port on many addresses, and calls from none of them. */
-export function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
-  try {
-    const own = ownSockets();
-    return sockets.filter(({ inode }) => !own.has(inode));
-  } catch {
-    return sockets;
+/** The agent listens at a service's port on many addresses, and calls from none of them: which sockets are its own is asked for callers of UDP. */
+export class OwnSockets {
+  readonly #list: () => ReadonlyMap<string, string>;
+  readonly #inodeAt: (file: string) => string | undefined;
+  readonly #now: () => number;
+  /** By inode, the file of each when they were listed last. */
+  #files: ReadonlyMap<string, string> = new Map();
+  readonly #toList = new SpareTime(RESTED_MS);
+
+  /** `now`: milliseconds of a clock that never goes back. */
+  constructor(list = ownFiles, inodeAt = linkedInode, now: () => number = () => performance.now()) {
+    this.#list = list;
+    this.#inodeAt = inodeAt;
+    this.#now = now;
+  }
+
+  /** Those that are others'. One that is opened while its files are not listed again is taken for another's for so long, by which nobody is told. */
+  without(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
+    if (!sockets.every((socket) => this.#has(socket))) this.#refresh();
+    return sockets.filter((socket) => !this.#has(socket));
+  }
+
+  #has({ inode }: FoundSocket): boolean {
+    const file = this.#files.get(inode);
+    return file !== undefined && this.#inodeAt(file) === inode;
+  }
+
+  /** As long as there are files, and others bring as many callers as they like: within a twentieth of the time. */
+  #refresh(): void {
+    const begun = this.#now();
+    if (!this.#toList.allows(begun)) return;
+    try {
+      this.#files = this.#list();
+    } catch {
+      // Those of before are asked for by their numbers.
+    }
+    const ended = this.#now();
+    this.#toList.spend(ended - begun, ended);
   }
 }
 

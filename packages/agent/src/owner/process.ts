@@ -1,5 +1,6 @@
 /** What the kernel tells of a process in /proc/PID. What the process itself may write there (comm, cmdline) is not asked. */
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
+import { oneOf } from './lister.ts';
 import { readSmall } from './read-small.ts';
 
 export interface ProcessFacts {
@@ -99,7 +100,7 @@ export function parentsOf(self: number): ReadonlySet<number> {
 /** Whether this agent may not see which files it has. */
 export function isHidden(pid: number): boolean {
   try {
-    readdirSync(`/proc/${pid}/fd`);
+    oneOf(`/proc/${pid}/fd`);
     return false;
   } catch {
     return true;

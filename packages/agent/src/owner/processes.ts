@@ -11,6 +11,8 @@ const AGAIN_SHARE = 10;
 
 /** Of a directory of /proc, beside one for each that it has. */
 const LINKS = 2;
+/** Files of all processes that are remembered: of more, none. */
+const MOST_SEEN = 100_000;
 
 /** What a thread has open. */
 interface Table {
@@ -36,9 +38,15 @@ export class Processes {
   #last: number | undefined;
   #listMs = Number.NEGATIVE_INFINITY;
   #recheckMs = Number.NEGATIVE_INFINITY;
+  /** Of more that are known many have ended. */
+  #mostKnown = MOST_PROBED;
+  /** Files that are remembered, of all of them. */
+  #seen = 0;
+  readonly #mostSeen: number;
 
-  constructor(proc = '/proc') {
+  constructor(proc = '/proc', mostSeen: number = MOST_SEEN) {
     this.#proc = proc;
+    this.#mostSeen = mostSeen;
   }
 
   /** All that are known, the newest first, whosever they are. */
@@ -79,7 +87,8 @@ export class Processes {
       this.#last = last;
       const found: number[] = [];
       for (let pid = last; pid > before; pid--) if (!this.#isThread(pid) && this.#meet(pid)) found.push(pid);
-      return found;
+      const mayList = this.#known.size > this.#mostKnown && performance.now() >= this.#listMs;
+      return mayList ? [...this.list(), ...found] : found;
     }
     return performance.now() < this.#listMs ? [] : this.list();
   }
@@ -100,6 +109,7 @@ export class Processes {
     if (found.length > 0) this.#newest = undefined;
     const ended = performance.now();
     this.#listMs = ended + AGAIN_SHARE * (ended - begun);
+    this.#mostKnown = 2 * this.#known.size + MOST_PROBED;
     return found.reverse();
   }
 
@@ -118,23 +128,40 @@ export class Processes {
     return changed;
   }
 
-  /** Numbers of its files, those first that were not there, the highest first, then what changed last; `gone`, or `hidden` where they cannot be listed. */
-  filesOf(pid: number): readonly string[] | 'gone' | 'hidden' {
-    const seen = this.#known.get(pid)?.files;
-    if (seen === undefined) return 'gone';
-    let names: readonly string[];
+  /**
+   * Numbers of its files, those first that were not there, the highest first, then what changed last; `gone`, `hidden` where they cannot be listed, or
+   * `many`, more than may be. Yields often.
+   */
+  *filesOf(pid: number, list: Lister): Generator<void, readonly string[] | 'gone' | 'hidden' | 'many'> {
+    if (!this.#known.has(pid)) return 'gone';
+    const table = `${this.#proc}/${pid}/fd`;
+    let names: readonly string[] | undefined;
     try {
-      names = readdirSync(`${this.#proc}/${pid}/fd`);
+      names = yield* list.slowly(table, this.#countOf(table));
     } catch {
       if (this.#isThere(pid)) return 'hidden';
       this.#forget(pid);
       return 'gone';
     }
+    const seen = this.#known.get(pid)?.files;
+    if (seen === undefined) return 'gone';
+    if (names === undefined) return 'many';
     if (seen.size > 0) {
       const open = new Set(names);
-      for (const file of seen.keys()) if (!open.has(file)) seen.delete(file);
+      for (const file of seen.keys()) if (!open.has(file) && seen.delete(file)) this.#seen--;
     }
-    return [...names.filter((file) => !seen.has(file)).sort(highestFirst), ...[...seen.keys()].reverse()];
+    return [...highestFirst(names.filter((file) => !seen.has(file))), ...[...seen.keys()].reverse()];
+  }
+
+  /** So many numbers below the count of its files, which are `least` at least, the highest first: the kernel gives the lowest that is free. */
+  lastOf(pid: number, most: number, least: number): readonly string[] {
+    let count = least;
+    try {
+      count = Math.max(least, this.#countOf(`${this.#proc}/${pid}/fd`));
+    } catch {
+      // It is gone, and none of them will be there.
+    }
+    return Array.from({ length: most }, (_, at) => `${count - 1 - at}`);
   }
 
   /** How many threads it has beside the first; `hidden` where that cannot be told. */
@@ -156,8 +183,8 @@ export class Processes {
     if (threads === undefined) yield undefined;
     for (const thread of threads?.filter((each) => each !== `${pid}`).slice(but) ?? []) {
       const table = `${tasks}/${thread}/fd`;
-      const files = listed(table, () => statSync(table).size, list);
-      yield files && { thread, files: files.toSorted(highestFirst) };
+      const files = listed(table, () => this.#countOf(table), list);
+      yield files && { thread, files: highestFirst(files) };
     }
   }
 
@@ -171,7 +198,7 @@ export class Processes {
     const inode = this.inodeOf(pid, file);
     const files = this.#known.get(pid)?.files;
     if (files !== undefined && files.get(file) !== (inode ?? '')) {
-      files.delete(file);
+      if (!files.delete(file)) this.#makeRoom();
       files.set(file, inode ?? '');
     }
     return inode;
@@ -206,8 +233,23 @@ export class Processes {
   }
 
   #forget(pid: number): void {
+    this.#seen -= this.#known.get(pid)?.files.size ?? 0;
     this.#known.delete(pid);
     this.#newest = undefined;
+  }
+
+  /** For one more file. */
+  #makeRoom(): void {
+    if (this.#seen >= this.#mostSeen) {
+      for (const { files } of this.#known.values()) files.clear();
+      this.#seen = 0;
+    }
+    this.#seen++;
+  }
+
+  /** How many files are in a table, as a directory of /proc says (since Linux 6.2); 0 where it does not. */
+  #countOf(table: string): number {
+    return this.#proc === '/proc' ? statSync(table).size : 0;
   }
 
   #userOf(pid: number): number | undefined {
@@ -257,15 +299,15 @@ function byAge(pids: readonly number[], last: number = Number.POSITIVE_INFINITY)
   return pids.toSorted((one, other) => Number(one <= last) - Number(other <= last) || one - other);
 }
 
-/** By number: Node lists names by their letters. */
-function highestFirst(one: string, other: string): number {
-  return Number(other) - Number(one);
+/** Names that are numbers. */
+function highestFirst(names: readonly string[]): readonly string[] {
+  return Array.from(Float64Array.from(names, Number).sort().reverse(), String);
 }
 
 /** Undefined where there are too many, or they cannot be listed; none of what is gone. */
 function listed(path: string, size: () => number, list: Lister): readonly string[] | undefined {
   try {
-    return list(path, size());
+    return list.names(path, size());
   } catch (error) {
     return isGone(error) ? [] : undefined;
   }
