@@ -6,12 +6,13 @@ import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import { notKept } from '../fleet/projection.ts';
+import type { FlowWindow } from '../flows/types.ts';
 import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
+import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
 import { type HostReach, hostReach, inexactRules } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
-import { listenerWarnings } from './listener-warnings.ts';
 import { readWait, requireNetwork } from './request.ts';
 
 export interface ChangeMeshOptions {
@@ -19,6 +20,7 @@ export interface ChangeMeshOptions {
   readonly live: LiveAgents;
   readonly enforcement: EnforcementWaiter;
   readonly logger: Logger;
+  readonly flows: Pick<FlowWindow, 'users'>;
   /** Which capability brought each word of a mesh; as this version knows it when left out. */
   readonly words?: Vocabulary;
 }
@@ -88,7 +90,7 @@ async function change(
   by: Actor,
   signal: AbortSignal,
 ): Promise<MeshChanged> {
-  const { state, live, logger, words } = options;
+  const { state, live, logger, flows, words } = options;
   const longest = readWait(timeoutMs);
   const actor = actorName(by);
   const before = state.current.networks.get(mesh.network);
@@ -108,12 +110,19 @@ async function change(
     const { network } = mesh;
     logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
   }
+  const unmet = unmetCallers(mesh, before, live, (network) => flows.users(network)).map(named);
   const taken = await waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal);
   const reach =
     before === undefined || changes.length === 0
       ? []
       : await hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal);
-  return { revision, changes, warnings: [...warnings, ...inexact, ...crowded, ...behind], hostReach: reach, ...taken };
+  return {
+    revision,
+    changes,
+    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind],
+    hostReach: reach,
+    ...taken,
+  };
 }
 
 /** How the agents have taken a revision up, after at most `longestMs`; nothing is asked where that is undefined. */

@@ -67,6 +67,7 @@ export function createFlowWindow(
       return { bucketMs: histogram.bucketMs, buckets: histogram.buckets, kept: window.kept };
     },
     follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    users: (network) => rings.get(network)?.users() ?? new Set(),
     forget(network) {
       rings.get(network)?.end();
       rings.delete(network);

@@ -145,3 +145,11 @@ test.each<[source: FlowOutcome, destination: FlowOutcome, kept: 'source' | 'dest
     expect(found.map(({ record }) => record)).toEqual([{ ...records.b, outcome, detail }]);
   }
 });
+
+test('tells users of who called, of the network and of the newest alone', () => {
+  const window = createFlowWindow(2);
+  expect([...window.users('prod')]).toEqual([]);
+  window.add('other', 'b', [flow(9, { user: 'elsewhere' })], 0);
+  window.add('prod', 'b', [flow(1, { user: 'first' }), flow(2, { user: '' }), flow(3, { user: 'jobs' })], 0);
+  expect([...window.users('prod')]).toEqual(['jobs']);
+});

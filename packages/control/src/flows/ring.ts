@@ -82,6 +82,13 @@ export class FlowRing {
     return this.#watch(watcher, signal, leave);
   }
 
+  /** Of who called, as far as it was looked up. */
+  users(): ReadonlySet<string> {
+    const users = new Set(this.#slots.map(({ record }) => record.user));
+    users.delete('');
+    return users;
+  }
+
   /** Nothing comes any more. */
   end(): void {
     this.#over = true;

@@ -83,6 +83,8 @@ export interface FlowWindow {
   history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory>;
   /** Each flow that is added from this call on, by the order of adding. Returns when the signal aborts, or the network is forgotten. */
   follow(network: string, filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow>;
+  /** Users of who called, by the newest records, those in memory. */
+  users(network: string): ReadonlySet<string>;
   /** The highest cursor that was given, over all networks; none is below it in the time to come. */
   readonly last: number;
   /** Throws away what is kept of the network, and ends who follows it. What is added from now on is of another of its name. */

@@ -86,6 +86,7 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
       keeper.query(network, { ...query, before: Math.min(query.before ?? Infinity, cursor + 1) }, signal),
     history: (network, query, signal) => keeper.history(network, query, signal),
     follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    users: (network) => rings.get(network)?.users() ?? new Set(),
     forget(network) {
       rings.get(network)?.end();
       rings.delete(network);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type FieldProblem, type MayRun, type Mesh, runPolicyTests, validateMesh } from '@weft/proto';
+import { type FieldProblem, type MayRun, type Mesh, type Rule, runPolicyTests, validateMesh } from '@weft/proto';
 import { type Act, counted } from '../audit/entry.ts';
 import type { History } from '../store/change-log.ts';
 import { diffMeshes } from './diff.ts';
@@ -224,9 +224,10 @@ export function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
   };
 }
 
-/** Hosts that the mesh names and that have not joined: right before they do, and else a slip of the pen that nobody would notice. */
+/** Hosts that the mesh names and that have not joined, and the internet where no gateway has: right before they do, and else a slip that nobody would notice. */
 function unknownHosts({ policies, agents, tests }: Mesh, network: NetworkState | undefined): FieldProblem[] {
-  const joined = new Set(Array.from(network?.agents.values() ?? [], ({ host }) => host));
+  const members = [...(network?.agents.values() ?? [])];
+  const joined = new Set(members.map(({ host }) => host));
   const named = [
     ...policies.flatMap(({ from }, rule) =>
       from.flatMap((text, index) => hostNamed(text, `policies[${rule}].from[${index}]`, 'this selects nothing')),
@@ -234,12 +235,20 @@ function unknownHosts({ policies, agents, tests }: Mesh, network: NetworkState |
     ...agents.map(({ name }) => ({ name, field: `agents.${name}`, effect: 'this says nothing of any' })),
     ...tests.flatMap(({ from }, index) => hostNamed(from, `tests[${index}].from`, 'this tests for nobody')),
   ];
-  return named
+  const absent = named
     .filter(({ name }) => !joined.has(name))
-    .slice(0, MOST_DOUBTS)
     .map(({ name, field, effect }) => {
       return { field, message: `no host ${JSON.stringify(name)} has joined; until one does ${effect}` };
     });
+  const closed = members.some(({ roles }) => roles.includes('gateway')) ? [] : policies.flatMap(fromInternet);
+  return [...absent, ...closed].slice(0, MOST_DOUBTS);
+}
+
+function fromInternet({ from }: Rule, rule: number): FieldProblem[] {
+  const message = 'no gateway has joined; until one does this selects nothing';
+  return from.flatMap((text, index) =>
+    text === 'internet' ? [{ field: `policies[${rule}].from[${index}]`, message }] : [],
+  );
 }
 
 function hostNamed(selector: string, field: string, effect: string): { name: string; field: string; effect: string }[] {

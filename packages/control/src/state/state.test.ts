@@ -66,6 +66,18 @@ describe('apply', () => {
     for (const { message } of warnings) expect(message).toMatch(/^no host "b" has joined; until one does this /);
   });
 
+  test('tells of rules about the internet while no gateway has joined', async () => {
+    const rule = { name: 'shut', action: 'deny' as const, from: ['*', 'internet'], to: ['web'], ports: [] };
+    const next = mesh([web], { policies: [rule] });
+    await bench.apply(mesh([web]));
+    await bench.join('a', ['web']);
+    expect((await bench.apply(next)).warnings).toEqual([
+      { field: 'policies[0].from[1]', message: 'no gateway has joined; until one does this selects nothing' },
+    ]);
+    await bench.join('gate', [], { roles: ['gateway'] });
+    expect((await bench.apply(next)).warnings).toEqual([]);
+  });
+
   test('a dry run tells the difference and changes nothing', async () => {
     await bench.apply(mesh([redis, web]));
     const before = bench.state.current;

@@ -255,6 +255,15 @@ const doubtful: [string, Mesh, string, RegExp][] = [
   ],
   ['port of a worker', withRule({ to: ['mailer:25'] }), 'policies[0].to[0]', /closes nothing more/],
   ['allow to a worker', withRule({ action: 'allow', to: ['mailer'] }), 'policies[0].to[0]', /opens nothing/],
+  [
+    'deny to a tag of workers alone',
+    {
+      ...withService(service('mailer', 'worker', [], { tags: ['jobs'] })),
+      policies: [rule({ to: ['tag:queue', 'tag:jobs'] })],
+    },
+    'policies[0].to[1]',
+    /a worker receives nothing, so this closes nothing more/,
+  ],
   ['deny to workers', withRule({ to: ['redis', 'kind:worker'] }), 'policies[0].to[1]', /closes nothing more/],
   ['unknown tag', withRule({ from: ['tag:nowhere'] }), 'policies[0].from[0]', /no service and no agent/],
   ['tag of agents alone in to', withRule({ to: ['tag:ci'] }), 'policies[0].to[0]', /agents receive nothing/],

@@ -319,6 +319,10 @@ function idleCalled(rule: Rule, selected: Selected | undefined, field: string, k
 
 function selectsWorkers(selector: Selector, known: KnownNames): boolean {
   if (selector.type === 'kind') return selector.name === 'worker' && known.kinds.has('worker');
+  if (selector.type === 'tag') {
+    const tagged = [...known.services.values()].filter(({ tags }) => tags.includes(selector.name));
+    return tagged.length > 0 && tagged.every(({ kind }) => kind === 'worker');
+  }
   return selector.type === 'service' && known.services.get(selector.name)?.kind === 'worker';
 }
 

@@ -2,8 +2,9 @@ import type { Mesh, Report } from '@weft/proto';
 import { expect, it } from 'vitest';
 import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
+import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
 import type { NetworkState } from '../state/types.ts';
-import { listenerWarnings } from './listener-warnings.ts';
+import { listenerWarnings, unmetCallers } from './doubts.ts';
 
 const MESH = {
   network: 'prod',
@@ -69,4 +70,75 @@ it.runIf(process.platform === 'linux')('takes its own limit for that of agents t
   const services = Array.from({ length: 600 }, (_, at) => ({ ...MESH.services[0], name: `s${at}` }));
   const many = { ...MESH, services } as Mesh;
   expect(listenerWarnings(many, undefined, live)[0]?.message).toMatch(/614400 places.*a host of \d+ files/);
+});
+
+it('names hosts and tags by which nobody calls, since each such host speaks as its one service', async () => {
+  const declared = mesh({
+    services: [service('redis', 'private', tcp(6379)), service('web', 'web', tcp(80), { tags: ['shop'] })],
+    agents: ['one', 'two', 'both'].map((name) => ({
+      name,
+      tags: [name, name === 'both' ? 'some' : 'alone'],
+      services: [],
+    })),
+    policies: [
+      rule(
+        'by-host',
+        'deny',
+        ['host:one', 'host:both', 'host:none', 'host:matched', 'host:unheard', 'host:new'],
+        ['redis'],
+      ),
+      rule('by-tag', 'deny', ['tag:alone', 'tag:some', 'tag:shop'], ['redis']),
+    ],
+    tests: [{ from: 'host:one', service: 'redis', port: 6379, protocol: 'tcp', expect: 'deny' }],
+  });
+  const held = await networkOf(declared, [
+    { host: 'one', services: ['redis'] },
+    { host: 'two', services: ['web'] },
+    { host: 'both', services: ['redis', 'web'] },
+    { host: 'none' },
+    { host: 'matched', services: ['web'] },
+    { host: 'unheard', services: ['web'] },
+  ]);
+  const heard = {
+    instance: () => undefined,
+    agent: (id: string) => {
+      const host = held.agents.get(id)?.host;
+      return host === 'unheard' ? undefined : { report: { ...EMPTY_REPORT, othersAsHost: host === 'matched' } };
+    },
+  } as unknown as LiveAgents;
+  const remedy = '; name the service, or say by match in the agent file how its processes are known';
+  expect(unmetCallers(declared, held, heard, () => new Set())).toEqual([
+    {
+      field: 'policies[0].from[0]',
+      message: `one runs redis alone and speaks as it, so this selects nothing${remedy}`,
+    },
+    {
+      field: 'policies[1].from[0]',
+      message: `one, two each run one service and speak as it (redis, web), so this selects nothing${remedy}`,
+    },
+    { field: 'tests[0].from', message: `one runs redis alone and speaks as it, so this tests for nobody${remedy}` },
+  ]);
+  expect(unmetCallers(declared, undefined, heard, () => new Set())).toEqual([]);
+});
+
+it('names users of whom no host has told, in rules that are new or changed', async () => {
+  const old = rule('old', 'deny', ['user:gone'], ['redis']);
+  const declared = mesh({ services: [service('redis', 'private', tcp(6379))], policies: [old] });
+  const held = await networkOf(declared, [{ host: 'data', services: ['redis'] }]);
+  const sandboxes = [{ service: 'redis', user: 'jobs' }];
+  const heard = {
+    instance: () => undefined,
+    agent: () => ({ report: { ...EMPTY_REPORT, othersAsHost: true, sandboxes } }),
+  } as unknown as LiveAgents;
+  const changed = {
+    ...declared,
+    policies: [old, rule('new', 'allow', ['user:deploy', 'user:jobs', 'user:postgers'], ['redis'])],
+  };
+  const found = unmetCallers(changed, held, heard, (name) => new Set(name === 'prod' ? ['deploy'] : []));
+  expect(found.map(({ field, message }) => [field, message.slice(0, 56)])).toEqual([
+    ['policies[1].from[2]', 'no host has told of a process of user postgers so far, a'],
+  ]);
+  expect(unmetCallers(declared, undefined, heard, () => new Set()).map(({ field }) => field)).toEqual([
+    'policies[0].from[0]',
+  ]);
 });
