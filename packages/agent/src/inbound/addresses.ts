@@ -54,10 +54,6 @@ export function takesCallerAddress(host: string): boolean {
   return isIPv4(host) && (host.startsWith('127.') || isOwnAddress(host));
 }
 
-export interface PortRange {
-  readonly first: number;
-  readonly count: number;
-}
 /** Ports tried one after the other. */
 const TRIES = 4;
 
@@ -65,55 +61,71 @@ const TRIES = 4;
  * Ports to call programs from. The kernel's own search for a free port of a given address walks those that are in use one
  * by one: with some thousand connections from one caller that is a millisecond each. Taken in turn the next is nearly
  * always free.
- *
- * Every second one alone. A port that was asked for, and not chosen by connect(2) itself, no other program's connect is given
- * at any address until it is free again, a minute after its connection was closed: 500 calls a second would take
- * all that the host has. As bind(2) without a port does, these are the second of each two, where connect looks last.
  */
 export class SourcePorts {
-  readonly #range: PortRange | undefined;
-  /** Of how many pairs there are. */
+  readonly #ports: Uint16Array;
   #next: number;
 
-  /** `range`: undefined, or one that is no pair, leaves the choice to the system. `begin`: at which pair of the range to begin. */
-  constructor(range: PortRange | undefined, begin: number = randomInt(pairsOf(range) || 1)) {
-    this.#range = pairsOf(range) > 0 ? range : undefined;
+  /** `ports`: none leaves the choice to the system. `begin`: at which of them to begin. */
+  constructor(ports: Uint16Array, begin: number = randomInt(ports.length || 1)) {
+    this.#ports = ports;
     this.#next = begin;
   }
 
   /** Connects from one of the ports; when a few in a row are taken, the system searches all of them. */
   async connect(options: ConnectOptions): Promise<Conduit> {
-    const range = this.#range;
-    for (let attempt = 0; range !== undefined && attempt < TRIES; attempt++) {
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const localPort = this.#ports[this.#next];
+      if (localPort === undefined) break;
+      this.#next = (this.#next + 1) % this.#ports.length;
       try {
-        return (await connectSocket({ ...options, localPort: this.#take(range) })).conduit;
+        return (await connectSocket({ ...options, localPort })).conduit;
       } catch (cause) {
         if (!isPortless(cause)) throw cause;
       }
     }
     return (await connectSocket(options)).conduit;
   }
-
-  #take(range: PortRange): number {
-    const port = range.first + 2 * this.#next + 1;
-    this.#next = (this.#next + 1) % pairsOf(range);
-    return port;
-  }
 }
 
-function pairsOf(range: PortRange | undefined): number {
-  return range === undefined ? 0 : Math.floor(range.count / 2);
+export interface PortRange {
+  readonly first: number;
+  readonly count: number;
 }
 
-/** What the kernel itself would choose from. Undefined where it does not tell, or keeps single ports of it for others. */
+/** What the kernel itself chooses from for who asks for no port (ip-sysctl: ip_local_port_range). Undefined where it does not tell. */
 export function systemRange(): PortRange | undefined {
   try {
-    if (readFileSync('/proc/sys/net/ipv4/ip_local_reserved_ports', 'utf8').trim() !== '') return undefined;
-    const [first = 0, last = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
-      .split(/\s+/)
-      .map(Number);
+    const [first = 0, last = 0] = setting('ip_local_port_range').trim().split(/\s+/).map(Number);
     return first > 0 && last >= first ? { first, count: last - first + 1 } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Of those the ones to bind. None where the kernel does not tell. */
+export function systemPorts(): Uint16Array {
+  const range = systemRange();
+  try {
+    return range === undefined ? new Uint16Array() : portsToBind(range, setting('ip_local_reserved_ports'));
+  } catch {
+    return new Uint16Array();
+  }
+}
+
+function setting(name: string): string {
+  return readFileSync(`/proc/sys/net/ipv4/${name}`, 'utf8');
+}
+
+/**
+ * The second of each two ports, without what is kept for others (ip-sysctl: ip_local_reserved_ports). A port that was
+ * bound, and not chosen by connect(2) itself, is given to no other program's connect, at any address, until a minute after its connection
+ * was closed: 500 calls a second would take all that a host has. Where bind chooses it takes these first, and connect takes them last.
+ */
+export function portsToBind({ first, count }: PortRange, reserved: string): Uint16Array {
+  const kept = reserved.split(',').map((part) => part.trim().split('-').map(Number));
+  const isKept = (port: number) => kept.some(([low = 0, high = low]) => port >= low && port <= high);
+  const ports: number[] = [];
+  for (let port = first + 1; port < first + count; port += 2) if (!isKept(port)) ports.push(port);
+  return Uint16Array.from(ports);
 }

@@ -24,7 +24,7 @@ import type { Problems } from '../words/problems.ts';
 import {
   isLoopback,
   SourcePorts,
-  systemRange,
+  systemPorts,
   type TargetAddress,
   takesCallerAddress,
   targetsOf,
@@ -69,7 +69,7 @@ export function createDialer({
   problems,
   inside,
 }: DialerOptions): TargetDialer {
-  const ports = new SourcePorts(systemRange());
+  const ports = new SourcePorts(systemPorts());
   const nobodyThere = new RefusedDatagrams(problems);
 
   /** Once more, when a UDP flow that nobody uses could leave its file to this one. */

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, test } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
-import { SourcePorts } from './addresses.ts';
+import { portsToBind, SourcePorts } from './addresses.ts';
 
 /** In the second half of the range. */
 const BEGIN = 10_000;
-const RANGE = { first: 32_768, count: 28_232 };
+const PORTS = portsToBind({ first: 32_768, count: 28_232 }, '\n');
 const CALLER = '127.0.0.9';
 const servers: net.Server[] = [];
 
@@ -43,27 +43,37 @@ async function callers(ports: SourcePorts, count: number): Promise<(number | und
 
 describe('source ports', () => {
   it('are taken in turn', async () => {
-    const [first = 0, ...rest] = await callers(new SourcePorts(RANGE, BEGIN), 3);
+    const [first = 0, ...rest] = await callers(new SourcePorts(PORTS, BEGIN), 3);
     expect(rest).toEqual([first + 2, first + 4]);
-    expect((first - RANGE.first) % 2).toBe(1);
   });
 
   it('that are taken are passed over', async () => {
-    const [first = 0] = await callers(new SourcePorts(RANGE, BEGIN), 1);
+    const [first = 0] = await callers(new SourcePorts(PORTS, BEGIN), 1);
     await listen(CALLER, first + 2);
     await listen(CALLER, first + 4);
-    expect(await callers(new SourcePorts(RANGE, BEGIN + 1), 2)).toEqual([first + 6, first + 8]);
+    expect(await callers(new SourcePorts(PORTS, BEGIN + 1), 2)).toEqual([first + 6, first + 8]);
   });
 
   it('are left to the system where their range is not known', async () => {
-    expect(await callers(new SourcePorts(undefined), 2)).toHaveLength(2);
+    expect(await callers(new SourcePorts(new Uint16Array()), 2)).toHaveLength(2);
   });
 
   it('are left to the system when several in a row are taken', async () => {
-    const [first = 0] = await callers(new SourcePorts(RANGE, BEGIN), 1);
+    const [first = 0] = await callers(new SourcePorts(PORTS, BEGIN), 1);
     for (let offset = 1; offset <= 4; offset++) await listen(CALLER, first + 2 * offset);
-    const [found] = await callers(new SourcePorts(RANGE, BEGIN + 1), 1);
+    const [found] = await callers(new SourcePorts(PORTS, BEGIN + 1), 1);
     expect(found).toBeTypeOf('number');
     expect(found).not.toBe(first + 10);
   });
+});
+
+test.each([
+  [32_768, 60_999, '\n', 14_116, [32_769, 32_771], 60_999],
+  [1_025, 1_030, '', 3, [1_026, 1_028], 1_030],
+  [40_000, 40_009, '40000-40003,40007', 2, [40_005, 40_009], 40_009],
+  [40_000, 40_009, '30000-32767', 5, [40_001, 40_003], 40_009],
+  [40_000, 40_000, '', 0, [], undefined],
+])('of the range %i to %i without %j are bound', (first, end, reserved, count, begin, last) => {
+  const ports = portsToBind({ first, count: end - first + 1 }, reserved);
+  expect([ports.length, [...ports.slice(0, 2)], ports.at(-1)]).toEqual([count, begin, last]);
 });
