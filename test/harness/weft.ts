@@ -107,6 +107,7 @@ export interface AgentOptions {
   /** What tells agents apart that share a machine. */
   readonly shared?: { readonly tunnel: number; readonly dns: number; readonly range: string };
   readonly args?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
   /** Files that it may have open, soft and hard limit. */
   readonly fileLimit?: number;
 }
@@ -180,7 +181,7 @@ export class Agent {
   }
 
   private launch(token: string | undefined): Process {
-    const { config, shared, args = [], fileLimit } = this.options;
+    const { config, shared, args = [], env, fileLimit } = this.options;
     const file = join(this.host.dir, 'weft.yaml');
     if (config !== undefined) writeFileSync(file, config);
     // What is open when a test ends need not finish.
@@ -199,6 +200,7 @@ export class Agent {
     }
     argv.push(...args);
     // By the environment, so that the token stands in no process list.
-    return this.host.start(limited(argv, fileLimit), token === undefined ? {} : { env: { WEFT_JOIN: token } });
+    const told = token === undefined ? env : { ...env, WEFT_JOIN: token };
+    return this.host.start(limited(argv, fileLimit), told === undefined ? {} : { env: told });
   }
 }

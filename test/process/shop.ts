@@ -7,15 +7,27 @@ import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-async function serveEcho(): Promise<net.Server> {
-  const server = net.createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket));
+/** Tells how each of its connections ends: by `end`, or the error's code. */
+async function serveEcho(ends: string[]): Promise<net.Server> {
+  const server = net.createServer((socket) => {
+    socket.once('end', () => ends.push('end'));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      ends.push(code ?? '');
+      socket.destroy();
+    });
+    socket.pipe(socket);
+  });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   return server;
 }
 
-/** `call` asks echo as a program on the host of `front` does; `open` does so by a connection that stays. */
+/**
+ * `call` asks echo as a program on the host of `front` does; `open` does so by a connection that stays. `ends`: how connections have ended, as echo
+ * sees it.
+ */
 export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
-  const echo = cleanup.adopt(await serveEcho(), (server) => void server.close());
+  const ends: string[] = [];
+  const echo = cleanup.adopt(await serveEcho(ends), (server) => void server.close());
   const port = await freePort();
   const mesh = (rules: string) =>
     `{ network: prod, services: { echo: { kind: private, ports: [${port}] }, web: { kind: private, ports: [3000] } }, ${rules} }`;
@@ -72,7 +84,7 @@ export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
       return Promise.race([heard, closed]);
     };
   };
-  return { control, data, front, mesh, call, open };
+  return { control, data, front, mesh, call, open, port, ends };
 }
 
 export const DENY = 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]';

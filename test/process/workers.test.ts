@@ -1,7 +1,9 @@
 /** Agents of three threads each, as real programs on one machine: one agent to everybody, however many threads carry it. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { join as path } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
@@ -18,6 +20,7 @@ ${rules}
 `;
 const SHUT = 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]';
 const MANY = 60;
+const FAULTS = new URL('../fixtures/faults.ts', import.meta.url);
 
 interface Status {
   readonly state: string;
@@ -82,7 +85,8 @@ describe('agents with --workers 3', () => {
     const host = await lab.host(name);
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, ...scope);
     const shared = { tunnel: await freePort(), dns: await freePort(), range: freeRange() };
-    const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '3', '--drain', drain] });
+    const env = { NODE_OPTIONS: `--import=${FAULTS}`, WEFT_TEST_FAULTS: host.dir };
+    const agent = await Agent.start(host, { token, config, shared, env, args: ['--workers', '3', '--drain', drain] });
     return { host, agent, shared };
   }
 
@@ -192,26 +196,45 @@ describe('agents with --workers 3', () => {
     (await connect()).destroy();
   });
 
-  test('a second signal resets what is open, whichever thread carries it', async () => {
-    const sockets = await connectMany();
-    const endings = sockets.map(
-      (socket) =>
-        new Promise((resolve) => {
-          socket.once('end', () => resolve('as if all had been said'));
-          socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
-        }),
+  const endings = (sockets: readonly net.Socket[]) =>
+    Promise.all(
+      sockets.map(
+        (socket) =>
+          new Promise((resolve) => {
+            socket.once('end', () => resolve('as if all had been said'));
+            socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+          }),
+      ),
     );
-    const { process } = front.agent;
-    process.signal('SIGTERM');
-    await process.output(/"event":"stopping"/);
-    process.signal('SIGTERM');
-    expect((await process.finished()).code).toBe(143);
-    expect(await Promise.all(endings)).toEqual(sockets.map(() => 'ECONNRESET'));
-    await front.agent.restart();
-    await until('flows again', async () => {
+
+  const flowsAgain = () =>
+    until('flows again', async () => {
       (await connect()).destroy();
       return true;
     });
+
+  test.each([
+    ['a second signal', 143, undefined],
+    ['a second signal, also where a thread hangs in a system call', 143, 'hang-1'],
+    ['an error in a thread that nobody expected', 1, 'fail-2'],
+  ])('%s resets what is open, whichever thread carries it', async (_why, code, fault) => {
+    const sockets = await connectMany();
+    expect(busy(await status(front))).toBe(3);
+    const ended = endings(sockets);
+    const { process } = front.agent;
+    const file = path(front.host.dir, fault ?? '');
+    if (fault !== undefined) writeFileSync(file, '');
+    if (fault === 'hang-1') await process.output(/it hangs/);
+    if (fault !== 'fail-2') {
+      process.signal('SIGTERM');
+      await process.output(/"event":"stopping"/);
+      process.signal('SIGTERM');
+    }
+    expect((await process.finished()).code).toBe(code);
+    expect(await ended).toEqual(sockets.map(() => 'ECONNRESET'));
+    if (fault !== undefined) rmSync(file);
+    await front.agent.restart();
+    await flowsAgain();
   });
 
   test('an agent that was killed comes back on the ports that its threads shared', async () => {
@@ -274,10 +297,7 @@ describe('agents with --workers 3', () => {
       await until('every connection is over', () => closed(sockets) === MANY);
     });
     await data.agent.restart();
-    await until('flows again', async () => {
-      (await connect()).destroy();
-      return true;
-    });
+    await flowsAgain();
   });
 
   test('a revocation cuts the flows of all threads', async () => {

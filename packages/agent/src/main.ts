@@ -10,9 +10,12 @@ const STOP_TIMEOUT_MS = 5_000;
 /** What a second signal leaves to a command that hears of it. */
 const HURRY_MS = 1_000;
 /** As a shell tells of a program that a signal ended. */
-const ENDED_BY = { SIGINT: 130, SIGTERM: 143 } as const;
+const ENDED_BY = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
 
-/** Runs the command line of this process and sets its exit code. SIGINT and SIGTERM stop it in order; a second one at once. */
+/**
+ * Runs the command line of this process and sets its exit code. SIGINT and SIGTERM, and SIGHUP where the command does not ask for it, stop it in
+ * order, a second one at once; so does SIGQUIT.
+ */
 export async function main(argv: readonly string[]): Promise<void> {
   const args = argv.slice(2);
   const stop = new AbortController();
@@ -26,7 +29,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   const onSecondSignal = (listener: () => void) => {
     hurry = listener;
   };
-  const terminal = { ...processTerminal(), stopsWithin, onSecondSignal };
+  let serving: boolean = false;
+  const serves = () => {
+    serving = true;
+  };
+  const terminal = { ...processTerminal(), stopsWithin, onSecondSignal, serves };
   let ended: ExitCode = ENDED_BY.SIGINT;
   let hurried: boolean = false;
   const onSignal = (signal: keyof typeof ENDED_BY) => {
@@ -46,20 +53,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     tellFailure(failure, toldAs(args), terminal);
     end(failure.code === 130 ? ended : failure.code);
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  const signals = ['SIGINT', 'SIGTERM', ...(args[0] === 'up' ? [] : (['SIGHUP'] as const))] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  process.on('SIGQUIT', () => end(ENDED_BY.SIGQUIT));
   process.on('uncaughtException', (error) => {
     if (args[0] === 'up') void logCrash(error).finally(() => fail(error));
     else fail(error);
   });
-  endWithOutput(process, process.exit, fail);
+  endWithOutput(process, process.exit, fail, () => serving);
   const code = await run(args, terminal, stop.signal);
   process.exitCode = code === 130 || (code === 0 && hurried) ? ended : code;
   if (mustEndAtOnce()) endAtOnce(process.exitCode);
   // One of its threads may still wait for a name, or a disk.
   if (args[0] === 'up' && !stop.signal.aborted) killWithin(stopMs);
-  process.off('SIGINT', onSignal);
-  process.off('SIGTERM', onSignal);
+  for (const signal of signals) process.off(signal, onSignal);
 }
 
 /** Everything on the way down is bounded; this is for what was not foreseen, and for what hangs in a system call, which an exit would wait for. */

@@ -28,9 +28,14 @@ const HELPING: ReadonlySet<string> = new Set(['help', '--help', '-h']);
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
-  endWithOutput(process, process.exit, fail);
+  let serving: boolean = false;
+  endWithOutput(process, process.exit, fail, () => serving);
+  const serves: Commands['serve'] = (options) => {
+    serving = true;
+    return serve(options);
+  };
   try {
-    const program = buildProgram({ serve, backup, restore: restoreInto });
+    const program = buildProgram({ serve: serves, backup, restore: restoreInto });
     if (HELPING.has(argv[2] ?? 'help'))
       addHelp(program, await import('@weft/proto/topics'), (text) => void process.stdout.write(text));
     await program.parseAsync(argv);
@@ -110,17 +115,20 @@ function readyLine({ address, dashboard, metrics, pin, adminTokenPath }: Control
   return `weft-control ready: ${parts.join(', ')}`;
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+/** As a shell tells of a program that a signal ended. */
+const ENDED_BY = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Resolves at the first SIGTERM, SIGINT, or SIGHUP, as of a terminal that is closed; a second one ends the process at once. */
 function stopSignal(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
-    const onSignal = (signal: NodeJS.Signals): void => {
-      if (asked) process.exit(signal === 'SIGINT' ? 130 : 143);
+    const onSignal = (signal: keyof typeof ENDED_BY): void => {
+      if (asked) process.exit(ENDED_BY[signal]);
       asked = true;
       logger.info({ event: 'stopping', signal }, 'control is stopping');
       resolve();
     };
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onSignal);
   });
 }
 

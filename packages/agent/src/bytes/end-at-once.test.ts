@@ -11,6 +11,8 @@ interface Way {
   readonly options?: readonly string[];
   readonly code?: string;
   readonly ended: readonly [number | null, string | null];
+  /** How a connection ends that a thread has which hangs. */
+  readonly thread?: 'reset' | 'end';
 }
 const ways: readonly Way[] = [
   { how: 'with a code', code: '143', ended: [143, null] },
@@ -19,12 +21,13 @@ const ways: readonly Way[] = [
     options: ['--no-experimental-ffi'],
     code: '143',
     ended: [null, 'SIGTERM'],
+    thread: 'end',
   },
   { how: 'by a kill', ended: [null, 'SIGKILL'] },
 ];
 
 test.each(ways)('a process ends $how whatever it waits for, and what it does at an exit is done', async (way) => {
-  const { options = [], code, ended } = way;
+  const { options = [], code, ended, thread = 'reset' } = way;
   const directory = mkdtempSync(`${tmpdir()}/weft-ends-`);
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const fifo = `${directory}/fifo`;
@@ -37,11 +40,17 @@ test.each(ways)('a process ends $how whatever it waits for, and what it does at 
   const argv = [...options, fixture, fifo, `${port}`, ...(code === undefined ? [] : [code])];
   const child = spawn(process.execPath, argv, { stdio: 'inherit' });
   onTestFinished(() => void child.kill('SIGKILL'));
-  const [socket] = (await once(server, 'connection')) as [net.Socket];
-  const reset = once(socket, 'error');
-  await once(socket, 'data');
+  const sockets = new Map<string, net.Socket>();
+  const endings = new Map<string, string>();
+  server.on('connection', (socket) => {
+    const name = once(socket, 'data').then(String);
+    void name.then((each) => sockets.set(each, socket));
+    const end = (how: string) => void name.then((each) => endings.set(each, endings.get(each) ?? how));
+    socket.on('error', () => end('reset')).on('end', () => end('end'));
+  });
+  await expect.poll(() => sockets.size, { timeout: 30_000 }).toBe(2);
   const exit = once(child, 'exit');
-  socket.write('end');
+  sockets.get('main')?.write('end');
   expect(await exit).toEqual(ended);
-  expect(await reset).toMatchObject([{ code: 'ECONNRESET' }]);
+  await expect.poll(() => Object.fromEntries(endings), { timeout: 10_000 }).toEqual({ main: 'reset', thread });
 });

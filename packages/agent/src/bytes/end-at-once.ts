@@ -2,11 +2,26 @@
  * Ends this process whatever its threads, or the requests of Node's pool, wait for: `process.exit` and a loop that runs empty wait for them, and close
  * each socket for as long as who sent it has its close wait.
  */
+import { readdirSync } from 'node:fs';
 import { nodeFfi } from '@weft/proto/house';
 
-interface Libc {
-  dlopen(path: null, definitions: unknown): { readonly functions: { _exit(code: number): void } };
+interface Ffi {
+  dlopen(path: null, definitions: unknown): { readonly functions: Libc };
+  getRawPointer(memory: Uint8Array): bigint;
 }
+
+interface Libc {
+  _exit(code: number): void;
+  setsockopt(descriptor: number, level: number, option: number, value: bigint, length: number): number;
+}
+
+const DEFINITIONS = {
+  _exit: { arguments: ['i32'], return: 'void' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'u64', 'u32'], return: 'i32' },
+};
+/** From asm-generic/socket.h. */
+const SOL_SOCKET = 1;
+const SO_LINGER = 13;
 
 let needed: boolean = false;
 
@@ -21,8 +36,8 @@ export function mustEndAtOnce(): boolean {
 }
 
 /**
- * With that exit code where Node has node:ffi; else by the signal that a shell tells as 130 or 143, or killed, as where there is no code. What is
- * done at an exit is done before: it waits for nothing.
+ * With that exit code where Node has node:ffi; else by the signal that a shell tells as that code, or killed, as where there is no code. What is
+ * done at an exit is done before: it waits for nothing. Whatever connections are open then, of all threads, are reset where Node has node:ffi.
  */
 export function endAtOnce(code?: number): never {
   try {
@@ -30,6 +45,7 @@ export function endAtOnce(code?: number): never {
   } catch (error) {
     process.stderr.write(`weft: ${String(error)}\n`);
   }
+  resetOpen();
   if (code !== undefined) leave(code);
   const signal = SIGNALS[code ?? KILLED] ?? 'SIGKILL';
   // Whose action is the system's again.
@@ -42,15 +58,35 @@ export function endAtOnce(code?: number): never {
 
 /** As a shell tells of it. */
 const KILLED = 137;
-const SIGNALS: Readonly<Record<number, NodeJS.Signals>> = { 130: 'SIGINT', 143: 'SIGTERM' };
+const SIGNALS: Readonly<Record<number, NodeJS.Signals>> = { 130: 'SIGINT', 131: 'SIGQUIT', 143: 'SIGTERM' };
 
 /** _exit(2) ends all threads. Answers where it could not be called. */
 function leave(code: number): void {
   try {
-    nodeFfi<Libc>()
-      ?.dlopen(null, { _exit: { arguments: ['i32'], return: 'void' } })
-      .functions._exit(code);
+    nodeFfi<Ffi>()?.dlopen(null, DEFINITIONS).functions._exit(code);
   } catch {
     // Not permitted; there are others.
+  }
+}
+
+/**
+ * The kernel would close what no handler of an exit gets at, such as what other threads carry, as if all had been said: whoever has a connection of this
+ * process would take a part for the whole. But for those that were inherited as the process's own input and output.
+ */
+function resetOpen(): void {
+  try {
+    const ffi = nodeFfi<Ffi>();
+    if (ffi === undefined) return;
+    const { setsockopt } = ffi.dlopen(null, DEFINITIONS).functions;
+    // struct linger: on, for no time. Who closes resets.
+    const linger = new Uint8Array(new Int32Array([1, 0]).buffer);
+    const at = ffi.getRawPointer(linger);
+    for (const name of readdirSync('/proc/self/fd')) {
+      const descriptor = Number(name);
+      // Of what is no socket nothing is set.
+      if (descriptor > 2) setsockopt(descriptor, SOL_SOCKET, SO_LINGER, at, linger.length);
+    }
+  } catch {
+    // Not permitted, or no file is left to look by.
   }
 }

@@ -86,13 +86,30 @@ describe('connect', () => {
     await connected;
   });
 
-  test('is stopped by a signal', async () => {
+  test.each([
+    ['resets the service, which would take a part for the whole', false, 'ECONNRESET'],
+    ['ends what stdin has said in full', true, 'begun, all of it'],
+  ])('at a signal %s', async (_what, whole, seen) => {
     const stop = new AbortController();
-    const { port, data } = await service(() => stop.abort());
+    const ended = Promise.withResolvers<string>();
+    const { port, data } = await service((socket) => {
+      let heard = '';
+      socket.on('error', (error: NodeJS.ErrnoException) => ended.resolve(error.code ?? ''));
+      socket.on('end', () => ended.resolve(heard));
+      socket.on('data', (piece) => {
+        heard += String(piece);
+        // As ssh does with its ProxyCommand.
+        if (whole && !input.writableEnded) input.end(', all of it');
+        stop.abort();
+      });
+    });
+    const input = new PassThrough();
+    input.write('begun');
     const { code } = await weftWith(
-      { input: { input: new PassThrough(), output: new PassThrough() }, signal: stop.signal },
+      { input: { input, output: new PassThrough() }, signal: stop.signal },
       ...['connect', `redis:${port}`, '--data', data],
     );
+    expect(await ended.promise).toBe(seen);
     expect(code).toBe(130);
   });
 

@@ -39,12 +39,26 @@ function unknown(called: DestinationName, host: string, cause: Error): CommandEr
   );
 }
 
+/** Of stdin that has ended when a signal comes, for what is left of it: ssh ends its pipe to a ProxyCommand, and sends SIGHUP in the same breath. */
+const LAST_MS = 250;
+
 /** Both ways, until both halves are done; what ends one ends the other's writing. Answers with what broke it, if anything. */
 function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): Promise<Error | undefined> {
   return new Promise((resolve) => {
     let broken: Error | undefined;
-    const stop = () => socket.destroy();
-    signal.addEventListener('abort', stop, { once: true });
+    // What was to go is not whole, unless all of it went: the service is not to take it for an end, however this process ends.
+    const cut = () => {
+      if (socket.writableFinished) socket.destroy();
+      else socket.resetAndDestroy();
+    };
+    process.once('exit', cut);
+    const stop = () => {
+      const late = setTimeout(cut, LAST_MS);
+      socket.once('finish', cut).once('close', () => clearTimeout(late));
+      if (socket.writableFinished) cut();
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
     socket.on('error', (error) => {
       broken = error;
     });
@@ -55,6 +69,7 @@ function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): P
     });
     socket.on('close', () => {
       signal.removeEventListener('abort', stop);
+      process.off('exit', cut);
       input.unpipe(socket);
       // Else a pipe that its writer keeps open keeps this process.
       input.destroy();

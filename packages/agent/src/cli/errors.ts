@@ -3,9 +3,9 @@ import { CodedError } from '@weft/proto';
 
 /**
  * 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `connect` is denied, `diff` says that an apply
- * would change something, 4 a break was found, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+ * would change something, 4 a break was found, 130 interrupted by Ctrl-C, 129 by SIGHUP, 131 by SIGQUIT, 143 by SIGTERM.
  */
-export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130 | 143;
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 129 | 130 | 131 | 143;
 
 /** The command was given wrongly: exit code 2. */
 export class UsageError extends Error {

@@ -23,6 +23,8 @@ export interface Terminal {
   readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
   /** Calls at each SIGHUP from now on, which else ends the process. That the terminal itself has gone stops it in order. */
   readonly onHangup?: (listener: () => void) => void;
+  /** From now on the command goes on where its output cannot be written, and what it says is lost. */
+  readonly serves?: () => void;
   /** How long the command may take from its signal on until it has ended in order; 5 s unless told otherwise. */
   readonly stopsWithin?: (limitMs: number) => void;
   /** Calls once, at a second signal, which else ends the process at once: the command has a second then to end by itself. */

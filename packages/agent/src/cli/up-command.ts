@@ -61,6 +61,7 @@ export async function up(
   const range = vipRange(options.vipRange);
   const workers = workerCount(options.workers);
   const drainMs = drainTime(options.drain);
+  terminal.serves?.();
   terminal.stopsWithin?.(drainMs + ENDING_MS);
   const hurry = new AbortController();
   terminal.onSecondSignal?.(() => hurry.abort());

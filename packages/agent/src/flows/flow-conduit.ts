@@ -101,10 +101,15 @@ export class FlowConduit implements Conduit {
         if (!this.#letGo) this.#flow.cutAlone();
         this.#inner.reset();
       });
-    } else {
-      this.#inner.reset();
+      this.#closed('reset', new Error(reason));
+      return;
     }
-    this.#closed('reset', new Error(reason));
+    try {
+      this.#inner.reset();
+    } finally {
+      // Its user's other side is to end all the same.
+      this.#closed('reset', new Error(reason));
+    }
   }
 
   #closed(how: 'closed' | 'reset', cause?: Error): void {

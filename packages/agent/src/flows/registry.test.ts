@@ -32,6 +32,20 @@ it('records a call once it is known which process made it, and at the latest whe
   expect(records).toHaveLength(4);
 });
 
+it('cuts every flow at a stop, and records it, also behind one that fails to end', () => {
+  const { registry, records } = setup();
+  const flows = Array.from({ length: 3 }, () => opened(registry));
+  const cut: number[] = [];
+  for (const [at, flow] of flows.entries())
+    flow.onCut(() => {
+      cut.push(at);
+      if (at === 1) throw new Error('no more');
+    });
+  expect(() => registry.stop('the agent stops')).toThrow(AggregateError);
+  expect(cut).toEqual([0, 1, 2]);
+  expect(records.map(({ outcome }) => outcome)).toEqual(['cut', 'cut', 'cut']);
+});
+
 describe('a call that leaves the mesh', () => {
   const outside = { address: '193.0.6.139:443', decide: () => ({ allowed: true, reason: 'opened' }) };
   const out = { ...fromWeb, service: 'internet', port: 443, outside };

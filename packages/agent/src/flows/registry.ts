@@ -168,11 +168,13 @@ export class FlowRegistry {
     this.#leaving = leaving;
   }
 
-  /** Cuts every live flow, and takes no more: the agent stops. */
+  /** Cuts every live flow, and takes no more: the agent stops. Throws AggregateError when all are, where one failed to end in order. */
   stop(reason: string): void {
     this.#stopped = true;
-    for (const flow of this.#flows) flow.stop(reason);
-    for (const tell of this.#unnamed) tell();
+    // None is left for one that fails: the kernel would close it as if all had been said.
+    const cut = Array.from(this.#flows, (flow) => () => flow.stop(reason));
+    const failures = [...cut, ...this.#unnamed].flatMap(failureOf);
+    if (failures.length > 0) throw new AggregateError(failures, 'flows could not be cut in order');
   }
 
   /** Why no more flows are taken, if so. */

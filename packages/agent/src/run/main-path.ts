@@ -203,10 +203,12 @@ export async function openMainPath(
   if (pool !== undefined) tellUnbundled(logger);
   if (pool !== undefined) second?.follow({ pool, tunnels, files: path.files, bulk: path.bulk });
   const stop = async (reason: string) => {
-    registry.stop(reason);
-    // At once, so that no peer opens another flow behind the cut.
-    await tunnels.close();
-    await pool?.stop(reason);
+    try {
+      registry.stop(reason);
+    } finally {
+      // At once, so that no peer opens another flow behind the cut.
+      await Promise.all([tunnels.close(), pool?.stop(reason)]);
+    }
   };
   // However the process ends, but by a kill: the kernel would close connections as if all had been said.
   const cut = () => registry.stop('the agent ended at once');

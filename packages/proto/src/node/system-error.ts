@@ -33,16 +33,18 @@ export interface Streams {
 }
 
 /**
- * Output that cannot be written ends the program: in order where a reader such as head has seen enough, else by `fail`. What goes to
- * stderr is only said, and a program goes on without.
+ * Output that cannot be written ends the program: in order where a reader such as head has seen enough, else by `fail`; but not one that
+ * `serves`, for nothing that it does then hangs on who reads its output. What goes to stderr is only said, and a program goes on without.
  */
 export function endWithOutput(
   { stdout, stderr }: Streams,
   exit: (code: 0) => void,
   fail: (error: Error) => void,
+  serves: () => boolean,
 ): void {
   stderr.on('error', () => {});
   stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (serves()) return;
     if (error.code === 'EPIPE') exit(0);
     else fail(error);
   });

@@ -62,6 +62,10 @@ export async function openWorkerPath(
     life: life.signal,
     ...(passed === undefined ? {} : { beside: { listens: false, owners } }),
   });
+  // However the thread ends, but where it is ended from outside: the kernel would close connections as if all had been said.
+  const cut = () => registry.stop('a thread of the agent ended at once');
+  process.once('exit', cut);
+  life.signal.addEventListener('abort', () => process.off('exit', cut), { once: true });
   const { outbound, watch } = open({ ...inbound, watch: targets }, { share: 'join', listeners });
   const specs = new PassedSpecs();
   if (passed !== undefined) {
@@ -116,9 +120,12 @@ export async function openWorkerPath(
     settled: () => outbound.settled(),
     close(reason) {
       taking.abort();
-      registry.stop(reason);
-      // At once, so that no peer opens another flow behind the cut.
-      life.abort();
+      try {
+        registry.stop(reason);
+      } finally {
+        // At once, so that no peer opens another flow behind the cut.
+        life.abort();
+      }
     },
   };
 }
