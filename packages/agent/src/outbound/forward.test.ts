@@ -5,6 +5,7 @@ import { UnansweredError, UnreachableError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { CallerConduit, Conduit } from '../words/conduit.ts';
 import type { EarlyData } from '../words/opening.ts';
+import { UNKNOWN_OWNER } from '../words/owner.ts';
 import { Chooser } from './choose.ts';
 import { Admitter, Forwarder, type OutboundFlow } from './forward.ts';
 import { Rig, service } from './rig.fixture.ts';
@@ -150,6 +151,20 @@ it('has no more time to reach an instance than its caller was promised, of which
   expect(looked).toBeLessThanOrEqual(59_900);
   expect(looked).toBeGreaterThan(30_000);
   expect(resets).toBe(2);
+});
+
+it('tells that who calls has left, where the call was reset before, has no room, or is brought nowhere', async () => {
+  const near = await nearOfFar();
+  const { netmap, registry, inbound } = near;
+  const forwarder = forwarderBy(near, () => Promise.reject(new Error('not reached')), 60_000);
+  const parts = { admitter: new Admitter({ netmap, registry, declared: inbound.services }), forwarder };
+  const told: string[] = [];
+  const speaker = { claim: { type: 'host' }, owner: UNKNOWN_OWNER, left: () => told.push('left') } as const;
+  const client = (connected: boolean) => ({ connected, reset: () => told.push('reset') }) as unknown as CallerConduit;
+  for (const [connected, full] of [[false], [true, 'no room'], [true]] as const) {
+    await carryStream(client(connected), CALL, parts, speaker, full);
+    expect(told.splice(0)).toEqual(['reset', 'left']);
+  }
 });
 
 it.each([

@@ -25,7 +25,7 @@ export interface SpeakersOptions {
 export interface Speaker {
   readonly claim: SourceClaim;
   readonly owner?: Owner;
-  /** To be called once a stream of it is over. */
+  /** To be called once a stream of it is over, or was refused. */
   readonly left?: () => void;
   /** Whether it may still speak so, where more than the netmap decides that. Asked at the opening and after each change. */
   readonly holds?: (netmap: Netmap) => boolean;

@@ -74,19 +74,19 @@ export async function carryStream(
   const tookMs = known === speaker ? 0 : performance.now() - calledMs;
   // Whoever resets gives its port up, and what it said can be read still: the answer may be of who has the port by now.
   if (known.owner !== undefined && !client.connected) {
-    client.reset();
+    refuse(client, known);
     return;
   }
   const admitted = admitter.local(call, known, full);
   if (!admitted.admitted) {
-    client.reset();
+    refuse(client, known);
     return;
   }
   const { flow } = admitted.out;
   const heard = new HeardClient(client);
   const forwarded = await endingWith(flow, forwarder.stream(admitted.out, undefined, heard, tookMs));
   if (forwarded === undefined) {
-    client.reset();
+    refuse(client, known);
     return;
   }
   const { conduit, remote, early } = forwarded;
@@ -96,6 +96,11 @@ export async function carryStream(
     flow.end(...endingOf(result));
     known.left?.();
   });
+}
+
+function refuse(client: CallerConduit, { left }: Speaker): void {
+  client.reset();
+  left?.();
 }
 
 /**

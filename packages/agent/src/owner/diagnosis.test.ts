@@ -2,12 +2,13 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CallerSocket } from '../words/owner.ts';
 import { Diagnosis, PERL } from './diagnosis.ts';
 import { DIAGNOSIS_PROGRAM } from './diagnosis-program.ts';
-import { KernelSockets } from './kernel-sockets.ts';
+import { KernelSockets, provenKernel } from './kernel-sockets.ts';
 import { UNKNOWN_PROTOCOL, withoutDatagrams } from './netlink.fixture.ts';
 import { openNetlink } from './netlink-calls.ts';
 
@@ -53,4 +54,33 @@ describe.skipIf(!existsSync(PERL))('a caller of UDP where the kernel lists no su
       if (netlink !== undefined) expect(await askedOf(new KernelSockets(withoutDatagrams(netlink)))).toBe('');
     },
   );
+});
+
+const later = openNetlink(4);
+later?.close();
+
+it.skipIf(later === undefined)('is asked by its thread once that is proven, in place of what cannot ask', async () => {
+  let tables = 0;
+  const byTables = async (callers: readonly CallerSocket[]) => {
+    tables += 1;
+    return callers.map(() => []);
+  };
+  const diagnosis = new Diagnosis({ callers: byTables, listeners: async () => [] }, undefined, undefined, 'exit 1;');
+  cleanup.push(() => diagnosis.close());
+  const server = net.createServer(() => {}).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanup.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const socket = net.connect(port, '127.0.0.1');
+  cleanup.push(() => socket.destroy());
+  await once(socket, 'connect');
+  const host = '127.0.0.1';
+  const one = { protocol: 'tcp', client: { host, port: socket.localPort ?? 0 }, called: { host, port } } as const;
+  expect(await diagnosis.callers([one])).toEqual([[]]);
+  expect(tables).toBe(1);
+  const kernel = await provenKernel();
+  if (kernel === undefined) throw new Error('there is none');
+  diagnosis.take(kernel);
+  expect(await diagnosis.callers([one])).toMatchObject([[{ uid: process.geteuid?.() }]]);
+  expect(tables).toBe(1);
 });

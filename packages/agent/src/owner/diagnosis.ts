@@ -51,7 +51,7 @@ export class Diagnosis implements Sockets {
   readonly #proven = new Set<Kind>();
   readonly #tables: Sockets;
   readonly #beginMs: number;
-  readonly #kernel: KernelSockets | undefined;
+  #kernel: KernelSockets | undefined;
   readonly #program: string;
   /** What it never answered, and when it may be asked again. */
   readonly #refused = new Map<Kind, number>();
@@ -68,8 +68,14 @@ export class Diagnosis implements Sockets {
     this.#program = program;
     this.#tables = tables;
     this.#beginMs = beginMs;
+    if (kernel !== undefined) this.take(kernel);
+  }
+
+  /** `kernel`: proven since. */
+  take(kernel: KernelSockets): void {
     this.#kernel = kernel;
-    if (kernel !== undefined) for (const kind of ['c', 't'] as const) this.#proven.add(kind);
+    for (const kind of ['c', 't'] as const) this.#proven.add(kind);
+    if (this.#child !== undefined && this.#waiting.length === 0) this.#end(this.#child);
   }
 
   /** Before anything is asked: the program takes its time to begin. */

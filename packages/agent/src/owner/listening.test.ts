@@ -1,6 +1,6 @@
 /** Real programs that listen beyond loopback; whoever else does on this machine is of no service here. */
 import { execFileSync } from 'node:child_process';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { OwnerRule } from '../words/owner.ts';
 import { findListening } from './listening.ts';
@@ -19,8 +19,9 @@ function program(command?: readonly string[]): Caller {
   return caller;
 }
 
-async function listens(one: Caller, ...words: readonly string[]): Promise<void> {
-  expect(await one.ask(`take ${words.join(' ')}`)).not.toBe('');
+/** Its port. */
+async function listens(one: Caller, name: string, protocol: 'tcp' | 'udp', address: string): Promise<number> {
+  return Number(await one.ask(`take ${name} ${protocol} ${address} 0`));
 }
 
 /** Of these ports alone. */
@@ -34,41 +35,43 @@ async function found(rules: readonly OwnerRule[], ...ports: readonly number[]) {
 
 test('a worker that is known by its file, on a wildcard, over IPv6 and by datagrams', async () => {
   const worker = program();
-  await listens(worker, 'a', 'tcp', '0.0.0.0', '17411');
-  await listens(worker, 'b', 'tcp', '::', '17412');
-  await listens(worker, 'c', 'udp', '0.0.0.0', '17413');
-  await listens(worker, 'd', 'tcp', '127.0.0.1', '17414');
+  const every = await listens(worker, 'a', 'tcp', '0.0.0.0');
+  const six = await listens(worker, 'b', 'tcp', '::');
+  const datagrams = await listens(worker, 'c', 'udp', '0.0.0.0');
+  const near = await listens(worker, 'd', 'tcp', '127.0.0.1');
   const rules: readonly OwnerRule[] = [{ service: 'mailer', match: { command: PYTHON }, targets: [] }];
-  expect(await found(rules, 17_411, 17_412, 17_413, 17_414)).toEqual([
-    `mailer 0.0.0.0 17411/tcp ${PYTHON}`,
-    `mailer 0.0.0.0 17413/udp ${PYTHON}`,
-    `mailer :: 17412/tcp ${PYTHON}`,
-  ]);
-  expect(await found([{ service: 'mailer', match: { command: '/no/such' }, targets: [] }], 17_411)).toEqual([]);
+  const all = await found(rules, every, six, datagrams, near);
+  expect(new Set(all)).toEqual(
+    new Set([
+      `mailer 0.0.0.0 ${every}/tcp ${PYTHON}`,
+      `mailer 0.0.0.0 ${datagrams}/udp ${PYTHON}`,
+      `mailer :: ${six}/tcp ${PYTHON}`,
+    ]),
+  );
+  expect(await found([{ service: 'mailer', match: { command: '/no/such' }, targets: [] }], every)).toEqual([]);
 });
 
 test('another port of the program that serves the target', async () => {
   const server = program();
-  await listens(server, 'a', 'tcp', '127.0.0.1', '17415');
-  await listens(server, 'b', 'tcp', '0.0.0.0', '17416');
-  const rules: readonly OwnerRule[] = [
-    { service: 'redis', targets: [{ host: '127.0.0.1', port: 17_415, protocol: 'tcp' }] },
-  ];
-  expect(await found(rules, 17_415, 17_416)).toEqual([`redis 0.0.0.0 17416/tcp ${PYTHON}`]);
+  const port = await listens(server, 'a', 'tcp', '127.0.0.1');
+  const other = await listens(server, 'b', 'tcp', '0.0.0.0');
+  const rules: readonly OwnerRule[] = [{ service: 'redis', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] }];
+  expect(await found(rules, port, other)).toEqual([`redis 0.0.0.0 ${other}/tcp ${PYTHON}`]);
 });
 
 test.skipIf(!IS_ROOT)('of a user, whichever its program', async () => {
   const worker = program(asUser(DAEMON));
-  await listens(worker, 'a', 'tcp', '0.0.0.0', '17417');
-  expect(await found([{ service: 'mailer', match: { user: 'daemon' }, targets: [] }], 17_417)).toEqual([
-    `mailer 0.0.0.0 17417/tcp ${PYTHON}`,
+  const port = await listens(worker, 'a', 'tcp', '0.0.0.0');
+  expect(await found([{ service: 'mailer', match: { user: 'daemon' }, targets: [] }], port)).toEqual([
+    `mailer 0.0.0.0 ${port}/tcp ${PYTHON}`,
   ]);
-  expect(await found([{ service: 'mailer', match: { user: 'bin' }, targets: [] }], 17_417)).toEqual([]);
+  expect(await found([{ service: 'mailer', match: { user: 'bin' }, targets: [] }], port)).toEqual([]);
 });
 
 test("what is this process's own is nobody's", async () => {
   const own = createServer(() => {});
-  await new Promise<void>((resolve) => own.listen(17_418, '0.0.0.0', resolve));
+  await new Promise<void>((resolve) => own.listen(0, '0.0.0.0', resolve));
   cleanup.push(() => own.close());
-  expect(await found([{ service: 'node', match: { command: process.execPath }, targets: [] }], 17_418)).toEqual([]);
+  const { port } = own.address() as AddressInfo;
+  expect(await found([{ service: 'node', match: { command: process.execPath }, targets: [] }], port)).toEqual([]);
 });

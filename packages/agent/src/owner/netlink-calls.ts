@@ -59,11 +59,21 @@ const LONGEST_ANSWER = 65_536;
 /** Node's number for an error that the system did not name. */
 const UNKNOWN = -4094;
 
-/** Undefined where there is none to be had, for whatever reason. */
-export function openNetlink(protocol: number): Netlink | undefined {
+/** Whether this Node can have one on such a machine. */
+export function mayHaveNetlink(): boolean {
   // What the messages look like is known of these.
   const known = process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64');
-  if (!known || endianness() !== 'LE') return undefined;
+  if (!known || endianness() !== 'LE') return false;
+  try {
+    return nodeFfi() !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Undefined where there is none to be had, for whatever reason. */
+export function openNetlink(protocol: number): Netlink | undefined {
+  if (!mayHaveNetlink()) return undefined;
   try {
     const ffi = nodeFfi<Ffi>();
     return ffi && opened(ffi, protocol);

@@ -1,4 +1,5 @@
 /** The thread that finds out who makes calls: it asks the kernel and waits for it, which the byte path must not. */
+import { setTimeout as rest } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { CallerSocket, Owner, OwnerRule, ProcessOwner, TakenPlace } from '../words/owner.ts';
@@ -7,6 +8,7 @@ import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
 import { type KernelSockets, provenKernel } from './kernel-sockets.ts';
 import type { Learned } from './learned.ts';
+import { mayHaveNetlink } from './netlink-calls.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
 /** What it is begun with. */
@@ -42,9 +44,23 @@ export interface LookedAt {
   readonly found: ProcessOwner | undefined;
 }
 
-function serve(main: MessagePort, kernel: KernelSockets | undefined): void {
+/** Where the kernel could not be proven, that is tried again after so long: it may be for a reason that passes, as without a file left. */
+const PROVE_AGAIN_MS = 60_000;
+
+async function proveAgain(diagnosis: Diagnosis): Promise<void> {
+  for (;;) {
+    await rest(PROVE_AGAIN_MS, undefined, { ref: false });
+    const kernel = await provenKernel();
+    if (kernel === undefined) continue;
+    diagnosis.take(kernel);
+    return;
+  }
+}
+
+function serve(main: MessagePort, native: boolean, kernel: KernelSockets | undefined): void {
   const diagnosis = new Diagnosis(undefined, undefined, kernel);
   diagnosis.begin();
+  if (kernel === undefined && native && mayHaveNetlink()) void proveAgain(diagnosis);
   const finder = new OwnerFinder(diagnosis);
   let known: (readonly [number, Owner, Learned | undefined])[] = [];
   /** Undefined by rules by which nothing was told. */
@@ -82,5 +98,5 @@ function serve(main: MessagePort, kernel: KernelSockets | undefined): void {
 if (parentPort !== null) {
   const { program, native } = workerData as OwnerThreadData;
   requireProgram(program);
-  serve(parentPort, native ? await provenKernel() : undefined);
+  serve(parentPort, native, native ? await provenKernel() : undefined);
 }

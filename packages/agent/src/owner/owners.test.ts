@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { type Owner, UNKNOWN_OWNER } from '../words/owner.ts';
 import { WAYS } from './finders.fixture.ts';
+import { provenKernel } from './kernel-sockets.ts';
 import { MOST_CALLERS, Owners } from './owners.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 
@@ -24,14 +25,25 @@ interface Made {
   /** Of what build it is begun by. */
   readonly build?: string;
   readonly waitMs?: number;
+  /** It fails so many times. */
+  readonly unproven?: number;
 }
 
 function owners(of: Made = {}) {
-  const { program, entry = program && dataUrl(program), native = entry === undefined, build, waitMs } = of;
+  const {
+    program,
+    entry = program && dataUrl(program),
+    native = entry === undefined,
+    build,
+    waitMs,
+    unproven = 0,
+  } = of;
   const end = new AbortController();
   life.push(end);
   const raised: string[] = [];
   const standing = new Map<string, string>();
+  const told: string[] = [];
+  let proofs = 0;
   const made = new Owners({
     problems: {
       raise: ({ code, subject, message }) => {
@@ -41,7 +53,12 @@ function owners(of: Made = {}) {
       clear: (code, subject) => standing.delete(`${code} ${subject}`),
       current: [],
     },
-    log: pino({ level: 'silent' }),
+    log: pino(
+      { level: 'info' },
+      { write: (line) => told.push((JSON.parse(line) as { readonly event: string }).event) },
+    ),
+    prove: async () => (proofs++ < unproven ? undefined : await provenKernel()),
+    proveAgainMs: 0,
     signal: end.signal,
     native,
     files: { limit: Number.POSITIVE_INFINITY, spare: true },
@@ -49,7 +66,7 @@ function owners(of: Made = {}) {
     ...(entry === undefined ? {} : { entry: new URL(entry) }),
     ...(build === undefined ? {} : { program: build }),
   });
-  return { made, raised, standing, end };
+  return { made, raised, standing, told, end };
 }
 
 function dataUrl(program: string): string {
@@ -175,6 +192,15 @@ it.runIf(WAYS.includes('a first look')).each([
   expect(found).toMatchObject({ service: 'web', pid: undefined });
   await found.naming;
   expect(found).toMatchObject({ service: 'web', pid: undefined, naming: undefined });
+});
+
+it.runIf(WAYS.includes('a first look'))('proves the kernel again where that failed, and says so once', async () => {
+  const { client, called } = await ownCall();
+  const { made, told } = owners({ program: 'setInterval(() => {}, 1_000)', native: true, unproven: 2 });
+  made.follow([{ service: 'web', match: { user: `${process.getuid?.()}` }, targets: [] }]);
+  const find = () => made.find({ protocol: 'tcp', client, called });
+  await expect.poll(() => find() instanceof Promise, { timeout: 20_000 }).toBe(false);
+  expect(told).toEqual(['callers-by-thread', 'callers-by-kernel']);
 });
 
 it('knows nobody where the thread is of another program than what begins it, and says to restart', async () => {

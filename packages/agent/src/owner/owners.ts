@@ -15,8 +15,9 @@ import {
 import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { FirstLook, type Unnamed } from './first-look.ts';
-import { provenKernel } from './kernel-sockets.ts';
+import { type KernelSockets, provenKernel } from './kernel-sockets.ts';
 import type { SpareFiles } from './known-holders.ts';
+import { mayHaveNetlink } from './netlink-calls.ts';
 import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
@@ -36,6 +37,8 @@ const WAIT_MS = 2_000;
 const LOOK_MS = 4_000;
 /** A thread that answers nothing for so long is ended. */
 const STUCK_MS = 10_000;
+/** Where the kernel could not be proven, that is tried again no sooner: it may be for a reason that passes, as without a file left. */
+const PROVE_AGAIN_MS = 60_000;
 /** After one has failed, no other thread is begun sooner. */
 const AGAIN_MS = 1_000;
 
@@ -53,6 +56,8 @@ export interface OwnersOptions {
   readonly program?: string;
   /** How long a caller waits, where that is not the usual. */
   readonly waitMs?: number;
+  readonly prove?: () => ReturnType<typeof provenKernel>;
+  readonly proveAgainMs?: number;
 }
 
 interface Asked {
@@ -75,7 +80,10 @@ export class Owners {
   readonly #looks = new Map<number, Set<(found: LookedFor) => void>>();
   /** Undefined until this thread is proven to come to the kernel itself, and where it does not. */
   #first: FirstLook | undefined;
-  #proving: boolean = false;
+  /** Before that, the kernel is not proven anew. */
+  #proveFromMs = Number.NEGATIVE_INFINITY;
+  /** Whether it was told that it is not. */
+  #unproven: boolean = false;
   #next = 0;
   /** Whether the thread is at a question. */
   #asking: boolean = false;
@@ -188,17 +196,39 @@ export class Owners {
   }
 
   #prove(): void {
-    if (this.#proving || !this.#options.native) return;
-    this.#proving = true;
-    void provenKernel().then((kernel) => {
-      if (kernel === undefined) return;
-      if (this.#options.signal.aborted) {
-        kernel.close();
-        return;
+    const { native, prove = provenKernel, proveAgainMs = PROVE_AGAIN_MS } = this.#options;
+    if (this.#first !== undefined || !native) return;
+    const now = performance.now();
+    if (now < this.#proveFromMs) return;
+    this.#proveFromMs = Number.POSITIVE_INFINITY;
+    void prove().then((kernel) => {
+      if (kernel !== undefined) this.#proven(kernel);
+      else if (mayHaveNetlink()) {
+        this.#proveFromMs = performance.now() + proveAgainMs;
+        this.#tellUnproven();
       }
-      this.#first = new FirstLook(kernel, this.#options.files);
-      this.#first.follow(this.#rules);
     });
+  }
+
+  #proven(kernel: KernelSockets): void {
+    const { signal, files, log } = this.#options;
+    if (signal.aborted) {
+      kernel.close();
+      return;
+    }
+    this.#first = new FirstLook(kernel, files);
+    this.#first.follow(this.#rules);
+    if (this.#unproven)
+      log.info({ event: 'callers-by-kernel' }, 'the kernel is asked who calls here by the thread that takes the call');
+  }
+
+  #tellUnproven(): void {
+    if (this.#unproven) return;
+    this.#unproven = true;
+    const message =
+      "the kernel cannot be asked who calls by the thread that takes the call, or tells of this agent's own sockets otherwise than is so, as without tcp_diag, " +
+      'so another thread is asked, which takes longer; it is tried again each minute';
+    this.#options.log.warn({ event: 'callers-by-thread' }, message);
   }
 
   #looked(pid: number, found: LookedFor): void {
