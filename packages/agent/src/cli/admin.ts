@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, decodeAdminToken, pages, parseHostPort, TokenError } from '@weft/proto';
+import { ADMIN_LIMITS, decodeAdminToken, isAbsent, pages, parseHostPort, TokenError } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
@@ -201,6 +201,13 @@ async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): P
     throw new CommandError('admin-token', `${tokenFile} holds no admin token: ${cause.message}; ${advice}`, { cause });
   }
   return token;
+}
+
+/** Why nobody asks control by it, where nobody named it. */
+export function untakenToken({ tokenFile }: Pick<AdminAccess, 'tokenFile'>): string {
+  return isAbsent(tokenFile)
+    ? `there is no admin token at ${tokenFile}`
+    : `whether there is an admin token at ${tokenFile} may not be seen by who asks`;
 }
 
 /** A failure in words for the person who gave the command. */

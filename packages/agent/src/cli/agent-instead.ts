@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import type { LocalQuestion } from '../observe/local-question.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
-import { adminAccess, type NetworkOptions } from './admin.ts';
+import { adminAccess, type NetworkOptions, untakenToken } from './admin.ts';
 import { CommandError } from './errors.ts';
 import { type Asking, askRunning, noAgent } from './local-agent.ts';
 import type { LocalOptions } from './local-services.ts';
@@ -27,7 +27,8 @@ export async function agentInstead(
   what: string,
 ): Promise<AgentHere | undefined> {
   const { env } = terminal;
-  const { tokenFile, named } = adminAccess(options, env);
+  const access = adminAccess(options, env);
+  const { tokenFile, named } = access;
   const leads = named || options.control !== undefined || (env.WEFT_CONTROL ?? '') !== '' || existsSync(tokenFile);
   if (options.data === undefined && leads) return undefined;
   const directory = options.data ?? defaultDirectory('weft', env);
@@ -36,7 +37,7 @@ export async function agentInstead(
   if (status === undefined)
     throw new CommandError(
       'nothing-to-ask',
-      `there is no admin token at ${tokenFile} to ask control with (--admin-token-file names another), and ${noAgent(directory).message}`,
+      `${untakenToken(access)} to ask control with (--admin-token-file names another), and ${noAgent(directory).message}`,
     );
   const { network, host } = status;
   if (options.network !== undefined && options.network !== network)

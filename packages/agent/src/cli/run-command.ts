@@ -3,7 +3,7 @@
  * Perl program: a hundred of them fit where a hundred of Node would not.
  */
 import { access, constants, readFile } from 'node:fs/promises';
-import { parsePort } from '@weft/proto';
+import { isAbsent, messageOf, parsePort } from '@weft/proto';
 import { PERL } from '../owner/diagnosis.ts';
 import { type Granted, type Wanted, writeWanted } from '../sandbox/lines.ts';
 import { SUPERVISOR } from '../sandbox/perl/supervisor.ts';
@@ -74,10 +74,12 @@ async function requireSystem(): Promise<void> {
     );
   try {
     await access(PERL, constants.X_OK);
-  } catch {
+  } catch (cause) {
+    const why = isAbsent(PERL) ? 'is missing' : `cannot be run (${messageOf(cause)})`;
     throw new CommandError(
       'no-perl',
-      `${PERL} is missing, which supervises sandboxes; install it: apt-get install perl-base`,
+      `${PERL}, which supervises sandboxes, ${why}; install it: apt-get install perl-base`,
+      { cause },
     );
   }
 }

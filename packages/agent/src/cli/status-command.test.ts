@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeAdminToken } from '@weft/proto';
 import { timestampToWire } from '@weft/proto/wire';
@@ -99,6 +99,20 @@ describe('status', () => {
     expect(out).toContain('not reachable');
   });
 
+  test.each([
+    [7_200_000, 'ahead of'],
+    [-7_200_000, 'behind'],
+  ])('tells that the clock of control is off by %i ms, and how long it is up all the same', async (offMs, how) => {
+    const times = { startTime: timestampToWire(NOW + offMs - 60_000), time: timestampToWire(NOW + offMs) };
+    await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', ...times }) });
+    const { code, out } = await weft('status', '--data', directory);
+    expect(code).toBe(0);
+    expect(out).toMatch(/, up 1m$/m);
+    expect(out).toContain(`\nclock      its clock is 2h ${how} this host's: `);
+    const json = JSON.parse((await weft('status', '--data', directory, '--json')).out) as { control: object };
+    expect(json.control).toMatchObject({ clock_ahead_ms: offMs });
+  });
+
   test('says that no agent runs here, and shows control', async () => {
     const { address } = await serve({
       getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime: timestampToWire(NOW - 60_000) }),
@@ -109,6 +123,20 @@ describe('status', () => {
       `agent      no agent runs here (${directory}); start it: weft up\n\ncontrol    ${address}, version 0.1.0, capability 1`,
     );
     expect(out.startsWith('agent')).toBe(true);
+  });
+
+  test('says what cannot be looked at, and not that it is not there', async () => {
+    const locked = join(directory, 'locked');
+    await mkdir(join(locked, 'agent.lock'), { recursive: true });
+    const { code, err } = await weft('status', '--data', locked);
+    expect(code).toBe(1);
+    expect(err).toMatch(/its socket is not there, and agent\.lock beside it, .*, cannot be read; ask as the user/);
+    const damaged = join(directory, 'damaged');
+    await mkdir(join(damaged, 'identity.json'), { recursive: true });
+    await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime: timestampToWire(NOW) }) });
+    expect((await weft('status', '--data', damaged)).err).toMatch(
+      /^warning: whether this host is a member of a network is not known: .*identity\.json/m,
+    );
   });
 
   test.each([['and asks control'], ['where no token is'], ['where control is away']])(

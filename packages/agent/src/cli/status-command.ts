@@ -1,6 +1,6 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
-import { capabilityOf, formatHostPort, formatPortRange, isBreak } from '@weft/proto';
+import { capabilityOf, formatHostPort, formatPortRange, isBreak, messageOf } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { loadIdentity, type Membership } from '../member/identity.ts';
@@ -8,14 +8,14 @@ import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/a
 import { readLocalStatus } from '../observe/status-client.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import type { Outlook } from '../owner/outlook.ts';
-import { adminAccess, type NetworkOptions, withAdmin } from './admin.ts';
+import { adminAccess, type NetworkOptions, untakenToken, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import type { AnswerOf } from './schemas/index.ts';
 import { type Cell, type Column, short, writeTable } from './table.ts';
-import { paint, printable, type Terminal } from './terminal.ts';
+import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 import { trustHints } from './trust-hints.ts';
 
 export interface StatusOptions extends NetworkOptions {
@@ -23,7 +23,15 @@ export interface StatusOptions extends NetworkOptions {
 }
 
 /** Undefined when it was not asked. */
-type ControlAnswer = pb.GetStatusResponse | CommandError | undefined;
+type ControlAnswer = Answered | CommandError | undefined;
+
+interface Answered extends pb.GetStatusResponse {
+  /** Its clock less this host's, milliseconds; undefined of a control that does not tell. */
+  readonly aheadMs: number | undefined;
+}
+
+/** As weft check has it. */
+const SKEW_BOUND_MS = 1_000;
 
 /** Rows of the table of peers, and lines of those that are not reached. */
 const PEERS_SHOWN = 20;
@@ -35,12 +43,12 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   const agent = await readLocalStatus(directory);
   const control = await askControl(options, access.named || existsSync(access.tokenFile), terminal, signal);
 
-  const member = agent === undefined ? await memberOf(directory) : undefined;
+  const member = agent === undefined ? await memberOf(directory, terminal) : undefined;
   if (agent === undefined && member === undefined && control instanceof CommandError) throw control;
   if (agent === undefined && member === undefined && control === undefined) {
     throw new CommandError(
       'nothing-to-ask',
-      `no agent runs that keeps its state in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
+      `no agent runs that keeps its state in ${directory}, and ${untakenToken(access)} to ask control with; ` +
         'start it: weft up; or name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
@@ -64,14 +72,16 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
 }
 
 /**
- * Of an agent that is off: as what it is missed. Undefined where there is none, where who asks may not read it, and where starting it would not make
+ * Of an agent that is off: as what it is missed. Undefined where there is none, where it cannot be read, which is told, and where starting it would not make
  * it that again: a revoked one, and an ephemeral one, which control forgets.
  */
-async function memberOf(directory: string): Promise<Membership | undefined> {
+async function memberOf(directory: string, terminal: Terminal): Promise<Membership | undefined> {
   try {
     const membership = (await loadIdentity(directory))?.membership;
     return membership?.revoked || membership?.ephemeral ? undefined : membership;
-  } catch {
+  } catch (error) {
+    const words = `whether this host is a member of a network is not known: ${messageOf(error)}`;
+    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(words)}\n`);
     return undefined;
   }
 }
@@ -95,11 +105,23 @@ async function askControl(
   if (!hasToken) return undefined;
   try {
     const request = { network: options.network ?? '' };
-    return await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.getStatus, request));
+    return await withAdmin(options, terminal, signal, async (admin) => {
+      const askedMs = terminal.now();
+      const answer = await admin.call(adminService.getStatus, request);
+      return Object.assign(answer, { aheadMs: aheadOf(answer, askedMs, terminal.now()) });
+    });
   } catch (error) {
     if (error instanceof CommandError) return error;
     throw error;
   }
+}
+
+/** As far as it is beyond the time that the answer took: the clock was read at some moment of that. */
+function aheadOf({ time }: pb.GetStatusResponse, askedMs: number, answeredMs: number): number | undefined {
+  const saidMs = timestampFromWire(time, 'time');
+  if (saidMs === 0) return undefined;
+  if (saidMs < askedMs) return saidMs - askedMs;
+  return Math.max(0, saidMs - answeredMs);
 }
 
 function controlJson(control: ControlAnswer, address: string): AnswerOf<'status'>['control'] {
@@ -112,6 +134,7 @@ function controlJson(control: ControlAnswer, address: string): AnswerOf<'status'
     version,
     capability,
     startedMs: startOf(control),
+    clockAheadMs: control.aheadMs ?? null,
     olderData: olderData ? { ...olderDataOf(olderData) } : null,
     acceptsOlderData,
     problems: problemsOf(control),
@@ -292,11 +315,19 @@ export function olderDataWords(olderData: pb.OlderData): string {
   );
 }
 
-function writeControl(answer: pb.GetStatusResponse, address: string, options: StatusOptions, terminal: Terminal): void {
-  const up = formatDuration(terminal.now() - startOf(answer));
+function writeControl(answer: Answered, address: string, options: StatusOptions, terminal: Terminal): void {
+  const aheadMs = answer.aheadMs ?? 0;
+  const up = formatDuration(terminal.now() + aheadMs - startOf(answer));
   terminal.out(
     `\ncontrol    ${printable(`${address}, version ${answer.version}`)}, capability ${capabilityOf(answer.capability)}, up ${up}\n\n`,
   );
+  if (Math.abs(aheadMs) > SKEW_BOUND_MS) {
+    const apart = formatDuration(Math.abs(aheadMs));
+    const words =
+      `its clock is ${apart} ${aheadMs > 0 ? 'ahead of' : 'behind'} this host's: the times that it tells, and when tokens end, are by its own; set the one ` +
+      'that is wrong and keep it right (timedatectl set-ntp true)';
+    terminal.out(`${paint(terminal, 'yellow', 'clock')}      ${words}\n\n`);
+  }
   if (answer.olderData) {
     terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(olderDataWords(answer.olderData))}\n\n`);
   }

@@ -1,7 +1,7 @@
 /** Asking the agent of this host, over the socket in its directory. */
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { isLocked } from '@weft/proto/files';
+import { lockState } from '@weft/proto/files';
 import type { AgentStatus } from './agent-status.ts';
 import { StatusSocketError } from './errors.ts';
 import { fromFailure, type LocalFailure, type LocalQuestion } from './local-question.ts';
@@ -13,6 +13,9 @@ const MAX_BYTES = 16 << 20;
 const NO_SOCKET =
   'it runs, and its socket is not there: it is still starting, or waits for control to join, or may not write to its directory; ' +
   'see its log, and who may write there';
+
+const NOT_TOLD =
+  'its socket is not there, and agent.lock beside it, which tells whether one runs, cannot be read; ask as the user who runs it, or as root';
 
 /** The running agent's status, or undefined when none runs in the directory. Rejects with StatusSocketError when one does and cannot be asked. */
 export function readLocalStatus(directory: string): Promise<AgentStatus | undefined> {
@@ -49,8 +52,11 @@ export function askAgent<Answer extends object>(
       const none = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR';
       if (error.code === 'EACCES') fail(`${error.message}; ask as the user who runs it`, { cause: error });
       else if (!none) fail(error.message, { cause: error });
-      else if (isLocked(directory, 'agent')) fail(NO_SOCKET, { cause: error });
-      else resolve(undefined);
+      else {
+        const lock = lockState(directory, 'agent');
+        if (lock === 'free') resolve(undefined);
+        else fail(lock === 'held' ? NO_SOCKET : NOT_TOLD, { cause: error });
+      }
     });
     socket.on('data', (piece) => {
       pieces.push(piece);

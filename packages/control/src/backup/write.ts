@@ -19,8 +19,8 @@ import { isSystemError, messageOf, systemErrorWords, VERSION } from '@weft/proto
 import {
   DatabaseSync,
   type DirectoryLock,
-  isLocked,
   lockDirectory,
+  lockState,
   prepareDirectory,
   readFileNow,
   syncNow,
@@ -101,7 +101,7 @@ function removeLeftOvers(file: string, nowMs: number): void {
     // It is locked a moment after it is made.
     const begins = !existsSync(join(path, `${LOCK}.lock`)) && nowMs - mtimeMs < BEGINNING_MS;
     const own = uid === process.geteuid?.();
-    if (own && !begins && !isLocked(path, LOCK)) rmSync(path, { recursive: true, force: true });
+    if (own && !begins && lockState(path, LOCK) === 'free') rmSync(path, { recursive: true, force: true });
   }
 }
 

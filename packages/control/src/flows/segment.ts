@@ -1,7 +1,7 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
-import { closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import type { StatementSync } from 'node:sqlite';
-import { entryOf, FLOW_OUTCOMES, REPORTED_PROTOCOLS, SHARED_FLOW_FIELDS } from '@weft/proto';
+import { entryOf, FLOW_OUTCOMES, isAbsent, REPORTED_PROTOCOLS, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { DatabaseSync, readFileNow } from '@weft/proto/files';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
@@ -229,7 +229,7 @@ export function rowsOf(rows: Iterable<unknown>): Iterable<readonly (number | str
 
 function openDatabase(path: string): DatabaseSync {
   // SQLite would make an empty one.
-  if (!existsSync(path)) throw new SegmentDamagedError('the file is gone');
+  if (isAbsent(path)) throw new SegmentDamagedError('the file is gone');
   const database = new DatabaseSync(path);
   try {
     database.exec(`PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${READING_CACHE}`);

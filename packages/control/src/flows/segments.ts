@@ -2,8 +2,7 @@
  * The segments there are, each of one network, the newest of which is written: opened and closed, kept within bounds, set aside
  * when damaged.
  */
-import { existsSync } from 'node:fs';
-import { entryOf, fileLimit, messageOf, reservedFiles } from '@weft/proto';
+import { entryOf, fileLimit, isAbsent, messageOf, reservedFiles } from '@weft/proto';
 import { SegmentDamagedError, SegmentNewerError } from './errors.ts';
 import { notedRecords, Segment } from './segment.ts';
 import { SegmentDirectory, type SegmentFile } from './segment-directory.ts';
@@ -263,7 +262,7 @@ export class SegmentList {
 
   /** A segment that somebody took away left its note, and is told of once. */
   #isGone({ network, path }: SegmentFile): boolean {
-    if (existsSync(path)) return false;
+    if (!isAbsent(path)) return false;
     const records = notedRecords(path);
     this.#directory.remove(path);
     const message = `the file is gone, and with it the ${records} records that were written to it`;

@@ -66,6 +66,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     getStatus: ({ request }) => ({
       version: options.version,
       startTime: timestampToWire(options.startedMs),
+      time: timestampToWire(options.now()),
       ...defined({ olderData: state.olderData && olderDataStatus(state.olderData) }),
       acceptsOlderData: state.acceptsOlderData,
       capability: CAPABILITY,

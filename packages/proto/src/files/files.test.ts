@@ -14,10 +14,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isAbsent } from '../node/system-error.ts';
 import {
   createSecretFile,
-  isLocked,
   lockDirectory,
+  lockState,
   prepareDirectory,
   readFileNow,
   readSecretFile,
@@ -181,15 +182,24 @@ describe('the directory', () => {
   });
 
   test('lets one program in at a time', () => {
-    expect(isLocked(directory, 'agent')).toBe(false);
+    expect(lockState(directory, 'agent')).toBe('free');
     const lock = lockDirectory(directory, 'agent', 'agent');
-    expect([isLocked(directory, 'agent'), isLocked(directory, 'agent')]).toEqual([true, true]);
+    expect([lockState(directory, 'agent'), lockState(directory, 'agent')]).toEqual(['held', 'held']);
     expect(mode(join(directory, 'agent.lock'))).toBe(0o600);
     expect(() => lockDirectory(directory, 'agent', 'agent')).toThrow(expect.objectContaining({ code: 'in-use' }));
     lock.release();
-    expect(isLocked(directory, 'agent')).toBe(false);
+    expect(lockState(directory, 'agent')).toBe('free');
     lockDirectory(directory, 'agent', 'agent').release();
     expect(readdirSync(directory)).toEqual(['agent.lock']);
+  });
+
+  test('tells a lock that cannot be read from none', () => {
+    mkdirSync(join(directory, 'agent.lock'));
+    expect([lockState(directory, 'agent'), isAbsent(join(directory, 'agent.lock'))]).toEqual(['unknown', false]);
+    // A name that no file system takes is neither seen nor known not to be there.
+    expect(isAbsent(join(directory, 'x'.repeat(300)))).toBe(false);
+    writeFileSync(path, '');
+    expect([isAbsent(join(path, 'below')), isAbsent(`${path}-none`)]).toEqual([true, true]);
   });
 
   test.skipIf(uid !== 0)('that cannot be written to is told of with what to do there', () => {

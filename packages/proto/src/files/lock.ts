@@ -2,6 +2,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../model/errors.ts';
+import { isAbsent } from '../node/system-error.ts';
 import { FileError } from './errors.ts';
 import { DatabaseSync } from './sqlite.ts';
 
@@ -43,15 +44,20 @@ export function lockDirectory(directory: string, name: string, program: string):
   return { release: () => held.close() };
 }
 
-/** Whether a program holds the lock now. Nothing is written for the answer, be the directory read-only. */
-export function isLocked(directory: string, name: string): boolean {
+/**
+ * Whether a program holds the lock now: `unknown` where there is one that cannot be looked at, such as by who may not read it. Nothing is
+ * written for the answer, be the directory read-only.
+ */
+export function lockState(directory: string, name: string): 'held' | 'free' | 'unknown' {
+  const path = join(directory, `${name}.lock`);
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(join(directory, `${name}.lock`), { readOnly: true, timeout: 0 });
+    database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
     database.exec('SELECT 1 FROM sqlite_schema');
-    return false;
+    return 'free';
   } catch (error) {
-    return isBusy(error);
+    if (isBusy(error)) return 'held';
+    return isAbsent(path) ? 'free' : 'unknown';
   } finally {
     database?.close();
   }
@@ -77,5 +83,5 @@ function isBusy(error: unknown): boolean {
 }
 
 const SQLITE_BUSY = 5;
-/** Far longer than isLocked looks, which must keep no program from starting. */
+/** Far longer than lockState looks, which must keep no program from starting. */
 const PROBE_MS = 100;

@@ -1,4 +1,5 @@
 /** What the system refuses, in words for who gave the command. */
+import { statSync } from 'node:fs';
 
 export type SystemError = Error & { readonly code: string; readonly syscall: string; readonly path?: string };
 
@@ -48,4 +49,14 @@ export function endWithOutput(
     if (error.code === 'EPIPE') exit(0);
     else fail(error);
   });
+}
+
+/** Whether nothing is there. What who asks may not see, or the disk does not tell, may be there: that is no absence. */
+export function isAbsent(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return isSystemError(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+  }
 }

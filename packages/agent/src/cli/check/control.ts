@@ -1,6 +1,7 @@
 /** Whether control is reached from this host, at each place where it is looked for; and what its clock says. */
 import { CONTROL_RANGE, leadsToLoopback, messageOf } from '@weft/proto';
 import { ControlUnreachableError } from '@weft/proto/wire';
+import { formatDuration } from '../../config/duration.ts';
 import { controlAddresses } from '../../link/addresses.ts';
 import { type ControlSeen, lookAtControl } from '../../member/look-at-control.ts';
 import { type Finding, findingsOf } from './finding.ts';
@@ -78,7 +79,7 @@ function clocks(answers: readonly ControlSeen[]): readonly Finding[] {
   if (aheadMs === undefined)
     return [clock.unknown('', 'this control does not say what time it is: it is of an older version')];
   const off = Math.abs(aheadMs);
-  const apart = off < 1_000 ? `${off} ms` : `${(off / 1_000).toFixed(1)} s`;
+  const apart = off < 1_000 ? `${off} ms` : off < 60_000 ? `${(off / 1_000).toFixed(1)} s` : formatDuration(off);
   if (off <= SKEW_BOUND_MS + tookMs / 2)
     return [clock.ok('', `within ${Math.max(1, Math.ceil(off + tookMs / 2))} ms of control's`)];
   return [

@@ -80,7 +80,7 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
       }),
     getStatus: (_call, answer) =>
       answer(null, {
-        ...{ version: '0.1.0', capability: CAPABILITY, startTime: time, olderData: { ...told, sinceTime: time } },
+        ...{ version: '0.1.0', capability: CAPABILITY, startTime: time, time, olderData: { ...told, sinceTime: time } },
         problems: [{ code: 'data-not-written', message: 'the disk is full', sinceTime: time }],
         networks: [{ network: host, revision: 4, behind: [`${host}-4`], behindCount: 1 }],
       }),

@@ -161,6 +161,10 @@ const control = z.union([
     version: text,
     capability: count,
     startedMs: timeMs,
+    clockAheadMs: z
+      .int()
+      .nullable()
+      .describe('milliseconds that its clock is ahead of that of who asks; null: it does not tell'),
     olderData: told({ revision, hosts: texts, sinceMs: timeMs }).nullable(),
     acceptsOlderData: flag,
     problems: list(told({ code: text, message: text, sinceMs: timeMs })),
