@@ -2,14 +2,14 @@
  * What a program of this host speaks as. It is looked up only where a verdict depends on that: not where all that it may be are
  * permitted, or none is, and no rule about what it calls speaks of users. Whoever cannot be told speaks as the host, and is denied what any of its services is.
  */
-import { eachPort, entryOf, type HostPort, listed, userNameProblem } from '@weft/proto';
+import { eachPort, entryOf, type HostPort, listed, type Problem, userNameProblem } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { type LocalSpeech, localCaller, localSpeech } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { Owners } from '../owner/owners.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { ClaimedUser, SourceClaim } from '../words/opening.ts';
-import type { Owner, OwnerRule } from '../words/owner.ts';
+import type { HiddenBy, Owner, OwnerRule } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 
@@ -44,7 +44,7 @@ interface Asks {
   readonly service: boolean;
 }
 
-/** Sets of services that fit one process, told of at once. */
+/** Services, and sets of them that fit one process, told of at once. */
 const MOST_TOLD = 8;
 /** The process that is named stays the same for so long, whoever else is met. */
 const SAID_MS = 1_000;
@@ -134,9 +134,10 @@ export class Speakers {
     return { user: netmap.policy.asksUser(called), service: apart.length > 0 && differs() };
   }
 
-  #claimOf({ service, fits, program, pid, user }: Owner): SourceClaim {
+  #claimOf({ service, fits, hiddenBy, program, pid, user }: Owner): SourceClaim {
     if (fits.length > 0)
       this.#ambiguous(fits, `${program || 'a program'} of ${user || 'some user'}, process ${pid ?? '?'}`);
+    if (hiddenBy !== undefined) this.#hidden(hiddenBy, user);
     // What runs here may have changed since it was asked.
     const { unknown, apart } = this.#now.speech;
     return service !== undefined && apart.includes(service) ? { type: 'service', name: service } : unknown;
@@ -147,14 +148,29 @@ export class Speakers {
     const message =
       `one process fits ${listed(fits, NAMED)} alike, by match or by its targets: ${who}; its calls are taken for no service of ` +
       'this host, which denies them more; let match in the agent file tell these services apart, such as by user or unit';
+    this.#meet({ code: 'match-ambiguous', subject, message });
+  }
+
+  #hidden({ service, pid, name }: HiddenBy, user: string): void {
+    const who = name === '' ? `process ${pid}` : `process ${pid} (${name})`;
+    const message =
+      `${who} of user ${user} may not be looked into, and might hold what programs of ${service} have open, so calls of these are taken for ` +
+      `no service of this host, which denies them more; let it run as another user or in another unit than ${service}, or give the agent ` +
+      'CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH';
+    this.#meet({ code: 'callers-hidden', subject: service, message });
+  }
+
+  #meet(problem: Problem): void {
     const now = performance.now();
-    let met = this.#met.get(subject);
+    const { message } = problem;
+    const key = `${problem.code} ${problem.subject}`;
+    let met = this.#met.get(key);
     if (met === undefined) {
       if (this.#met.size >= MOST_TOLD) this.#forget();
       if (this.#met.size >= MOST_TOLD) return;
-      const tell = passing(this.#options.problems, { code: 'match-ambiguous', subject, message });
+      const tell = passing(this.#options.problems, problem);
       met = { tell, message, saidMs: now };
-      this.#met.set(subject, met);
+      this.#met.set(key, met);
     } else if (now - met.saidMs >= SAID_MS) {
       met.message = message;
       met.saidMs = now;
@@ -164,9 +180,8 @@ export class Speakers {
 
   /** Those that are no problem any more. */
   #forget(): void {
-    const standing = this.#options.problems.current.filter(({ code }) => code === 'match-ambiguous');
-    const subjects = new Set(standing.map(({ subject }) => subject));
-    for (const subject of this.#met.keys()) if (!subjects.has(subject)) this.#met.delete(subject);
+    const standing = new Set(this.#options.problems.current.map(({ code, subject }) => `${code} ${subject}`));
+    for (const key of this.#met.keys()) if (!standing.has(key)) this.#met.delete(key);
   }
 }
 

@@ -1,11 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import dgram from 'node:dgram';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { HostPort, Protocol } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../../../examples/demo/ports.ts';
-import type { OwnerRule } from '../words/owner.ts';
+import type { Owner, OwnerRule } from '../words/owner.ts';
 import { OwnerFinder } from './finder.ts';
 import { type Finder, findBy, WAYS, type Way } from './finders.fixture.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
@@ -101,6 +103,53 @@ describe.runIf(IS_ROOT)('who calls', () => {
     );
     const client = await program(asUser(DAEMON)).call('connect', 'a', at);
     expect(await serviceOf(finder, client)).toBe('one of web,mailer');
+  });
+
+  describe('where a process of the same user may not be looked into', () => {
+    const RULES: readonly OwnerRule[] = [
+      { service: 'web', match: { command: PYTHON }, targets: [] },
+      { service: 'redis', match: { command: 'perl' }, targets: [] },
+    ];
+    /** Between setuid and execve, until it is told to go on. */
+    const BEGINS =
+      'import os, sys; os.setgid(1); os.setuid(1); print("here", flush=True); sys.stdin.readline(); os.execv("/bin/sleep", ["sleep", "60"])';
+
+    const beginning = async (): Promise<ChildProcess> => {
+      const begins = spawn(PYTHON, ['-c', BEGINS], { stdio: ['pipe', 'pipe', 'inherit'] });
+      cleanup.push(() => begins.kill('SIGKILL'));
+      await once(begins.stdout as Readable, 'data');
+      return begins;
+    };
+    /** By an agent of that user, which may no more than it. */
+    const asked = async (client: HostPort): Promise<Owner | undefined> => {
+      const finder = finderOf(...RULES);
+      const [owner] = await finder.find([{ protocol: 'tcp', client, called: at }]);
+      return owner;
+    };
+
+    const become = ({ uid }: { readonly uid: number }): void => {
+      process.seteuid?.(0);
+      process.setegid?.(uid);
+      process.seteuid?.(uid);
+    };
+    afterEach(() => become({ uid: 0 }));
+
+    it('one that only begins is waited for', async () => {
+      const client = await program(asUser(DAEMON)).call('connect', 'a', at);
+      const begins = await beginning();
+      become(DAEMON);
+      setTimeout(() => begins.stdin?.write('on\n'), 15);
+      expect(await asked(client)).toMatchObject({ service: 'web' });
+    });
+
+    it('one that stays may hold the socket, and is named', async () => {
+      const client = await program(asUser(DAEMON)).call('connect', 'a', at);
+      const begins = await beginning();
+      become(DAEMON);
+      const owner = await asked(client);
+      expect(owner).toMatchObject({ service: undefined, hiddenBy: { service: 'web', pid: begins.pid } });
+      expect(owner?.hiddenBy?.name).toMatch(/^python3/);
+    });
   });
 
   it('is who listens in the place of a service, and what that starts as the same user', async () => {

@@ -17,7 +17,7 @@ import type { FoundHolder } from './known-holders.ts';
 import { type Learned, learnedOf } from './learned.ts';
 import { lineOf } from './line.ts';
 import { OwnSockets } from './own-sockets.ts';
-import { ownerOf, tokenOf } from './owner-of.ts';
+import { hiddenBy, ownerOf, tokenOf } from './owner-of.ts';
 import { isElsewhere, isHidden, mayHaveMade, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
@@ -32,6 +32,11 @@ const LIGHT_WALK = 2_000;
 const ALIKE_MS = 5_000;
 /** Callers that wait for a walk; of more, nobody is known. */
 const MOST_SLOW = 1_024;
+/**
+ * Milliseconds after which is looked again, where a process could not be looked into: whatever begins as another user (su, sshd, cron, a service) cannot be between
+ * setuid(2) and execve(2).
+ */
+const AGAIN_MS = [5, 20, 75];
 
 /** Where an answer goes, and what else was found by which the next such caller may be known. */
 type Answer = (owner: Owner, learned?: Learned) => void;
@@ -40,6 +45,8 @@ type Answer = (owner: Owner, learned?: Learned) => void;
 interface Asked {
   readonly sockets: readonly FoundSocket[];
   readonly answer: Answer;
+  /** How often it was looked for again. */
+  readonly again?: number;
 }
 
 /** Of one user, whose sockets were made in one control group. */
@@ -67,6 +74,10 @@ export class OwnerFinder {
   #slow: Group[] = [];
   #walks: boolean = false;
   readonly #toLook = new SpareTime();
+  /** To be looked for again. */
+  #waiting = 0;
+  readonly #quickly = (group: Group, inodes: ReadonlySet<string>): Held =>
+    this.#holders.quick(inodes, this.#makersOf(group));
   readonly #own = new OwnSockets();
 
   constructor(sockets: Sockets = new SocketTables(), groups: ControlGroups = new ControlGroups()) {
@@ -118,7 +129,7 @@ export class OwnerFinder {
         group.asked.push({ sockets, answer: (...answer) => answered(at, ...answer) });
       }
     }
-    await this.#tell([...groups.values()], (group, inodes) => this.#holders.quick(inodes, this.#makersOf(group)));
+    await this.#tell([...groups.values()], this.#quickly);
   }
 
   async #find(callers: readonly CallerSocket[], seen: readonly (FoundSocket | undefined)[]) {
@@ -228,27 +239,50 @@ export class OwnerFinder {
       if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
       const asked = group.asked.filter((one) => !slow.includes(one));
       const makers = this.#makersOf(group);
-      const { others, unsure } = this.#othersOf(held, makers);
+      const { others, hidden } = this.#othersOf(held, makers);
+      const again: Asked[] = [];
       for (const one of asked) {
         const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
-        const isSure = sure && !one.sockets.some(({ inode }) => unsure.has(inode));
-        const owner = this.#ownerOf(one.sockets, isSure ? fits : [], facts);
+        const by = one.sockets.map(({ inode }) => hidden.get(inode)).find((pid) => pid !== undefined);
+        if (sure && fits.length > 0 && by !== undefined) {
+          if (this.#waitMs(one) !== undefined) again.push(one);
+          else one.answer({ ...this.#ownerOf(one.sockets, [], facts), hiddenBy: hiddenBy(fits, by) });
+          continue;
+        }
+        const owner = this.#ownerOf(one.sockets, sure ? fits : [], facts);
         if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
         else one.answer(owner);
       }
+      this.#lookAgain(group, again);
     }
     return missed;
   }
 
+  /** How long until it is looked for once more; undefined where it is not. */
+  #waitMs({ again = 0 }: Asked): number | undefined {
+    return this.#waiting < MOST_SLOW ? AGAIN_MS[again] : undefined;
+  }
+
+  #lookAgain(group: Group, asked: readonly Asked[]): void {
+    for (const [waitMs, those] of Map.groupBy(asked, (one) => this.#waitMs(one))) {
+      this.#waiting += those.length;
+      setTimeout(() => {
+        this.#waiting -= those.length;
+        const then = { ...group, asked: those.map((one) => ({ ...one, again: (one.again ?? 0) + 1 })) };
+        void this.#tell([then], this.#quickly);
+      }, waitMs);
+    }
+  }
+
   /**
    * Who else holds what is held by processes of services; nobody is asked about what those of none hold. For one service after the other: a holder of one call's
-   * socket is another's stranger. `unsure`: of whose others some could not be looked at.
+   * socket is another's stranger. `hidden`: of whose others one could not be looked at.
    */
-  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly unsure: ReadonlySet<string> } {
+  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly hidden: ReadonlyMap<string, number> } {
     const now = performance.now();
     const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
     const others = new Map<string, Holder[]>();
-    const unsure = new Set<string>();
+    const hidden = new Map<string, number>();
     for (const [key, pids] of Map.groupBy(holders, (pid) => this.#keyOf(pid, now))) {
       if (key === '') continue;
       const theirs = new Map(
@@ -261,9 +295,9 @@ export class OwnerFinder {
       const kin = pids.flatMap((pid) => this.#parentsOf(pid));
       const found = this.#holders.strangers(theirs, makers, kin, isAlike);
       for (const [inode, those] of found.held) others.set(inode, [...(others.get(inode) ?? []), ...those]);
-      if (!found.complete) for (const inode of theirs.keys()) unsure.add(inode);
+      if (found.hidden !== undefined) for (const inode of theirs.keys()) hidden.set(inode, found.hidden);
     }
-    return { others, unsure };
+    return { others, hidden };
   }
 
   #parentsOf(pid: number): readonly number[] {

@@ -27,8 +27,8 @@ export interface Makers {
 
 export interface Strangers {
   readonly held: Held;
-  /** Whether all that were looked at could be. */
-  readonly complete: boolean;
+  /** One that was to be looked at and could not be; undefined where all could. */
+  readonly hidden: number | undefined;
 }
 
 /** Files looked at in one walk: beyond it nobody is named. */
@@ -148,7 +148,7 @@ export class Holders {
     const threaded: (readonly [pid: number, threads: number])[] = [];
     const turn = this.#looks++;
     let looked = 0;
-    let complete = true;
+    let hidden: number | undefined;
     for (const pid of this.#others(makers, near)) {
       const isOver = search.isOver || performance.now() >= until;
       if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && isOver)) break;
@@ -163,11 +163,11 @@ export class Holders {
       looked++;
       const threads = this.#processes.threadsOf(pid);
       if (seen === 'hidden' || threads === 'hidden') {
-        complete = false;
+        hidden ??= pid;
         continue;
       }
       // Where a first thread has ended its own table is empty, and the others mostly have one between them.
-      if (seen === 'none' && threads > 0) complete = search.besides(pid, list, { but: 0, most: 1, turn }) && complete;
+      if (seen === 'none' && threads > 0 && !search.besides(pid, list, { but: 0, most: 1, turn })) hidden ??= pid;
       if (threads > 0) threaded.push([pid, threads]);
     }
     // Behind all that, since mostly those have the same table: for as long as there is time.
@@ -177,7 +177,7 @@ export class Holders {
       search.besides(pid, list, { but, most: MOST_THREADS, turn, until });
     }
     this.#strangersMs = performance.now();
-    return { held: search.held, complete };
+    return { held: search.held, hidden };
   }
 
   /** Whether it is held there still. */

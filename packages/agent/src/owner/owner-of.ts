@@ -1,7 +1,8 @@
 /** What is told of a caller, of what was found. */
-import type { Owner } from '../words/owner.ts';
+import type { HiddenBy, Owner } from '../words/owner.ts';
 import type { Fits } from './fits.ts';
 import type { ProcessFacts } from './process.ts';
+import { readSmall } from './read-small.ts';
 import type { FoundSocket } from './socket-tables.ts';
 import type { Users } from './users.ts';
 
@@ -32,4 +33,17 @@ export function tokenOf(sockets: readonly FoundSocket[]): string {
     .map(({ inode, uid }) => `${inode}/${uid}`)
     .sort()
     .join(' ');
+}
+
+/** `fits`: what it would be. */
+export function hiddenBy([service = '']: Fits, pid: number): HiddenBy {
+  let name = '';
+  try {
+    const said = readSmall(`/proc/${pid}/comm`).trim();
+    // It chose that itself.
+    if (/^[ -~]+$/.test(said)) name = said;
+  } catch {
+    // It has ended.
+  }
+  return { service, pid, name };
 }

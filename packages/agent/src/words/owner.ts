@@ -36,6 +36,8 @@ export interface Owner {
   readonly service: string | undefined;
   /** Services that it fits alike; none unless several. */
   readonly fits: readonly string[];
+  /** The service that it would be of, if a process that cannot be looked into were known not to hold its socket too. */
+  readonly hiddenBy?: HiddenBy | undefined;
   /** Name of its user, or the number where there is none; empty where unknown, as the rest. */
   readonly user: string;
   /** Of the process. */
@@ -47,6 +49,13 @@ export interface Owner {
   readonly sockets: string;
   /** While its process is looked for still: settles once `pid`, `program` and `unit` are what they will be. Never rejects. */
   readonly naming?: Promise<void> | undefined;
+}
+
+export interface HiddenBy {
+  readonly service: string;
+  readonly pid: number;
+  /** What the process calls itself (/proc/PID/comm), of printable ASCII; empty where that is not told. */
+  readonly name: string;
 }
 
 /** What is told of a caller once its process is found. */
