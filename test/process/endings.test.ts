@@ -9,6 +9,7 @@ import { encodeAdminToken, encodeJoinToken } from '@weft/proto';
 import { afterAll, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, titled } from '../harness/host.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 
 const lab = createLocalLab();
 const host = await lab.host('main');
@@ -56,6 +57,23 @@ test.each([
   expect(await asking.finished()).toMatchObject({ code, stderr: 'weft: interrupted\n' });
   socket.destroy();
   silent.close();
+});
+
+test('control serves on where nobody reads its output and its log finds no room, and ends in order at a hangup', async () => {
+  const port = await freePort();
+  const [fifo, data] = [join(dir, 'unread'), join(dir, 'control')];
+  const places = `--data ${data} --listen 127.0.0.1:${port} --dashboard off`;
+  const serve = `exec weft-control serve ${places} >${fifo} 2>/dev/full`;
+  const control = host.start(['sh', '-c', `mkfifo ${fifo} && { true <${fifo} & } && ${serve}`]);
+  const told = { WEFT_CONTROL: `127.0.0.1:${port}`, WEFT_ADMIN_TOKEN_FILE: join(data, 'admin.token') };
+  await until(
+    'it answers',
+    () => host.run(['weft', 'network', 'list'], { env: told }),
+    ({ code }) => code === 0,
+    SETTLED_MS,
+  );
+  control.signal('SIGHUP');
+  expect(await control.finished()).toMatchObject({ code: 0 });
 });
 
 test('a join tells of every address of control why it is not there', async () => {

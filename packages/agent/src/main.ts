@@ -4,7 +4,7 @@ import { endAtOnce, mustEndAtOnce } from './bytes/end-at-once.ts';
 import type { ExitCode } from './cli/errors.ts';
 import { failureOf, tellFailure, toldAs } from './cli/failure.ts';
 import { run } from './cli/program.ts';
-import { processTerminal } from './cli/terminal.ts';
+import { Interrupted, processTerminal, watchTerminal } from './cli/terminal.ts';
 
 const STOP_TIMEOUT_MS = 5_000;
 /** What a second signal leaves to a command that hears of it. */
@@ -29,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const onSecondSignal = (listener: () => void) => {
     hurry = listener;
   };
+  const terminalGone = watchTerminal();
   let serving: boolean = false;
   const serves = () => {
     serving = true;
@@ -39,7 +40,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const onSignal = (signal: keyof typeof ENDED_BY) => {
     ended = ENDED_BY[signal];
     if (!stop.signal.aborted) {
-      stop.abort();
+      stop.abort(new Interrupted(signal === 'SIGHUP' && !terminalGone()));
       killWithin(stopMs);
       return;
     }

@@ -5,6 +5,7 @@ import type { FlowRecord } from '@weft/proto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 import { localAgents } from './local-agent.fixture.ts';
+import { Interrupted } from './terminal.ts';
 
 const { directory, weft, weftWith } = commandLine();
 const localAgent = localAgents(directory);
@@ -87,9 +88,10 @@ describe('connect', () => {
   });
 
   test.each([
-    ['resets the service, which would take a part for the whole', false, 'ECONNRESET'],
-    ['ends what stdin has said in full', true, 'begun, all of it'],
-  ])('at a signal %s', async (_what, whole, seen) => {
+    ['at a signal resets the service, which would take a part for the whole', undefined, true, 'ECONNRESET'],
+    ['at a hangup that ssh sends it resets the service as well', new Interrupted(true), false, 'ECONNRESET'],
+    ['at a hangup that ssh sends it ends what stdin has said in full', new Interrupted(true), true, 'begun, all of it'],
+  ])('%s', async (_what, reason, whole, seen) => {
     const stop = new AbortController();
     const ended = Promise.withResolvers<string>();
     const { port, data } = await service((socket) => {
@@ -98,9 +100,9 @@ describe('connect', () => {
       socket.on('end', () => ended.resolve(heard));
       socket.on('data', (piece) => {
         heard += String(piece);
-        // As ssh does with its ProxyCommand.
+        // As ssh does with its ProxyCommand, and Ctrl-C to all programs of a pipe.
         if (whole && !input.writableEnded) input.end(', all of it');
-        stop.abort();
+        stop.abort(reason);
       });
     });
     const input = new PassThrough();

@@ -5,7 +5,7 @@ import { readDestination } from './destination.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { addressHere, type LocalOptions, localStatus } from './local-services.ts';
 import { nameOf, whyRefused } from './refusal.ts';
-import type { Bytes, Terminal } from './terminal.ts';
+import { type Bytes, Interrupted, type Terminal } from './terminal.ts';
 
 /** Returns when both halves are done. Throws CommandError, `denied` by name of the rule. */
 export async function connect(
@@ -39,7 +39,10 @@ function unknown(called: DestinationName, host: string, cause: Error): CommandEr
   );
 }
 
-/** Of stdin that has ended when a signal comes, for what is left of it: ssh ends its pipe to a ProxyCommand, and sends SIGHUP in the same breath. */
+/**
+ * For what is left of stdin, where a hangup is sent: ssh ends its pipe to a ProxyCommand, and sends one in the same breath. Behind any other signal an end of stdin says
+ * nothing, for whoever writes there may have had the signal too.
+ */
 const LAST_MS = 250;
 
 /** Both ways, until both halves are done; what ends one ends the other's writing. Answers with what broke it, if anything. */
@@ -53,6 +56,10 @@ function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): P
     };
     process.once('exit', cut);
     const stop = () => {
+      if (!(signal.reason instanceof Interrupted && signal.reason.sentHangup)) {
+        cut();
+        return;
+      }
       const late = setTimeout(cut, LAST_MS);
       socket.once('finish', cut).once('close', () => clearTimeout(late));
       if (socket.writableFinished) cut();

@@ -105,11 +105,28 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
   };
 }
 
-/** A kernel tells of a terminal that has gone by the same signal that an operator sends. */
-function onHangup(listener: () => void): void {
+/** Why a command's signal is aborted. */
+export class Interrupted extends Error {
+  override readonly name = 'AbortError';
+  /** By a hangup that somebody sent, such as ssh to its ProxyCommand, and no terminal that has gone. */
+  readonly sentHangup: boolean;
+
+  constructor(sentHangup: boolean) {
+    super('interrupted');
+    this.sentHangup = sentHangup;
+  }
+}
+
+/** A kernel tells of a terminal that has gone by the same signal that an operator sends. Answers with what tells whether that of now has gone. */
+export function watchTerminal(): () => boolean {
   const sat = [0, 1, 2].some(isatty);
+  return () => sat && ![0, 1, 2].some(isatty);
+}
+
+function onHangup(listener: () => void): void {
+  const gone = watchTerminal();
   process.on('SIGHUP', () => {
-    if (sat && ![0, 1, 2].some(isatty)) process.kill(process.pid, 'SIGTERM');
+    if (gone()) process.kill(process.pid, 'SIGTERM');
     else listener();
   });
 }
