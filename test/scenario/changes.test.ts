@@ -198,7 +198,7 @@ test('an agent that is revoked loses names, tunnels and flows, and others lose i
   expect(await ending(await connect(await tools.vip('batch', 0), 7000))).toBe('reset');
   // The one it took is told by its caller, since nobody hears a revoked agent.
   expect(await mesh.recorded('batch', 2)).toMatchObject([
-    { outcome: 'cut', sourceHost: 'tools' },
+    { outcome: 'cut', sourceHost: 'tools', detail: expect.stringMatching(/^batch was revoked and is no member /) },
     { outcome: 'no-instance' },
   ]);
   expect((await mesh.records('redis')).at(-1)).toMatchObject({ outcome: 'cut', sourceHost: 'batch' });

@@ -301,11 +301,19 @@ function lostThere({ instance, host }: Candidate): (netmap: Netmap) => Loss | un
   const { service, ordinal, agentId } = instance;
   return (netmap) => {
     // Nobody hears the records of an agent whose membership has ended.
-    if (!netmap.peers.has(agentId)) return { reason: `${host} is not reached by this host any more`, witness: 'here' };
+    if (!netmap.peers.has(agentId)) return { reason: whyNoPeer(netmap, agentId, host), witness: 'here' };
     const there = netmap.services.get(service)?.instances;
     if (there?.some((other) => other.ordinal === ordinal && other.agentId === agentId) === true) return undefined;
     return { reason: `${service}/${ordinal} is gone from ${host}`, witness: 'destination' };
   };
+}
+
+/** With its membership a host's instances go too, and that is all that others are told of it. */
+function whyNoPeer({ services }: Netmap, agentId: string, host: string): string {
+  for (const { instances } of services.values())
+    if (instances.some((one) => one.agentId === agentId))
+      return `nothing may pass between this host and ${host} any more`;
+  return `${host} was revoked and is no member of the network any more, or runs nothing more that this host may reach`;
 }
 
 function dropCut(local: boolean, drop: () => void): void {

@@ -67,6 +67,7 @@ const CHANGES: Readonly<Record<string, Partial<MeshSpec>>> = {
   },
   'the caller is revoked': { revoked: ['a'] },
   'the destination is revoked': { revoked: ['r'] },
+  'the destination is kept apart': { apart: ['r'] },
 };
 
 /** Where the change comes first; the other end has it when all is still, or in the same moment. */
@@ -76,6 +77,9 @@ const MOVED = 'cut: redis/0 runs on another host now';
 const LOST = 'unreachable: the tunnel ended';
 const LEFT = 'cut: the agent stops';
 const GONE = 'reset: the agent stops';
+const REVOKED =
+  'cut: r was revoked and is no member of the network any more, or runs nothing more that this host may reach';
+const APART = 'cut: nothing may pass between this host and r any more';
 const PARTED = 'reset: no member any more';
 
 describe.each<[change: string, first: First, told: readonly string[]]>([
@@ -100,9 +104,10 @@ describe.each<[change: string, first: First, told: readonly string[]]>([
     ['', '', 'cut: builtin:source', 'cut: builtin:source', 'cut: builtin:source'],
   ],
   ['the caller is revoked', 'both', ['', '', 'cut: builtin:source', 'cut: builtin:source', 'cut: builtin:source']],
-  ['the destination is revoked', 'source', [LOST, LOST, LOST, LOST, 'cut: r is not reached by this host any more']],
+  ['the destination is revoked', 'source', [LOST, LOST, LOST, LOST, REVOKED]],
   ['the destination is revoked', 'destination', [LOST, LOST, LOST, LOST, PARTED]],
-  ['the destination is revoked', 'both', [LOST, LOST, LOST, LOST, 'cut: r is not reached by this host any more']],
+  ['the destination is revoked', 'both', [LOST, LOST, LOST, LOST, REVOKED]],
+  ['the destination is kept apart', 'source', [LOST, LOST, LOST, LOST, APART]],
   ['the caller’s agent stops', 'source', [LEFT, LEFT, GONE, GONE, GONE]],
   ['the destination’s agent stops', 'destination', [LOST, LOST, LOST, `${LOST} | ${LEFT}`, LEFT]],
 ])('when %s, first at: %s', (change, first, told) => {
@@ -111,7 +116,8 @@ describe.each<[change: string, first: First, told: readonly string[]]>([
     if (next !== undefined) opening[end].netmap.swap(netmapAt(end, { ...MESH, ...next }, 2));
     else if (first === end) opening.stop(end);
   };
-  const revoked = CHANGES[change]?.revoked?.[0];
+  // Of one that is kept apart, what its caller says alone is looked at.
+  const unheard = (CHANGES[change]?.revoked ?? CHANGES[change]?.apart)?.[0];
   const orders: readonly (readonly End[])[] =
     first === 'source'
       ? [['source', 'destination']]
@@ -135,7 +141,7 @@ describe.each<[change: string, first: First, told: readonly string[]]>([
           await opening.deliverAll();
           vi.advanceTimersByTime(2_500);
           await opening.deliverAll();
-          const record = opening.heard(revoked).map(sentence).join(' + ');
+          const record = opening.heard(unheard).map(sentence).join(' + ');
           expect(expected.split(' | '), at).toContain(record);
           const { targets, received, ...left } = opening.state;
           expect({ ...left, timers: vi.getTimerCount(), ended: opening.ended }, at).toEqual({

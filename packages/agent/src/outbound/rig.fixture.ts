@@ -49,6 +49,8 @@ export interface MeshSpec {
   readonly defaultAction?: Action;
   /** Hosts of revoked agents: unknown to the others. */
   readonly revoked?: readonly string[];
+  /** Hosts of members that nobody else is told of. */
+  readonly apart?: readonly string[];
   /** Instances that are not well, such as `redis/0`. */
   readonly unhealthy?: readonly string[];
 }
@@ -292,7 +294,7 @@ export interface MeshAddresses {
 
 /** What the agent on `host` knows of the mesh. */
 export function meshNetmap(spec: MeshSpec, host: string, revision: number, addresses: MeshAddresses): Netmap {
-  const { services, agents, rules = [], defaultAction = 'allow', revoked = [], unhealthy = [] } = spec;
+  const { services, agents, rules = [], defaultAction = 'allow', revoked = [], apart = [], unhealthy = [] } = spec;
   const members = agents.filter((agent) => !revoked.includes(agent.host));
   const describe = (agent: AgentSpec) => ({
     agentId: agent.host,
@@ -313,7 +315,7 @@ export function meshNetmap(spec: MeshSpec, host: string, revision: number, addre
     });
   };
   const self = members.find((agent) => agent.host === host);
-  const peers = self === undefined ? [] : members.filter((agent) => agent !== self);
+  const peers = self === undefined ? [] : members.filter((agent) => agent !== self && !apart.includes(agent.host));
   const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
   const known = new Map(
     services.map((each) => [
