@@ -14,13 +14,14 @@ import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
 import type { FoundHolder } from './known-holders.ts';
-import { type Learned, learnedOf } from './learned.ts';
+import { learnedOf } from './learned.ts';
 import { lineOf } from './line.ts';
 import { OwnSockets } from './own-sockets.ts';
 import { hiddenBy, ownerOf, tokenOf } from './owner-of.ts';
 import { isElsewhere, isHidden, mayHaveMade, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
+import { type Answer, type Asked, type Group, MOST_SLOW, SlowCallers } from './slow-callers.ts';
 import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
 import { SpareTime } from './spare-time.ts';
 import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
@@ -30,32 +31,11 @@ const LIGHTLY = 48;
 const LIGHT_WALK = 2_000;
 /** What a process is, where it is not known to hold the socket in question, is good for so long: to be told alike, or looked into. */
 const ALIKE_MS = 5_000;
-/** Callers that wait for a walk; of more, nobody is known. */
-const MOST_SLOW = 1_024;
 /**
  * Milliseconds after which is looked again, where a process could not be looked into: whatever begins as another user (su, sshd, cron, a service) cannot be between
  * setuid(2) and execve(2).
  */
 const AGAIN_MS = [5, 20, 75];
-
-/** Where an answer goes, and what else was found by which the next such caller may be known. */
-type Answer = (owner: Owner, learned?: Learned) => void;
-
-/** One caller, and where its answer goes. */
-interface Asked {
-  readonly sockets: readonly FoundSocket[];
-  readonly answer: Answer;
-  /** How often it was looked for again. */
-  readonly again?: number;
-}
-
-/** Of one user, whose sockets were made in one control group. */
-interface Group {
-  readonly uid: number;
-  /** Its path; empty for the root, undefined where it is not known. */
-  readonly path: string | undefined;
-  readonly asked: Asked[];
-}
 
 export class OwnerFinder {
   readonly #users = new Users();
@@ -71,7 +51,7 @@ export class OwnerFinder {
   readonly #alike = new Map<number, { readonly untilMs: number; readonly key: string }>();
   /** Read for the callers of now: many are of one process, or have the same parents. */
   readonly #facts = new Map<number, ProcessFacts | undefined>();
-  #slow: Group[] = [];
+  readonly #slow = new SlowCallers();
   #walks: boolean = false;
   readonly #toLook = new SpareTime();
   /** To be looked for again. */
@@ -345,20 +325,16 @@ export class OwnerFinder {
   }
 
   #walkFor(group: Group): void {
-    const waiting = this.#slow.reduce((sum, { asked }) => sum + asked.length, 0);
-    if (waiting + group.asked.length > MOST_SLOW) {
+    if (!this.#slow.add(group)) {
       for (const { answer, sockets } of group.asked) answer(this.#ownerOf(sockets, [], undefined));
       return;
     }
-    const same = this.#slow.find(({ uid, path }) => uid === group.uid && path === group.path);
-    if (same === undefined) this.#slow.push(group);
-    else same.asked.push(...group.asked);
     if (!this.#walks) void this.#walk();
   }
 
   async #walk(): Promise<void> {
     this.#walks = true;
-    for (let group = this.#slow.shift(); group !== undefined; group = this.#slow.shift()) {
+    for (let group = this.#slow.next(); group !== undefined; group = this.#slow.next()) {
       const held = await inSlices(this.#holders.walk(inodesOf(group.asked), this.#makersOf(group)));
       await this.#tell([group], () => held, true);
     }

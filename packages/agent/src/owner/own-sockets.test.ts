@@ -28,7 +28,7 @@ it('lists its files within a twentieth of the time, however many callers there a
   };
   const inodeAt = (file: string) => [...files].find(([, of]) => of === file)?.[0];
   const own = new OwnSockets(list, inodeAt, () => ms);
-  for (let caller = 0; caller < 512; caller++) own.without([socket('10'), socket('1')]);
+  for (let caller = 0; caller < 512; caller++) own.without([socket('10'), socket(`1000${caller}`)]);
   // One for the time before, and one that comes of that.
   expect(lists).toBeLessThanOrEqual(2);
   expect(own.without([socket('10'), socket('1')])).toEqual([socket('1')]);
@@ -38,8 +38,16 @@ it('lists its files within a twentieth of the time, however many callers there a
   expect(own.without([socket('10')])).toEqual([socket('10')]);
   ms += 3_000;
   expect(own.without([socket('11')])).toEqual([]);
-  const before = lists;
-  for (; ms < 100_000; ms += 10) own.without([socket('1')]);
+  let before = lists;
+  for (; ms < 100_000; ms += 10) own.without([socket(`2000${ms}`)]);
   expect(lists - before).toBeLessThanOrEqual(100);
   expect(lists - before).toBeGreaterThan(50);
+  // For the same again none is listed, so one that is opened beside it is its own at once.
+  ms += 3_000;
+  expect(own.without([socket('1'), socket('11')])).toEqual([socket('1')]);
+  before = lists;
+  for (; ms < 200_000; ms += 10) own.without([socket('1'), socket('11')]);
+  expect(lists).toBe(before);
+  files.set('12', '5');
+  expect(own.without([socket('1'), socket('11'), socket('12')])).toEqual([socket('1')]);
 });

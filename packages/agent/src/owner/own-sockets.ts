@@ -6,6 +6,7 @@ import { SpareTime } from './spare-time.ts';
 
 /** A rest of listing may be made up for that was so long. */
 const RESTED_MS = 1_000;
+const MOST_OTHERS = 4_096;
 
 /**
  * Inodes of the sockets that this very process holds. Throws where its files cannot be listed. As long as there are files: not for a thread that carries
@@ -32,6 +33,8 @@ export class OwnSockets {
   readonly #now: () => number;
   /** By inode, the file of each when they were listed last. */
   #files: ReadonlyMap<string, string> = new Map();
+  /** That were others' when its files were listed: what an open flow is of is not listed for again. */
+  readonly #others = new Set<string>();
   readonly #toList = new SpareTime(RESTED_MS);
 
   /** `now`: milliseconds of a clock that never goes back. */
@@ -43,7 +46,8 @@ export class OwnSockets {
 
   /** Those that are others'. One that is opened while its files are not listed again is taken for another's for so long, by which nobody is told. */
   without(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
-    if (!sockets.every((socket) => this.#has(socket))) this.#refresh();
+    const isMet = (socket: FoundSocket) => this.#others.has(socket.inode) || this.#has(socket);
+    if (!sockets.every(isMet) && this.#refresh()) this.#note(sockets);
     return sockets.filter((socket) => !this.#has(socket));
   }
 
@@ -52,17 +56,27 @@ export class OwnSockets {
     return file !== undefined && this.#inodeAt(file) === inode;
   }
 
-  /** As long as there are files, and others bring as many callers as they like: within a twentieth of the time. */
-  #refresh(): void {
+  #note(sockets: readonly FoundSocket[]): void {
+    for (const socket of sockets) {
+      if (this.#others.size >= MOST_OTHERS) this.#others.clear();
+      if (!this.#has(socket)) this.#others.add(socket.inode);
+    }
+  }
+
+  /** As long as there are files, and others bring as many callers as they like: within a twentieth of the time. Answers whether they were listed. */
+  #refresh(): boolean {
     const begun = this.#now();
-    if (!this.#toList.allows(begun)) return;
+    if (!this.#toList.allows(begun)) return false;
     try {
       this.#files = this.#list();
+      return true;
     } catch {
       // Those of before are asked for by their numbers.
+      return false;
+    } finally {
+      const ended = this.#now();
+      this.#toList.spend(ended - begun, ended);
     }
-    const ended = this.#now();
-    this.#toList.spend(ended - begun, ended);
   }
 }
 
