@@ -141,6 +141,12 @@ it('walks past one that has more files than may be listed, in steps', () => {
     }
   };
   expect(look(100).found).toEqual([{ pid: 11, file: '3' }]);
+  // And at some of that one's behind all others.
+  rmSync(join(proc, '11'), { recursive: true });
+  madeProcess(13, Object.fromEntries(Array.from({ length: 3_000 }, (_, file) => [file, '15'])));
+  expect(look(100).found).toMatchObject([{ pid: 13 }]);
+  rmSync(join(proc, '13'), { recursive: true });
+  madeProcess(11, { 3: '15' });
   const whole = look(4_000);
   expect(whole.found).toEqual([{ pid: 11, file: '3' }]);
   // One before each process and file, and as its files are listed.

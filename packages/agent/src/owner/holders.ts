@@ -35,7 +35,7 @@ export interface Strangers {
 export const MOST_FILES = 100_000;
 /** Files that are looked at at once, and of one process. */
 const MOST_QUICK = 512;
-/** As many are listed in the time that one is looked at; of who has more than so many times what may be looked at, none. */
+/** As many are listed in the time that one is looked at; who has more than so many times what may be looked at comes behind all others. */
 const LISTED_FOR_ONE = 16;
 const MOST_OF_ONE = 128;
 /** Processes that held something, and the files of each that it was. */
@@ -213,12 +213,14 @@ export class Holders {
   }
 
   *#through(search: Search, pids: Iterable<number>, uid: number | undefined): Generator<void, void> {
+    const many: number[] = [];
     for (const pid of pids) {
       if (search.isOver) return;
       yield;
       if (!this.#processes.isOf(pid, uid)) continue;
-      yield* search.allOf(pid);
+      if (yield* search.allOf(pid)) many.push(pid);
     }
+    for (const pid of many) yield* search.someOf(pid);
   }
 
   #remember(held: Held): Held {
@@ -279,7 +281,7 @@ class Search {
   readonly #inodes: ReadonlySet<string>;
   readonly #found = new Map<string, Holder[]>();
   readonly #all: boolean;
-  /** Of who has more files than that none is listed. */
+  /** Who has more files than that comes behind all others. */
   readonly #mostListed: number;
   #left: number;
 
@@ -356,10 +358,23 @@ class Search {
     this.#found.set(inode, holders);
   }
 
-  *allOf(pid: number): Generator<void, void> {
+  /** Answers whether it has more than are listed. */
+  *allOf(pid: number): Generator<void, boolean> {
     const files = yield* this.#processes.filesOf(pid, new Lister(this.#mostListed));
-    if (typeof files === 'string') return;
+    if (typeof files === 'string') return files === 'many';
     this.#left--;
+    yield* this.#each(pid, files);
+    return false;
+  }
+
+  /** Of who has more than are listed, as many as may be looked at still: the lowest, for the kernel gives the lowest that is free. */
+  *someOf(pid: number): Generator<void, void> {
+    if (this.isOver) return;
+    const files = yield* this.#processes.filesOf(pid, new Lister(this.#left), true);
+    if (typeof files !== 'string') yield* this.#each(pid, files);
+  }
+
+  *#each(pid: number, files: readonly string[]): Generator<void, void> {
     for (const file of files) {
       if (this.isOver) return;
       this.look(pid, file);

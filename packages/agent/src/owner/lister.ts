@@ -17,18 +17,19 @@ export class Lister {
     return atOnce(this.slowly(path, size));
   }
 
-  /** As `names`. Yields often. */
-  *slowly(path: string, size: number): Generator<void, readonly string[] | undefined> {
-    if (this.#left === 0 || size > this.#left) return undefined;
+  /** As `names`; `cut`: where there are more, the first of them. Yields often. */
+  *slowly(path: string, size: number, cut = false): Generator<void, readonly string[] | undefined> {
+    if (this.#left === 0 || (size > this.#left && !cut)) return undefined;
     // They may be many by now, or before Linux 6.2: no more are listed than these, and no others in this look.
     const directory = opendirSync(path, { bufferSize: Math.min(this.#left + 1, STEP) });
     try {
       const names: string[] = [];
       for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-        if (names.push(entry.name) > this.#left) {
+        if (names.length === this.#left) {
           this.#left = 0;
-          return undefined;
+          return cut ? names : undefined;
         }
+        names.push(entry.name);
         if (names.length % STEP === 0) yield;
       }
       this.#left -= names.length;

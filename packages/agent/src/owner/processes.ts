@@ -130,14 +130,14 @@ export class Processes {
 
   /**
    * Numbers of its files, those first that were not there, the highest first, then what changed last; `gone`, `hidden` where they cannot be listed, or
-   * `many`, more than may be. Yields often.
+   * `many`, more than may be, where they are not `cut` to the lowest. Yields often.
    */
-  *filesOf(pid: number, list: Lister): Generator<void, readonly string[] | 'gone' | 'hidden' | 'many'> {
+  *filesOf(pid: number, list: Lister, cut = false): Generator<void, readonly string[] | 'gone' | 'hidden' | 'many'> {
     if (!this.#known.has(pid)) return 'gone';
     const table = `${this.#proc}/${pid}/fd`;
     let names: readonly string[] | undefined;
     try {
-      names = yield* list.slowly(table, this.#countOf(table));
+      names = yield* list.slowly(table, this.#countOf(table), cut);
     } catch {
       if (this.#isThere(pid)) return 'hidden';
       this.#forget(pid);
@@ -146,7 +146,7 @@ export class Processes {
     const seen = this.#known.get(pid)?.files;
     if (seen === undefined) return 'gone';
     if (names === undefined) return 'many';
-    if (seen.size > 0) {
+    if (seen.size > 0 && !cut) {
       const open = new Set(names);
       for (const file of seen.keys()) if (!open.has(file) && seen.delete(file)) this.#seen--;
     }
