@@ -74,7 +74,7 @@ export class Acceptor {
     void this.#handshake(conduit, remote, pending).finally(() => this.#leave(pending));
   }
 
-  /** To be called when a link has proved itself, or ended. */
+  /** To be called when a link has proved itself, or ended: one that ended before is a handshake that failed. */
   settled(link: Link): void {
     this.#unconfirmed.get(link)?.();
   }
@@ -107,13 +107,17 @@ export class Acceptor {
     }
   }
 
-  /** Resolves when the link's first record proved its peer; the caller's place among handshakes is kept until then. */
+  /**
+   * Resolves when the link's first record proved its peer; the caller's place among handshakes is kept until then. Rejects with why it did not: that
+   * was done at the caller's address, and says nothing of the peer.
+   */
   #confirmation(link: Link, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         this.#unconfirmed.delete(link);
         deadline.off(onEnd);
-        resolve();
+        if (link.unproved === undefined) resolve();
+        else reject(link.unproved);
       };
       const onEnd = (): void => {
         this.#unconfirmed.delete(link);

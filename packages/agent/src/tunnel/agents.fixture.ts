@@ -20,7 +20,7 @@ export interface TestAgent {
   stream: (inbound: Inbound<Conduit>) => void;
   datagrams: (inbound: Inbound<DatagramConduit>) => void;
   /** Log lines, parsed. */
-  readonly log: { readonly event?: string; readonly reason?: string; readonly msg?: string }[];
+  readonly log: Readonly<Record<string, unknown> & { event?: string; reason?: string; msg?: string }>[];
 }
 
 export class TestNetwork {

@@ -31,7 +31,7 @@ describe('a peer', () => {
     // 20,000 bytes announced, none of them sent.
     peer.socket.write(Buffer.of(0, 0, 0x4e, 0x20));
     await peer.closed;
-    expect(bob.tunnels.counters).toMatchObject({ violations: 1, open: 0 });
+    expect(bob.tunnels.counters).toMatchObject({ handshakesFailed: 1, violations: 0, open: 0 });
   });
 
   it.each<[string, (peer: RawPeer) => void]>([

@@ -26,9 +26,9 @@ export class UnansweredError extends Error {
   }
 }
 
-/** Why a tunnel ended; the cause of the resets of what was in it. */
+/** Why a tunnel ended; the cause of the resets of what was in it. Nobody proved to have made one that is 'replayed-or-forged'. */
 export class TunnelEndedError extends CodedError<
-  'closed' | 'dead' | 'revoked' | 'violation' | 'failed' | 'idle' | 'shutdown'
+  'closed' | 'dead' | 'revoked' | 'violation' | 'replayed-or-forged' | 'failed' | 'idle' | 'shutdown'
 > {
   override readonly name = 'TunnelEndedError';
 }

@@ -120,10 +120,29 @@ describe('a stranger at the tunnel port', () => {
     network.moveTo('bob', [`127.0.0.1:${(recorder.address() as net.AddressInfo).port}`]);
     await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow(UnreachableError);
     recorder.close();
-    const answer = await knock(bob.tunnels.port, Buffer.concat(recorded));
+    const start = Buffer.concat(recorded);
+    const answer = await knock(bob.tunnels.port, start);
     // Bob answers the handshake, for message 1 is genuine; but nothing follows it, so it never counts as a tunnel.
     expect(answer.length).toBeGreaterThan(0);
     expect(bob.tunnels.counters.open).toBe(0);
+    // Nor is alice named by what comes behind it, which anybody could send, nor by an end.
+    const behind = [
+      (socket: net.Socket) => socket.write(Buffer.concat([Buffer.of(0, 0, 0, 17), randomBytes(17)])),
+      (socket: net.Socket) => socket.destroy(),
+    ];
+    for (const [index, next] of behind.entries()) {
+      const socket = net.connect(bob.tunnels.port, '127.0.0.1', () => socket.write(start));
+      socket.on('error', () => undefined);
+      socket.once('data', () => next(socket));
+      await until(() => bob.tunnels.counters.handshakesFailed === 2 + index);
+    }
+    expect(bob.tunnels.counters).toMatchObject({ open: 0, violations: 0 });
+    const told = bob.log.filter(({ level }) => Number(level) >= 40);
+    const remote = '127.0.0.1';
+    expect(told).toMatchObject(
+      ['timeout', 'replayed-or-forged', 'closed'].map((reason) => ({ event: 'tunnel-rejected', reason, remote })),
+    );
+    expect(told.filter(({ peer }) => peer !== undefined)).toEqual([]);
   });
 });
 

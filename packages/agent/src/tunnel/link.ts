@@ -159,6 +159,11 @@ export class Link implements RecordOutput, MuxEvents {
     return this.#ended !== undefined;
   }
 
+  /** Why it ended before the peer proved to be there. */
+  get unproved(): TunnelEndedError | undefined {
+    return this.#confirmed ? undefined : this.#ended;
+  }
+
   /** That the connection came from, or to. */
   get localAddress(): string | undefined {
     return this.#wire.conduit.localAddress;
@@ -258,9 +263,13 @@ export class Link implements RecordOutput, MuxEvents {
     this.#owner.ended(this, cause);
   }
 
-  /** The peer broke the protocol. */
+  /** The peer broke the protocol; but until it is confirmed anybody may have, who has heard its first message on the way. */
   violated(reason: string, error: Error): void {
     if (this.over) return;
+    if (!this.#confirmed) {
+      this.close(new TunnelEndedError('replayed-or-forged', error.message, { cause: error }));
+      return;
+    }
     this.#context.counters.violations += 1;
     this.#context.limitedLog.warn('tunnel-violation', reason, { peer: this.peer.host, err: error });
     this.close(new TunnelEndedError('violation', error.message, { cause: error }));

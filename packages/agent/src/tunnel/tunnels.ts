@@ -6,7 +6,6 @@ import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { EarlyData, FlowTarget, Opened, OpenRequest, PeerRefusal } from '../words/opening.ts';
-import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import { afterCut } from './after-cut.ts';
 import type { LinkCounters, TunnelContext } from './context.ts';
@@ -23,6 +22,7 @@ type Answer =
   | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link; readonly early: number }
   | { readonly opened: false; readonly refusal: PeerRefusal };
 
+const TOO_MANY = 'too-many-tunnels';
 const LEFT = 'this host is no member of the network any more';
 
 export class AgentTunnels implements Tunnels, LinkOwner {
@@ -159,8 +159,10 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     const { peer, wire } = established;
     const tunnels = this.#peer(peer.agentId);
     if (this.lifetime.aborted || tunnels.accepted >= this.#context.settings.acceptedPerPeer) {
+      const { remoteAddress } = wire.conduit;
       wire.conduit.reset();
-      this.#tooMany(peer);
+      // It may be a replay, of which the peer knows nothing.
+      this.#context.limitedLog.warn('tunnel-rejected', TOO_MANY, { remote: remoteAddress });
       return undefined;
     }
     return Link.start(this.#context, this, established, undefined, tunnels.shown);
@@ -179,7 +181,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     const tunnels = this.#peer(link.peer.agentId);
     // Counted again: a peer that finishes many handshakes at once had none of them here when they were counted first.
     if (!link.initiator && tunnels.accepted >= this.#context.settings.acceptedPerPeer) {
-      this.#tooMany(link.peer);
+      this.#context.limitedLog.warn('tunnel-rejected', TOO_MANY, { peer: link.peer.host });
       link.close(new TunnelEndedError('closed', `${link.peer.host} has too many tunnels here`));
       return;
     }
@@ -209,10 +211,6 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   }
 
   // --- inside ---
-
-  #tooMany({ host }: TunnelPeer): void {
-    this.#context.limitedLog.warn('tunnel-rejected', 'too-many-tunnels', { peer: host });
-  }
 
   async #open(agentId: string, request: OpenRequest, deadline: Deadline, data?: EarlyData): Promise<Answer> {
     const tunnels = this.#peer(agentId);
