@@ -169,6 +169,32 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     await expect.poll(() => web.ask(`say ${again}`), PATIENT).toBe('hello');
   }, 150_000);
 
+  test('and who takes the place of a service before any rule asks is not that service', async () => {
+    await using made = new AsyncDisposableStack();
+    const caller = (user: typeof DAEMON) => made.adopt(new Caller(asUser(user)), (each) => each.end());
+    const [first, thief] = [caller(DAEMON), caller(BIN)];
+    const port = Number(await first.ask('listen x'));
+    await mesh.apply(meshOf([]));
+    const agent = await mesh.agent('taken', { services: { web: { 3000: port }, mailer: {} } });
+    const host = await agent.vip('rabbit');
+    const to = { connect: { host, port: 5672 }, talk: { host, port: 8125 } };
+    await first.ask('close x');
+    await thief.ask(`take x tcp 127.0.0.1 ${port}`);
+    const codes = async () => (await agent.status()).problems.map(({ code }) => code);
+    await expect.poll(codes, PATIENT).toContain('place-taken');
+    await mesh.apply(meshOf([WEB_MAY], 'deny'));
+    // Other ports make it nobody else's.
+    for (const ports of ['[3000]', '[3000, 3001]']) {
+      await mesh.apply(meshOf([WEB_MAY], 'deny').replace('[3000]', ports));
+      expect(await said('connect', { thief, first }, to)).toEqual({ thief: 'reset', first: 'reset' });
+      expect(await codes()).toContain('place-taken');
+    }
+    await thief.ask('close x');
+    await first.ask(`take x tcp 127.0.0.1 ${port}`);
+    await expect.poll(() => said('connect', { thief, first }, to), PATIENT).toEqual({ thief: 'reset', first: 'hello' });
+    await expect.poll(codes, PATIENT).not.toContain('place-taken');
+  }, 150_000);
+
   test('are told of by the API as services that their host tells apart', async () => {
     const asked = { network: NETWORK, view: agentViewCodec.toWire('full') };
     const reportOf = async () => {

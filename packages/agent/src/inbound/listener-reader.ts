@@ -87,8 +87,8 @@ export class ListenerReader {
         return undefined;
       }
       before += takers.length;
-      for (const { address, port } of takers) {
-        const listener = { protocol, address: textAddress(address), port };
+      for (const { address, port, socket } of takers) {
+        const listener = { protocol, address: textAddress(address), port, uid: socket.uid };
         if (!isOwn(listener)) listeners.push(listener);
       }
     }

@@ -6,7 +6,7 @@ import { ListenerTable, parseListeners, readListenerTable } from './listener-tab
 
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 501 1 00000000e2e42e89 100 0 0 10 0
-   1: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 502 1 00000000e2e42e89 100 0 0 10 0
+   1: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000    33        0 502 1 00000000e2e42e89 100 0 0 10 0
   garbage
    2: 0100007F:18EB 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 503 1 00000000e2e42e89 20 4 30 10 -1
    3: 0100007F:18EC 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 504 1 00000000e2e42e89 100 0 0 10 0
@@ -26,8 +26,8 @@ const UDP = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when
 it('reads IPv4 listeners, and stops where the connections begin', () => {
   expect(parseListeners(TCP, 'tcp')).toEqual({
     listeners: [
-      { protocol: 'tcp', address: '127.0.0.1', port: 6379 },
-      { protocol: 'tcp', address: '0.0.0.0', port: 3000 },
+      { protocol: 'tcp', address: '127.0.0.1', port: 6379, uid: 0 },
+      { protocol: 'tcp', address: '0.0.0.0', port: 3000, uid: 33 },
     ],
     complete: false,
   });
@@ -62,6 +62,18 @@ it('answers what a connection would find', () => {
   expect(table.hasWildcard('tcp', 6379)).toBe(false);
 });
 
+it('tells by which users a connection is taken: those on the address itself, else those on every one', () => {
+  const tcp = (address: string, uid: number) => ({ protocol: 'tcp', address, port: 1, uid }) as const;
+  const all = [tcp('127.0.0.1', 1), tcp('127.0.0.1', 2), tcp('0.0.0.0', 3), tcp('::', 4)];
+  const users = (host: string, listeners = all) => new ListenerTable(listeners).users('tcp', host, 1);
+  expect(users('127.0.0.1')).toEqual([1, 2]);
+  expect(users('127.0.0.2')).toEqual([3]);
+  expect(users('::1')).toEqual([4]);
+  expect(users('127.0.0.1', all.slice(3))).toEqual([4]);
+  expect(new ListenerTable(all.slice(3)).withSixOnly(['1/tcp']).users('tcp', '127.0.0.1', 1)).toEqual([]);
+  expect(new ListenerTable(all).users('udp', '127.0.0.1', 1)).toEqual([]);
+});
+
 it.runIf(process.platform === 'linux')('sees a real listener come and go', async () => {
   const server = net.createServer();
   server.listen(0, '127.0.0.1');
@@ -69,6 +81,7 @@ it.runIf(process.platform === 'linux')('sees a real listener come and go', async
   const { port } = server.address() as net.AddressInfo;
   const before = await readListenerTable();
   expect(before?.answers('tcp', '127.0.0.1', port)).toBe(true);
+  expect(before?.users('tcp', '127.0.0.1', port)).toEqual([process.geteuid?.()]);
   // The agent's own is no program's; another of that port is.
   const own = (address: string) =>
     readListenerTable((listener) => listener.address === address && listener.port === port);

@@ -13,11 +13,14 @@ export interface Listener {
   /** `127.0.0.1`, `0.0.0.0`, `::1`, `::`, or any other in the same form. */
   readonly address: string;
   readonly port: number;
+  /** Effective user of who made it; absent where that was not told. */
+  readonly uid?: number;
 }
 
 /** Every address that something listens on, by protocol and port. */
 export class ListenerTable {
-  readonly #byPort = new Map<string, Set<string>>();
+  /** By address, users who made the sockets there. */
+  readonly #byPort = new Map<string, Map<string, readonly number[]>>();
   /** Ports whose `::` takes IPv6 alone; the key is such as 8080/tcp. */
   readonly #sixOnly: ReadonlySet<string>;
   /** Of how many of the kernel's tables it is made. */
@@ -26,8 +29,10 @@ export class ListenerTable {
   constructor(listeners: Iterable<Listener>, tables = FILES.length, sixOnly: Iterable<string> = []) {
     this.tables = tables;
     this.#sixOnly = new Set(sixOnly);
-    for (const { protocol, port, address } of listeners) {
-      entryOf(this.#byPort, `${port}/${protocol}`, () => new Set()).add(address);
+    for (const { protocol, port, address, uid } of listeners) {
+      const at = entryOf(this.#byPort, `${port}/${protocol}`, () => new Map<string, readonly number[]>());
+      const users = at.get(address) ?? [];
+      at.set(address, uid === undefined || users.includes(uid) ? users : [...users, uid]);
     }
   }
 
@@ -37,6 +42,14 @@ export class ListenerTable {
     if (addresses === undefined) return false;
     if (addresses.has(host)) return true;
     return host.includes(':') ? addresses.has('::') : this.hasWildcard(protocol, port);
+  }
+
+  /** Users of who takes what comes to this address and port, as the kernel chooses: who is on the address itself, else who is on every one. */
+  users(protocol: Protocol, host: string, port: number): readonly number[] {
+    const at = this.#byPort.get(`${port}/${protocol}`);
+    if (at === undefined) return [];
+    if (host.includes(':')) return at.get(host) ?? at.get('::') ?? [];
+    return at.get(host) ?? at.get('0.0.0.0') ?? (this.hasWildcard(protocol, port) ? at.get('::') : undefined) ?? [];
   }
 
   /** Whether something holds the port on every IPv4 address, which those of the services are. */
@@ -53,7 +66,9 @@ export class ListenerTable {
 
   /** As these, and the wildcards; in order. */
   beyondLoopback(protocol: Protocol, port: number): readonly string[] {
-    return [...(this.#byPort.get(`${port}/${protocol}`) ?? [])].filter((address) => !isLoopback(address)).sort(byText);
+    return [...(this.#byPort.get(`${port}/${protocol}`)?.keys() ?? [])]
+      .filter((address) => !isLoopback(address))
+      .sort(byText);
   }
 
   /** All that programs hold beyond loopback, in order. */
@@ -61,7 +76,7 @@ export class ListenerTable {
     const found: Listener[] = [];
     for (const [key, addresses] of this.#byPort) {
       const [port, protocol] = key.split('/');
-      for (const address of addresses)
+      for (const address of addresses.keys())
         if (!isLoopback(address))
           found.push({ protocol: protocol === 'udp' ? 'udp' : 'tcp', address, port: Number(port) });
     }
@@ -97,11 +112,13 @@ function keyOf({ protocol, address, port }: Listener): string {
  */
 export function parseListeners(text: string, protocol: Protocol): { listeners: Listener[]; complete: boolean } {
   const listeners: Listener[] = [];
-  // "  sl  local_address rem_address   st ...": number, colon, address:port, address:port, state; all hexadecimal.
-  const form = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /gm;
-  for (const [, address = '', port = '', state] of text.matchAll(form)) {
+  // "  sl  local_address rem_address   st ...": number, colon, address:port, address:port, state, queues, timer, retransmits, uid; all but the last hexadecimal.
+  const form =
+    /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) [0-9A-F:]+ [0-9A-F:]+ [0-9A-F]+ +(\d+) /gm;
+  for (const [, address = '', port = '', state, uid] of text.matchAll(form)) {
     if (state === TAKING[protocol]) {
-      listeners.push({ protocol, address: textAddress(networkOrder(address)), port: Number.parseInt(port, 16) });
+      const place = { protocol, address: textAddress(networkOrder(address)), port: Number.parseInt(port, 16) };
+      listeners.push({ ...place, uid: Number(uid) });
     } else if (protocol === 'tcp') {
       return { listeners, complete: false };
     }

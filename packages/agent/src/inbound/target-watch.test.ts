@@ -120,6 +120,61 @@ describe('a target where nobody listens', () => {
   });
 });
 
+describe('the place of a service', () => {
+  const by = (uid: number, port = 7001) => ({ ...listener('127.0.0.1', port), uid });
+  const taken = ({ current }: Problems) => current.filter(({ code }) => code === 'place-taken');
+
+  it('is whose it was first, whatever changes meanwhile, until the agent file says otherwise', async () => {
+    const { rig, inbound, problems, look } = await setup();
+    const { watch } = inbound;
+    const services = inbound.services as Map<string, AgentService>;
+    const first = () => Object.fromEntries(watch.firstUsers);
+    await look(by(1), by(1, 7099));
+    expect(first()).toEqual({ redis: 1, rabbit: 1 });
+    await look(by(2));
+    expect(first()).toEqual({ redis: 1, rabbit: 1 });
+    expect(taken(problems)).toMatchObject([
+      {
+        subject: 'redis',
+        message: expect.stringMatching(
+          /of user bin .* user daemon was seen there first: calls to redis come to it.* match: \{ user: bin \} for redis/,
+        ),
+      },
+    ]);
+    // Other ports, and a mesh without it for a while.
+    const more = service('redis', 'private', 7001, 7002);
+    rig.change({ services: [more] });
+    expect(taken(problems)).toHaveLength(1);
+    rig.change({ services: [service('rabbit', 'private', 7010)] });
+    expect(taken(problems)).toEqual([]);
+    rig.change({ services: [more] });
+    expect([first(), taken(problems).length]).toEqual([{ redis: 1, rabbit: 1 }, 1]);
+    // One port of it is as good as all.
+    await look(by(1), by(2, 7002));
+    expect(taken(problems)).toHaveLength(1);
+    await look(by(1), by(1, 7002));
+    expect(taken(problems)).toEqual([]);
+    await look(by(2));
+    services.set('redis', { name: 'redis', targets: [], match: { user: 'bin' } });
+    await look(by(2));
+    expect([first(), taken(problems)]).toEqual([{ rabbit: 1 }, []]);
+    services.set('redis', { name: 'redis', targets: [] });
+    await look(by(2));
+    expect(first()).toEqual({ redis: 2, rabbit: 1 });
+    services.delete('redis');
+    await look(by(3));
+    services.set('redis', { name: 'redis', targets: [] });
+    await look(by(3));
+    expect([first(), taken(problems)]).toEqual([{ redis: 3, rabbit: 1 }, []]);
+  });
+
+  it('is nobody’s while programs of several users are there from the first', async () => {
+    const { inbound, problems, look } = await setup();
+    await look(by(1), by(2, 7002));
+    expect([[...inbound.watch.firstUsers], taken(problems)]).toEqual([[], []]);
+  });
+});
+
 describe('the report', () => {
   it('tells which declared ports nothing listens on; workers are always well', async () => {
     const { inbound, look } = await setup();

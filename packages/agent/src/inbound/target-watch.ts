@@ -21,6 +21,7 @@ import { type Problems, passing } from '../words/problems.ts';
 import { isLoopback, type TargetAddress, takesCallerAddress, targetsOf, writtenListening } from './addresses.ts';
 import { AutoPorts, type PublishedPorts } from './auto-ports.ts';
 import { type ExposedTarget, Exposure, exposedTarget } from './exposure.ts';
+import { FirstUsers, type Listening } from './first-users.ts';
 import type { Inside } from './inside.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
@@ -83,10 +84,11 @@ export class TargetWatch implements LocalTargets {
   #answering: ReadonlySet<string> = new Set();
   /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
   #uses: ReadonlyMap<string, PortUse> = new Map();
+  readonly #firstUsers: FirstUsers;
   readonly #wrongTargets: WrongTargets;
   readonly #exposure: Exposure;
   #autoPorts: AutoPorts | undefined;
-  /** Reports, uses, answers and wrong targets in one text, compared to tell whether anything changed. */
+  /** Reports, uses, answers, wrong targets and first users in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
 
@@ -94,6 +96,7 @@ export class TargetWatch implements LocalTargets {
     this.#options = options;
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
+    this.#firstUsers = new FirstUsers(options.problems);
     this.#wrongTargets = new WrongTargets(options.problems);
     this.#exposure = options.exposure ?? new Exposure(options.problems);
     this.#unseen = passing(options.problems, {
@@ -155,7 +158,12 @@ export class TargetWatch implements LocalTargets {
     return this.#answering;
   }
 
-  /** Called when a report, an answering target or the use of a port changed. */
+  /** By service without `match`, the user who was seen first to listen for it. Another map where it has changed. */
+  get firstUsers(): ReadonlyMap<string, number> {
+    return this.#firstUsers.all;
+  }
+
+  /** Called when a report, an answering target, the use of a port or a first user changed. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -207,15 +215,18 @@ export class TargetWatch implements LocalTargets {
     const wrong: WrongTarget[] = [];
     const exposed: ExposedTarget[] = [];
     const published: PublishedPorts[] = [];
+    const listening = new Map<string, Listening>();
     const { inside } = this.#options;
     this.#reports = running.map(({ service, here }): InstanceReport => {
       if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
       const silent: PortRange[] = [];
       let ports = 0;
+      const users: (readonly number[])[][] = [];
       for (const { port, protocol } of eachPort(service.ports)) {
         ports++;
         if (inside?.listens(service.name, port, protocol) === true) continue;
         const targets = here.shutIn === true ? [] : targetsOf(here, port, protocol);
+        users.push(targets.map(({ host, port: at }) => this.#table?.users(protocol, host, at) ?? []));
         const answering = targets.find((target) => this.answers(target, protocol));
         for (const target of targets) {
           // Of TCP targets the first is enough to know, and no other is probed for it.
@@ -233,6 +244,7 @@ export class TargetWatch implements LocalTargets {
         }
         this.#noteUse(uses, targets, protocol, writtenListening(here, port, protocol));
       }
+      listening.set(service.name, users);
       const opened = service.autoPorts === true ? (inside?.opened(service.name, service.ports) ?? []) : [];
       if (service.autoPorts === true) {
         const outside = here.shutIn !== true && inside?.serves(service.name) !== true;
@@ -253,7 +265,8 @@ export class TargetWatch implements LocalTargets {
     // Most hosts have no such service.
     if (published.length > 0) this.#autoPorts ??= new AutoPorts(this.#options.problems);
     this.#autoPorts?.tell(published);
-    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
+    this.#firstUsers.look(this.#options.services, listening);
+    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong, [...this.firstUsers]]);
     this.#exposure.tell(exposed, {
       held: (protocol, port) => (this.#table?.beyondLoopback(protocol, port).length ?? 1) > 0,
       running: new Set(running.map(({ service }) => service.name)),

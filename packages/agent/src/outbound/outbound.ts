@@ -33,7 +33,7 @@ export interface OutboundOptions {
   readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams' | 'promising'>;
   /** This host's own instances: called without a tunnel, never without a verdict. */
   readonly inbound: Pick<InboundPath, 'dialer' | 'services'> & {
-    readonly watch: Pick<TargetWatch, 'listening' | 'portUse' | 'onChange'>;
+    readonly watch: Pick<TargetWatch, 'listening' | 'portUse' | 'firstUsers' | 'onChange'>;
   };
   readonly problems: Problems;
   readonly log: Logger;
@@ -102,7 +102,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing, callers, owners } = options;
   const declared = inbound.services;
   const chooser = new Chooser(inbound.watch, tunnels, options.firstTurn);
-  const speakers = new Speakers({ netmap, services: declared, owners, problems });
+  const speakers = new Speakers({ netmap, services: declared, watch: inbound.watch, owners, problems });
   const admitter = new Admitter({ netmap, registry, declared });
   const forwarder = new Forwarder({
     netmap,
@@ -155,7 +155,10 @@ export function createOutbound(options: OutboundOptions): Outbound {
     // The same again: this host's services have changed, and with them whom its programs speak as.
     if (next === previous || next.revision !== previous.revision) datagrams.reconsider();
   });
-  inbound.watch.onChange(reconcile);
+  inbound.watch.onChange(() => {
+    speakers.usersChanged();
+    reconcile();
+  });
   if (sharing?.share === 'join') sharing.listeners.onChange(reconcile);
   signal.addEventListener(
     'abort',

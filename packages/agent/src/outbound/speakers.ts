@@ -2,10 +2,11 @@
  * What a program of this host speaks as. It is looked up only where a verdict depends on that: not where all that it may be are
  * permitted, or none is, and no rule about what it calls speaks of users. Whoever cannot be told speaks as the host, and is denied what any of its services is.
  */
-import { eachPort, entryOf, type HostPort, listed, type Problem, userNameProblem } from '@weft/proto';
+import { defined, eachPort, entryOf, type HostPort, listed, type Problem, userNameProblem } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { type LocalSpeech, localCaller, localSpeech } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
+import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Owners } from '../owner/owners.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { ClaimedUser, SourceClaim } from '../words/opening.ts';
@@ -17,6 +18,8 @@ export interface SpeakersOptions {
   readonly netmap: NetmapSource;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
+  /** Who was seen first to listen for a service. */
+  readonly watch: Pick<TargetWatch, 'firstUsers'>;
   readonly owners: Pick<Owners, 'find' | 'follow' | 'warm' | 'left'>;
   readonly problems: Problems;
 }
@@ -57,6 +60,7 @@ export class Speakers {
 
   #last: Now | undefined;
   #warmed: boolean = false;
+  #firstUsers: ReadonlyMap<string, number> | undefined;
 
   constructor(options: SpeakersOptions) {
     this.#options = options;
@@ -94,10 +98,20 @@ export class Speakers {
   /** The agent file, or which of its services run here. */
   changed(): void {
     this.#last = undefined;
-    this.#options.owners.follow(rulesOf(this.#options, this.#now.speech));
+    this.#follow();
     if (this.#warmed || !this.#mayAsk()) return;
     this.#warmed = true;
     this.#options.owners.warm();
+  }
+
+  /** Who was seen first to listen for a service. */
+  usersChanged(): void {
+    if (this.#options.watch.firstUsers !== this.#firstUsers) this.#follow();
+  }
+
+  #follow(): void {
+    this.#firstUsers = this.#options.watch.firstUsers;
+    this.#options.owners.follow(rulesOf(this.#options, this.#now.speech));
   }
 
   /** Whether a verdict on a call of this host depends on who makes it, by the first port of each range: another's first caller waits longer. */
@@ -193,15 +207,17 @@ export function claimedUser({ user }: Pick<Owner, 'user'>): { readonly user?: Cl
   return user === '' || /^\d+$/.test(user) ? {} : { user: userNameProblem(user) === undefined ? user : '' };
 }
 
-function rulesOf({ netmap, services }: SpeakersOptions, { apart }: LocalSpeech): readonly OwnerRule[] {
+function rulesOf({ netmap, services, watch }: SpeakersOptions, { apart }: LocalSpeech): readonly OwnerRule[] {
   return apart.flatMap((name): OwnerRule[] => {
-    const [here, known] = [services.get(name), netmap.current.services.get(name)];
-    if (here === undefined || known === undefined) return [];
-    const { kind, ports } = known.service;
+    const [here, of] = [services.get(name), netmap.current.services.get(name)];
+    if (here === undefined || of === undefined) return [];
+    const { kind, ports } = of.service;
     const places = kind === 'worker' ? [] : [...eachPort(ports)];
     const targets = places.flatMap(({ port, protocol }) =>
       targetsOf(here, port, protocol).map((target) => ({ ...target, protocol })),
     );
-    return [{ service: name, targets, ...(here.match === undefined ? {} : { match: here.match }) }];
+    const { match } = here;
+    const known = match === undefined ? { first: watch.firstUsers.get(name) } : { match };
+    return [{ service: name, targets, ...defined(known) }];
   });
 }

@@ -234,7 +234,9 @@ describe.runIf(IS_ROOT)('who calls', () => {
   it('is nobody who takes the place of a service after its program, as another user, until that is back', async () => {
     const listener = program(asUser(DAEMON));
     const port = Number(await listener.ask('listen x'));
-    const finder = finderOf({ service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] });
+    const place = { host: '127.0.0.1', port, protocol: 'tcp' } as const;
+    const rule = { service: 'web', targets: [place] };
+    const finder = finderOf(rule);
     expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
     await listener.ask('close x');
     const taker = program(asUser(BIN));
@@ -244,11 +246,29 @@ describe.runIf(IS_ROOT)('who calls', () => {
       await new Promise((resolve) => setTimeout(resolve, wait));
       expect(await serviceOf(finder, client)).toBeUndefined();
     }
-    expect(finder.taken).toEqual([{ service: 'web', first: 'daemon', now: 'bin' }]);
+    // Nor is it where the service is declared at other ports, or no rule asked meanwhile.
+    const moved = { ...rule, targets: [place, { ...place, port: await freePort() }] };
+    for (const rules of [[moved], [], [rule]]) {
+      finder.follow(rules);
+      expect(await serviceOf(finder, client)).toBeUndefined();
+    }
     await taker.ask('close x');
     await listener.ask(`take y tcp 127.0.0.1 ${port}`);
     await expect.poll(async () => serviceOf(finder, await listener.call('connect', 'b', at))).toBe('web');
-    expect(finder.taken).toEqual([]);
+  });
+
+  it('is who was seen there first before anybody asked, and whoever is there where the agent file says otherwise', async () => {
+    const taker = program(asUser(BIN));
+    const port = Number(await taker.ask('listen x'));
+    const rule = { service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] } as const;
+    const finder = finderOf({ ...rule, first: DAEMON.uid });
+    const client = await taker.call('connect', 'a', at);
+    expect(await serviceOf(finder, client)).toBeUndefined();
+    // Which says no more than whoever is that program.
+    finder.follow([{ ...rule, match: { command: PYTHON } }]);
+    expect(await serviceOf(finder, client)).toBe('web');
+    finder.follow([rule]);
+    await expect.poll(() => serviceOf(finder, client), { timeout: 10_000, interval: 20 }).toBe('web');
   });
 
   it('is known once it has begun to listen, whoever was asked about before', async () => {

@@ -2,14 +2,7 @@
  * Who makes the calls of this host: socket → who made it → who holds it → what that process is. Fails closed: who cannot be
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
-import {
-  type CallerSocket,
-  type Owner,
-  type OwnerRule,
-  type ProcessOwner,
-  type TakenPlace,
-  UNKNOWN_OWNER,
-} from '../words/owner.ts';
+import { type CallerSocket, type Owner, type OwnerRule, type ProcessOwner, UNKNOWN_OWNER } from '../words/owner.ts';
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
@@ -120,12 +113,6 @@ export class OwnerFinder {
       const socket = seen[at];
       return socket === undefined ? (others[next++] ?? []) : [socket];
     });
-  }
-
-  /** Services whose place another user has than who was seen there first. */
-  get taken(): readonly TakenPlace[] {
-    const nameOf = (uid: number) => this.#users.nameOf(uid);
-    return this.#servers.taken.map(({ service, first, now }) => ({ service, first: nameOf(first), now: nameOf(now) }));
   }
 
   /** What a process would be taken for if it called now; undefined where there is none of that number. */

@@ -1,8 +1,7 @@
 /** The thread that finds out who makes calls: it asks the kernel and waits for it, which the byte path must not. */
 import { setTimeout as rest } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type { CallerSocket, Owner, OwnerRule, ProcessOwner, TakenPlace } from '../words/owner.ts';
+import type { CallerSocket, Owner, OwnerRule, ProcessOwner } from '../words/owner.ts';
 import { requireProgram } from '../words/program.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
@@ -34,8 +33,6 @@ export interface FromOwnerThread {
   readonly owners: readonly (readonly [number, Owner, Learned | undefined])[];
   /** Whether the next question may come. */
   readonly next: boolean;
-  /** All of them, where they are others than were told last. */
-  readonly taken?: readonly TakenPlace[];
 }
 
 /** What was found of the process of that number; undefined where there is none. */
@@ -63,21 +60,13 @@ function serve(main: MessagePort, native: boolean, kernel: KernelSockets | undef
   if (kernel === undefined && native && mayHaveNetlink()) void proveAgain(diagnosis);
   const finder = new OwnerFinder(diagnosis);
   let known: (readonly [number, Owner, Learned | undefined])[] = [];
-  /** Undefined by rules by which nothing was told. */
-  let told: readonly TakenPlace[] | undefined = [];
   const tell = (next: boolean) => {
     if (known.length === 0 && !next) return;
-    const { taken } = finder;
-    const news = isDeepStrictEqual(taken, told) ? {} : { taken };
-    told = taken;
-    main.postMessage({ owners: known, next, ...news } satisfies FromOwnerThread);
+    main.postMessage({ owners: known, next } satisfies FromOwnerThread);
     known = [];
   };
   main.on('message', ({ rules, callers, process }: ToOwnerThread) => {
-    if (rules !== undefined) {
-      finder.follow(rules);
-      told = undefined;
-    }
+    if (rules !== undefined) finder.follow(rules);
     if (process !== undefined) {
       void finder.look(process).then((found) => main.postMessage({ process, found } satisfies LookedAt));
       return;

@@ -8,7 +8,6 @@ import { type Owner, UNKNOWN_OWNER } from '../words/owner.ts';
 import { WAYS } from './finders.fixture.ts';
 import { provenKernel } from './kernel-sockets.ts';
 import { MOST_CALLERS, Owners } from './owners.ts';
-import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 
 const life: AbortController[] = [];
 const cleanup: (() => void)[] = [];
@@ -128,46 +127,6 @@ it.each([true, false])('tells who calls, by its thread; what reaches under Node 
   });
 });
 
-it.runIf(IS_ROOT)(
-  'tells of the place of a service that another user has taken, until it is back or said to be right',
-  async () => {
-    const [first, second] = [new Caller(asUser(DAEMON)), new Caller(asUser(BIN))];
-    cleanup.push(
-      () => void first.end(),
-      () => void second.end(),
-    );
-    const { made, standing } = owners();
-    const port = Number(await first.ask('listen x'));
-    const place = { host: '127.0.0.1', port, protocol: 'tcp' } as const;
-    // It keeps this one: of a service, one place may be taken.
-    const kept = { ...place, port: Number(await first.ask('listen kept')) };
-    made.follow([{ service: 'web', targets: [place, kept] }]);
-    const called = { host: '127.0.0.1', port: Number(await first.ask('listen called')) };
-    const client = await first.call('connect', 'a', called);
-    const look = async () => {
-      const { service } = await made.find({ protocol: 'tcp', client, called });
-      return [service, ...standing.keys()].join();
-    };
-    await expect.poll(look, { timeout: 20_000 }).toMatch(/^web/);
-    await first.ask('close x');
-    await second.ask(`take x tcp 127.0.0.1 ${port}`);
-    await expect.poll(look, { timeout: 20_000 }).toContain('place-taken web');
-    expect(standing.get('place-taken web')).toMatch(
-      /of user bin .* user daemon was seen there first: .* match: \{ user: bin \} for web/,
-    );
-    await second.ask('close x');
-    await first.ask(`take x tcp 127.0.0.1 ${port}`);
-    await expect.poll(look, { timeout: 20_000 }).toMatch(/^web(,callers-unknown owners)?$/);
-    await first.ask('close x');
-    await first.ask('close kept');
-    await second.ask(`take x tcp 127.0.0.1 ${port}`);
-    await expect.poll(look, { timeout: 20_000 }).toContain('place-taken web');
-    made.follow([{ service: 'web', targets: [place, kept], match: { user: 'bin' } }]);
-    expect(await look()).not.toContain('place-taken');
-  },
-  90_000,
-);
-
 it.each([
   ['ends', 'process.exit(1)'],
   ['fails', 'throw new Error("broken")'],
@@ -207,28 +166,6 @@ it('knows nobody where the thread is of another program than what begins it, and
   const { made, standing } = owners({ native: false, build: 'of yesterday' });
   expect(await made.find(somebody)).toEqual(UNKNOWN_OWNER);
   await expect.poll(() => standing.get('callers-unknown program')).toContain('it was replaced; restart the agent');
-});
-
-it('tells of no place that was taken by rules which are no more in force', async () => {
-  // Answers once a process is asked about, for a walk takes its time.
-  const taken = [{ service: 'web', first: 'daemon', now: 'bin' }];
-  const program = `
-    import { parentPort } from 'node:worker_threads';
-    let asked;
-    parentPort.on('message', ({ callers, process }) => {
-      if (process === undefined) { asked = callers; return; }
-      parentPort.postMessage({ owners: asked.map(([number]) => [number, {}]), next: true, taken: ${JSON.stringify(taken)} });
-    });
-  `;
-  const { made, standing } = owners({ program });
-  made.follow([{ service: 'web', targets: [] }]);
-  const answer = made.find(somebody);
-  // Out with the rules of before.
-  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  void made.look(1);
-  made.follow([{ service: 'web', targets: [], match: { user: 'bin' } }]);
-  await answer;
-  expect([...standing.keys()]).not.toContain('place-taken web');
 });
 
 it('knows nobody where a thread cannot begin, and says so', async () => {

@@ -4,14 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
-import {
-  type CallerSocket,
-  type LookedFor,
-  type Owner,
-  type OwnerRule,
-  type TakenPlace,
-  UNKNOWN_OWNER,
-} from '../words/owner.ts';
+import { type CallerSocket, type LookedFor, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { FirstLook, type Unnamed } from './first-look.ts';
@@ -90,8 +83,6 @@ export class Owners {
   #thread: Worker | undefined;
   #rules: readonly OwnerRule[] = [];
   #told: boolean = false;
-  /** Services that are told of as taken. */
-  #taken: readonly string[] = [];
   #askedMs = Number.NEGATIVE_INFINITY;
   #stuck: NodeJS.Timeout | undefined;
   #endedMs = Number.NEGATIVE_INFINITY;
@@ -115,8 +106,6 @@ export class Owners {
     this.#rules = rules;
     this.#first?.follow(rules);
     this.#told = false;
-    // Of one that the agent file says more of now, who is there now is the first.
-    this.#tellTaken([]);
   }
 
   /** At once where it can be told. Never rejects. */
@@ -265,9 +254,7 @@ export class Owners {
     this.#stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
   }
 
-  #answered({ owners, next, taken }: FromOwnerThread): void {
-    // By rules that are no more in force nothing is taken: what is by those of now is told once the thread has them.
-    if (taken !== undefined && this.#told) this.#tellTaken(taken);
+  #answered({ owners, next }: FromOwnerThread): void {
     for (const [number, owner, learned] of owners) {
       const asked = this.#out.get(number);
       this.#out.delete(number);
@@ -280,19 +267,6 @@ export class Owners {
     clearTimeout(this.#stuck);
     this.#asking = false;
     this.#ask();
-  }
-
-  #tellTaken(taken: readonly TakenPlace[]): void {
-    const { problems } = this.#options;
-    for (const service of this.#taken)
-      if (!taken.some((one) => one.service === service)) problems.clear('place-taken', service);
-    this.#taken = taken.map(({ service }) => service);
-    for (const { service, first, now } of taken) {
-      const message =
-        `a program of user ${now} listens where ${service} is served here, and user ${first} was seen there first: it is not taken for ${service}, ` +
-        `so its calls speak as the host; where that is right, let the agent file say match: { user: ${now} } for ${service}, or restart the agent; else end that program`;
-      problems.raise({ code: 'place-taken', subject: service, message });
-    }
   }
 
   /** Nobody is known of those that the thread was asked about. */
@@ -346,7 +320,6 @@ export class Owners {
     this.#thread = undefined;
     this.#endedMs = performance.now();
     if (!this.#options.signal.aborted) this.#failed();
-    this.#tellTaken([]);
     this.#forsaken();
   }
 

@@ -42,10 +42,13 @@ export class Servers {
   readonly #sockets: Pick<Sockets, 'listeners'>;
   readonly #groupOf: GroupOf;
   #rules: readonly OwnerRule[] = [];
-  /** User of who listened for a service when that was seen first. */
+  /**
+   * User of who listened for a service when that was seen first. What the service's ports and targets are, and whether its rule is in force, changes nothing of it:
+   * who takes the place meanwhile is not the service.
+   */
   readonly #users = new Map<string, number>();
-  /** By service, a user who listens in the place of that one. */
-  readonly #takers = new Map<string, number>();
+  /** By service, the `match` that it had last. */
+  readonly #said = new Map<string, string | undefined>();
   #found: ReadonlyMap<number, Server> = new Map();
   #foundMs = Number.NEGATIVE_INFINITY;
   /** No walk for them before. */
@@ -63,13 +66,14 @@ export class Servers {
   }
 
   follow(rules: readonly OwnerRule[]): void {
-    const before = new Map(this.#rules.map((rule) => [rule.service, JSON.stringify(rule)]));
     this.#rules = rules.filter(({ targets }) => targets.length > 0);
-    for (const service of [...this.#users.keys()])
-      if (!this.#rules.some((rule) => before.get(service) === JSON.stringify(rule))) {
-        this.#users.delete(service);
-        this.#takers.delete(service);
-      }
+    for (const { service, match, first } of rules) {
+      const said = JSON.stringify(match);
+      // Where the agent file says otherwise whose it is, who is there now is the first.
+      if (match !== undefined && said !== this.#said.get(service)) this.#users.delete(service);
+      this.#said.set(service, said);
+      if (first !== undefined) this.#users.set(service, first);
+    }
     this.#foundMs = Number.NEGATIVE_INFINITY;
     this.#walkMs = Number.NEGATIVE_INFINITY;
     this.#listened = '';
@@ -78,15 +82,6 @@ export class Servers {
   /** Whether any process may be one, as is known. */
   get mayBe(): boolean {
     return this.#found.size > 0;
-  }
-
-  /** Services without `match` that have a place which another user has than the first, as was seen last. */
-  get taken(): readonly { readonly service: string; readonly first: number; readonly now: number }[] {
-    return [...this.#takers].flatMap(([service, now]) => {
-      const first = this.#users.get(service);
-      const said = this.#rules.find((rule) => rule.service === service)?.match !== undefined;
-      return first === undefined || said ? [] : [{ service, first, now }];
-    });
   }
 
   /** Services at whose targets the process listens now, as is known. */
@@ -140,10 +135,6 @@ export class Servers {
     const uid = this.#users.get(service);
     // Of several addresses for one port, calls go to the first where somebody listens; who listens at the others is not the service.
     const ports = Map.groupBy(of, ({ port, protocol }) => `${port}/${protocol}`);
-    const called = [...ports.values()].map((at) => at.find(({ found }) => found.length > 0)?.found ?? []);
-    const [taker] = called.flatMap((found) => (found.some((one) => one.uid === uid) ? [] : found));
-    if (taker === undefined || uid === undefined) this.#takers.delete(service);
-    else this.#takers.set(service, taker.uid);
     const reached = [...ports.values()].map(
       (at) => at.map(({ found }) => found).find((found) => found.some((one) => one.uid === uid)) ?? [],
     );

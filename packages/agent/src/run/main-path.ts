@@ -218,12 +218,7 @@ export async function openMainPath(
     // Which ports this host's own programs hold is known before any is listened on.
     await Promise.all([inbound.watch.start(), pool?.ready()]);
     if (pool !== undefined) {
-      const told: { answering: ReadonlySet<string> | undefined } = { answering: undefined };
-      const tell = () => {
-        const { answering } = inbound.watch;
-        if (answering !== told.answering) pool.answering(answering);
-        told.answering = answering;
-      };
+      const tell = () => pool.targets(inbound.watch);
       inbound.watch.onChange(tell);
       tell();
     }

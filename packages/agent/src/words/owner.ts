@@ -17,6 +17,8 @@ export interface ProcessMatch {
 export interface OwnerRule {
   readonly service: string;
   readonly match?: ProcessMatch;
+  /** Without `match`, the user who was seen first to listen there; absent while that is not known. */
+  readonly first?: number;
   /** Where its program listens: without `match`, who does, and what descends from it, is the service. */
   readonly targets: readonly (HostPort & { readonly protocol: Protocol })[];
 }
@@ -85,11 +87,3 @@ export interface ProcessOwner extends Omit<Owner, 'sockets' | 'pid'> {
 
 /** Of a process that was asked about: undefined where there is none of that number. */
 export type LookedFor = ProcessOwner | undefined | 'not-looked-at';
-
-/** A service without `match` at whose target somebody else listens than who was seen there first: nobody is known by it. */
-export interface TakenPlace {
-  readonly service: string;
-  /** Names of users, or numbers where there are none. */
-  readonly first: string;
-  readonly now: string;
-}

@@ -32,6 +32,8 @@ export class FollowedListeners implements ListenerSource {
 export class FollowedTargets implements LocalTargets {
   readonly #services: ReadonlyMap<string, AgentService>;
   #answering: ReadonlySet<string> = new Set();
+  #firstUsers: ReadonlyMap<string, number> = new Map();
+  readonly #listeners: (() => void)[] = [];
 
   constructor(services: ReadonlyMap<string, AgentService>) {
     this.#services = services;
@@ -39,6 +41,15 @@ export class FollowedTargets implements LocalTargets {
 
   tell(answering: ReadonlySet<string>): void {
     this.#answering = answering;
+  }
+
+  tellFirstUsers(users: ReadonlyMap<string, number>): void {
+    this.#firstUsers = users;
+    for (const listener of this.#listeners) listener();
+  }
+
+  get firstUsers(): ReadonlyMap<string, number> {
+    return this.#firstUsers;
   }
 
   listening(service: string, port: number, protocol: Protocol): boolean {
@@ -54,6 +65,8 @@ export class FollowedTargets implements LocalTargets {
     return 'free';
   }
 
-  /** Nothing that a listener depends on changes here. */
-  onChange(): void {}
+  /** Called when a first user may have changed: nothing that a listener depends on does here. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
 }

@@ -59,15 +59,17 @@ describe('merged updates', () => {
     const merged = mergeUpdates(
       {
         answering: new Set(['a']),
+        firstUsers: new Map([['redis', 1]]),
         listeners: new Map([
           ['one', spec],
           ['two', spec],
         ]),
       },
-      { answering: new Set(['b']), listeners: new Map([['one', null]]) },
+      { answering: new Set(['b']), firstUsers: new Map(), listeners: new Map([['one', null]]) },
     );
     expect(merged).toEqual({
       answering: new Set(['b']),
+      firstUsers: new Map(),
       listeners: new Map([
         ['one', null],
         ['two', spec],

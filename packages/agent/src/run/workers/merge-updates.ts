@@ -6,12 +6,13 @@ export function mergeUpdates(before: Update, after: Update): Update {
   const netmap = mergeDeltas(before.netmap, after.netmap);
   const services = after.services ?? before.services;
   const answering = after.answering ?? before.answering;
+  const firstUsers = after.firstUsers ?? before.firstUsers;
   const listeners =
     before.listeners === undefined || after.listeners === undefined
       ? (after.listeners ?? before.listeners)
       : new Map([...before.listeners, ...after.listeners]);
   return {
-    ...defined({ services, netmap, answering, listeners }),
+    ...defined({ services, netmap, answering, firstUsers, listeners }),
   };
 }
 

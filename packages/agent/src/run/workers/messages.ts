@@ -56,6 +56,8 @@ export interface Update {
   readonly netmap?: NetmapDelta;
   /** Targets that answer, whole. */
   readonly answering?: ReadonlySet<string>;
+  /** By service without `match`, the user who was seen first to listen for it; whole. */
+  readonly firstUsers?: ReadonlyMap<string, number>;
   /** By key; null is a listener that is closed. */
   readonly listeners?: ReadonlyMap<string, ListenerSpec | null>;
 }

@@ -42,7 +42,7 @@ export class WorkerPool implements ListenerFollowers {
   #late: WorkerHandle | undefined;
   /** One that is being removed: its numbers count until they are among those of the past. */
   #removed: WorkerHandle | undefined;
-  #answering: ReadonlySet<string> | undefined;
+  #targets: Pick<Update, 'answering' | 'firstUsers'> | undefined;
   #leaving: boolean = false;
   readonly past = new PastThreads();
   readonly #failed = Promise.withResolvers<never>();
@@ -89,7 +89,7 @@ export class WorkerPool implements ListenerFollowers {
 
   async #join(handle: WorkerHandle, joined: Promise<void>): Promise<void> {
     if (this.#leaving) handle.leave(true);
-    if (this.#answering !== undefined) handle.update({ answering: this.#answering }).catch(() => {});
+    if (this.#targets !== undefined) handle.update(this.#targets).catch(() => {});
     await Promise.race([Promise.all([handle.ready, joined]), handle.failed]);
     // It answers from here on, so that whoever waits for it waits no longer than for any other.
     this.#late = undefined;
@@ -198,10 +198,15 @@ export class WorkerPool implements ListenerFollowers {
     this.#late?.leave(leaving);
   }
 
-  /** The targets that answer now. */
-  answering(answering: ReadonlySet<string>): void {
-    this.#answering = answering;
-    this.#tell({ answering }).catch(() => {});
+  /** Of this host's programs now. */
+  targets({ answering, firstUsers }: Required<Pick<Update, 'answering' | 'firstUsers'>>): void {
+    const told = this.#targets;
+    this.#targets = { answering, firstUsers };
+    const news = {
+      ...(answering === told?.answering ? {} : { answering }),
+      ...(firstUsers === told?.firstUsers ? {} : { firstUsers }),
+    };
+    if (Object.keys(news).length > 0) this.#tell(news).catch(() => {});
   }
 
   // --- listeners ---
