@@ -69,7 +69,7 @@ test('what a command carries is reset at a hangup, and where its output is close
   expect((await forward.finished()).code).toBe(0);
   expect((await unread.finished()).code).toBe(0);
   await hungUp.finished();
-  await until('echo sees all', () => ends.length === 3);
+  await until('echo sees all', () => ends.length === 3, Boolean, SETTLED_MS);
   expect(ends).toEqual(['ECONNRESET', 'ECONNRESET', 'ECONNRESET']);
 });
 
@@ -80,7 +80,7 @@ test('SIGQUIT ends the agent at once, and resets what is open', async () => {
   ends.length = 0;
   data.process.signal('SIGQUIT');
   expect((await data.process.finished()).code).toBe(131);
-  await until('echo sees it', () => ends.length === 1);
+  await until('echo sees it', () => ends.length === 1, Boolean, SETTLED_MS);
   expect(ends).toEqual(['ECONNRESET']);
 });
 
@@ -95,6 +95,7 @@ test('an agent serves on where nobody reads its output and its log finds no room
     'it is there',
     () => data.problems().catch(() => undefined),
     (codes) => codes !== undefined,
+    SETTLED_MS,
   );
   await until(
     'the call works',
@@ -107,7 +108,7 @@ test('an agent serves on where nobody reads its output and its log finds no room
   ends.length = 0;
   writeFileSync(join(data.host.dir, 'fail-0'), '');
   expect(await agent.finished()).toMatchObject({ code: null });
-  await until('echo sees it', () => ends.length === 1);
+  await until('echo sees it', () => ends.length === 1, Boolean, SETTLED_MS);
   expect(ends).toEqual(['ECONNRESET']);
 });
 
@@ -125,11 +126,13 @@ test.skipIf(noScript !== undefined)(
       'it stops',
       () => data.host.check(['cat', log]),
       (text) => text.includes('"event":"stopping"'),
+      SETTLED_MS,
     );
     await until(
       'it has ended',
       () => data.host.run(['weft', 'status', '--data', data.dataDir]),
       ({ code, stdout }) => code === 4 && stdout.includes('no agent runs here'),
+      SETTLED_MS,
     );
   },
   60_000,
