@@ -169,6 +169,8 @@ export class GatewayBench {
 export class RawClient {
   readonly socket: net.Socket;
   received = '';
+  /** Whether it was reset, and not ended in order. */
+  reset: boolean = false;
   #closed: boolean = false;
   #wake: (() => void) | undefined;
 
@@ -184,7 +186,9 @@ export class RawClient {
       this.received += bytes.toString('latin1');
       this.#wake?.();
     });
-    socket.on('error', () => {});
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      this.reset = code === 'ECONNRESET';
+    });
     socket.on('close', () => {
       this.#closed = true;
       this.#wake?.();

@@ -24,6 +24,7 @@ export class Client {
   readonly address: string;
   #busy: boolean = false;
   #upgraded: boolean = false;
+  #raw: boolean = false;
   /** Gives the current request up, because nothing has moved for too long; undefined when there is none. */
   giveUp: (() => void) | undefined;
   /** The current request's. */
@@ -117,6 +118,21 @@ export class Client {
     }
     this.#busy = false;
     this.#seat.idle();
+  }
+
+  /** What it is sent from here on is no response of node's. */
+  speaksRaw(): void {
+    this.#raw = true;
+  }
+
+  /** Ends it as it is; by a reset amid what it is sent, which a client that is told no length would take for the whole. */
+  cut(): void {
+    const { response } = this;
+    const amid = this.#raw
+      ? !this.#socket.writableFinished
+      : response?.headersSent === true && !response.writableFinished;
+    if (amid) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   /** The connection speaks another protocol from here on, and is served until it closes. */

@@ -139,12 +139,20 @@ describe('gateway', () => {
   });
 
   it('ends everything with its signal', async () => {
-    await bench.serveRaw((socket) => socket.resume());
-    const [waiting, idle] = await Promise.all([bench.connect(), bench.connect()]);
+    await bench.serveRaw((socket) => {
+      socket.once('data', (head) => {
+        if (head.includes('/part')) socket.write('HTTP/1.1 200 OK\r\n\r\npart');
+      });
+    });
+    const [waiting, idle, amid] = await Promise.all([bench.connect(), bench.connect(), bench.connect()]);
     waiting.send(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
-    await expect.poll(() => bench.openings.length).toBe(1);
+    // Is told no length, so that an end in order would be that of a whole answer.
+    amid.send(`GET /part HTTP/1.0\r\nHost: ${HOST}\r\n\r\n`);
+    await amid.take('part');
+    await expect.poll(() => bench.openings.length).toBe(2);
     await bench.stop();
-    expect([await waiting.untilClosed(), await idle.untilClosed()]).toEqual(['', '']);
+    expect([await waiting.untilClosed(), await idle.untilClosed(), await amid.untilClosed()]).toEqual(['', '', '']);
+    expect([waiting.reset, idle.reset, amid.reset]).toEqual([false, false, true]);
   });
 
   it('names a taken port', async () => {

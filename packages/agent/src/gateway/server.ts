@@ -134,6 +134,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       report(admitted, status, cause);
       refuseRaw(socket, status, counters);
     };
+    client.speaksRaw();
     const upgraded = (): void => {
       counters.upgrades++;
       client.upgraded();
@@ -218,7 +219,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       signal.removeEventListener('abort', onAbort);
       server.close();
       // Upgraded connections among them, which node has let go of.
-      for (const socket of clients.keys()) socket.destroy();
+      for (const client of clients.values()) client.cut();
     }
     return closed;
   };

@@ -79,6 +79,7 @@ describe('upgrade', () => {
     await client.take('hello ');
     opened[0]?.destroy(new Error('cut'));
     expect(await client.untilClosed()).toBe('');
+    expect(client.reset).toBe(true);
   });
 
   it('passes a service’s refusal on and ends the connection', async () => {
@@ -135,6 +136,7 @@ describe('upgrade', () => {
     await client.take('hello ');
     await bench.stop();
     expect(await client.untilClosed()).toBe('');
+    expect(client.reset).toBe(true);
   });
 
   it('gives up on a service that declines and never ends what it says', async () => {

@@ -108,15 +108,18 @@ function relayDecline(incoming: IncomingMessage, socket: Socket, idleMs: number)
   socket.on('close', () => incoming.destroy());
 }
 
-/** Both ways until both are done. Half-close passes; anything but an orderly end of one side ends the other at once. */
-function splice(near: Duplex, far: Duplex): void {
-  const bind = (from: Duplex, to: Duplex): void => {
+/** Both ways until both are done. Half-close passes; anything but an orderly end of one side resets the other at once. */
+function splice(near: Socket, far: Duplex): void {
+  const bind = (from: Duplex, to: Duplex, cut: () => void): void => {
     from.pipe(to);
-    from.on('error', () => to.destroy());
+    from.on('error', cut);
     from.on('close', () => {
-      if (!from.readableEnded || !from.writableFinished) to.destroy();
+      if (!from.readableEnded || !from.writableFinished) cut();
     });
   };
-  bind(near, far);
-  bind(far, near);
+  // One that is not ended in order is reset.
+  bind(near, far, () => void far.destroy());
+  bind(far, near, () => {
+    if (!near.destroyed) near.resetAndDestroy();
+  });
 }
