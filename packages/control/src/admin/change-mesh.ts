@@ -11,7 +11,7 @@ import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
-import { type HostReach, hostReach, inexactRules } from './inexact-rules.ts';
+import { type HostReach, hostReach, inexactRules, notWorkedOut } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
 import { readWait, requireNetwork } from './request.ts';
 
@@ -112,14 +112,14 @@ async function change(
   }
   const unmet = unmetCallers(mesh, before, live, (network) => flows.users(network)).map(named);
   const taken = await waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal);
-  const reach =
+  const { reach, left } =
     before === undefined || changes.length === 0
-      ? []
+      ? { reach: [], left: 0 }
       : await hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal);
   return {
     revision,
     changes,
-    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind],
+    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...notWorkedOut(left)],
     hostReach: reach,
     ...taken,
   };

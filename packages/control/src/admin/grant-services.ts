@@ -54,12 +54,12 @@ async function reachAfter(
   { host, granted, changes }: Granted,
   live: LiveAgents,
   signal: AbortSignal,
-): Promise<HostReach[]> {
+): Promise<readonly HostReach[]> {
   const { mesh, agents, hosts } = held;
   const member = agents.get(hosts.get(host) ?? '');
   if (member === undefined || changes.length === 0) return [];
   const network = { ...held, agents: new Map(agents).set(member.id, { ...member, granted }) };
-  return await hostReach({ mesh, network: held }, { mesh, network }, live, signal);
+  return (await hostReach({ mesh, network: held }, { mesh, network }, live, signal)).reach;
 }
 
 /** Who is no member is left to the change itself to refuse. */

@@ -89,13 +89,14 @@ test('what programs that speak as their host gain and lose is told by host, also
     ...apart,
     agent: (id: string) => (held.agents.get(id)?.host === 'mixed-1' ? apart.agent() : undefined),
   } as unknown as LiveAgents;
-  const between = (before: Partial<Mesh>, after: Partial<Mesh>) => {
+  const asked = (before: Partial<Mesh>, after: Partial<Mesh>, most?: number) => {
     const [old, now] = [before, after].map((parts) => ({
       mesh: mesh({ services: SERVICES, ...parts }),
       network: held,
     }));
-    return hostReach(old as Standing, now as Standing, live, new AbortController().signal);
+    return hostReach(old as Standing, now as Standing, live, new AbortController().signal, most);
   };
+  const between = async (before: Partial<Mesh>, after: Partial<Mesh>) => (await asked(before, after)).reach;
   const shut = { policies: [rule('no-web', 'deny', ['web'], ['db', 'redis:6379', 'web'], [])] };
   const hosts = ['mixed-1', 'mixed-2', 'named'];
   const to = ['web:3000', 'redis:6379', 'db:5432'];
@@ -103,6 +104,8 @@ test('what programs that speak as their host gain and lose is told by host, also
   expect(await between({}, shut)).toEqual([{ ...told, verdict: 'deny', rule: 'no-web' }]);
   expect(await between(shut, {})).toEqual([{ ...told, verdict: 'allow', rule: 'default' }]);
   expect(await between(shut, shut)).toEqual([]);
+  // Hosts of one sort are asked of together, and past the bound no more are.
+  expect(await asked({}, shut, 2)).toMatchObject({ reach: [{ hostCount: 3 }], left: 1 });
   // A rule in the place of one that said the same of all, and one host that it names.
   const open = { defaultAction: 'deny', policies: [rule('all', 'allow', ['*'], ['db'])] } as const;
   const narrow = { ...open, policies: [rule('some', 'allow', ['web', 'redis', 'host:named'], ['db'])] };

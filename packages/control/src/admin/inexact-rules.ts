@@ -20,6 +20,7 @@ import {
   type PortRange,
   plainRules,
   problem,
+  type Rule,
   RuleIndex,
   type Service,
   type Verdict,
@@ -103,27 +104,41 @@ export interface HostReach {
 
 /** Of one entry of a list of them. */
 const MOST_NAMED = 100;
-/** Verdicts made in one turn of the loop: a millisecond or so. */
-const VERDICTS_A_TURN = 2_000;
+/** Verdicts made, and rules looked at, in one turn of the loop: a millisecond or so. */
+const STEPS_A_TURN = 2_000;
+/** Of one change: half a second of work. */
+const MOST_VERDICTS = 500_000;
 
 /**
  * By the evaluator of agents, of what both meshes declare; of a user that no rule names. Both are checked. A host that speaks as its one service has
- * no such program. Rejects as the signal does.
+ * no such program. `left`: hosts of which it was not worked out, as there is too much to ask. Rejects as the signal does.
  */
 export async function hostReach(
   before: Standing,
   after: Standing,
   live: LiveAgents,
   signal: AbortSignal,
-): Promise<HostReach[]> {
+  mostVerdicts = MOST_VERDICTS,
+): Promise<{ readonly reach: readonly HostReach[]; readonly left: number }> {
   const [old, now] = [sideOf(before), sideOf(after)];
+  let steps = 0;
+  const pace = async (more: number): Promise<void> => {
+    steps += more;
+    if (steps < STEPS_A_TURN) return;
+    steps = 0;
+    await setImmediate();
+    signal.throwIfAborted();
+  };
   const isTouched = touchedBy(old, now);
-  const services = [...old.services.values()].flatMap((was) => {
+  const services: { readonly was: Service; readonly is: Service; readonly ports: readonly PortRange[] }[] = [];
+  for (const was of old.services.values()) {
     const is = now.services.get(was.name);
-    if (is === undefined) return [];
+    if (is === undefined) continue;
     const about = [old, now].map(({ rules, index }) => index.to(is).flatMap((place) => rules[place] ?? []));
-    return isTouched(about) ? [{ was, is, ports: portSegments(is, about.flat()) }] : [];
-  });
+    if (isTouched(about)) services.push({ was, is, ports: portSegments(is, about.flat()) });
+    await pace(about.reduce((sum, { length }) => sum + length, 1));
+  }
+  if (services.length === 0) return { reach: [], left: 0 };
   const runsOn = fleetRuns(after.network, live);
   // Hosts of which all rules say the same are asked of once.
   const alike = new Map<string, { readonly hosts: string[]; readonly was: HostSource; readonly is: HostSource }>();
@@ -131,22 +146,25 @@ export async function hostReach(
     const mayRun = now.mayRun(host);
     if (runsOn(id, mayRun).length === 1 && !speaksAsHost(live, id)) continue;
     const [was, is] = [old.source(host), now.source(host)];
-    const key = `${old.index.from(was).join()} ${now.index.from(is).join()}`;
-    entryOf(alike, key, () => ({ hosts: [], was, is })).hosts.push(host);
+    const [rulesOld, rulesNow] = [old.index.from(was), now.index.from(is)];
+    entryOf(alike, `${rulesOld.join()} ${rulesNow.join()}`, () => ({ hosts: [], was, is })).hosts.push(host);
+    await pace(rulesOld.length + rulesNow.length + 1);
   }
   const found = new Map<string, { readonly hosts: string[]; readonly to: string[]; readonly is: Verdict }>();
-  let verdicts = 0;
+  let [verdicts, left] = [0, 0];
   for (const { hosts, was, is } of alike.values()) {
+    if (verdicts > mostVerdicts) {
+      left += hosts.length;
+      continue;
+    }
     const turned = new Map<string, { readonly verdict: Verdict; readonly ports: Map<string, PortRange[]> }>();
     for (const service of services) {
       for (const range of service.ports) {
         const { first: port, protocol } = range;
         const told = old.policy.decide(was, { service: service.was, port, protocol }, '');
         const verdict = now.policy.decide(is, { service: service.is, port, protocol }, '');
-        if (++verdicts % VERDICTS_A_TURN === 0) {
-          await setImmediate();
-          signal.throwIfAborted();
-        }
+        verdicts += 1;
+        await pace(1);
         if (told.allowed === verdict.allowed || isBuiltin(told) || isBuiltin(verdict)) continue;
         const { ports } = entryOf(turned, `${verdict.allowed} ${verdict.rule}`, () => ({ verdict, ports: new Map() }));
         entryOf(ports, service.is.name, (): PortRange[] => []).push(range);
@@ -159,14 +177,24 @@ export async function hostReach(
       entryOf(found, `${how} ${to.join()}`, () => ({ hosts: [], to, is: verdict })).hosts.push(...hosts);
     }
   }
-  return [...found.values()].slice(0, MOST_RULES).map(({ hosts, to, is }) => ({
-    hosts: hosts.sort(byText).slice(0, MOST_NAMED),
-    hostCount: hosts.length,
-    to: to.slice(0, MOST_NAMED),
-    toCount: to.length,
-    verdict: is.allowed ? 'allow' : 'deny',
-    rule: is.rule,
-  }));
+  const reach = [...found.values()].slice(0, MOST_RULES).map(
+    ({ hosts, to, is }): HostReach => ({
+      hosts: hosts.sort(byText).slice(0, MOST_NAMED),
+      hostCount: hosts.length,
+      to: to.slice(0, MOST_NAMED),
+      toCount: to.length,
+      verdict: is.allowed ? 'allow' : 'deny',
+      rule: is.rule,
+    }),
+  );
+  return { reach, left };
+}
+
+/** To be told beside what was worked out. */
+export function notWorkedOut(left: number): FieldProblem[] {
+  if (left === 0) return [];
+  const message = `what programs of ${left} more hosts gain and lose was not worked out: there is too much to ask at once`;
+  return [problem('policies', message)];
 }
 
 /** Nothing of it is the doing of a rule: a worker, or a port that is declared on one side alone. */
@@ -192,7 +220,7 @@ function sideOf({ mesh, network }: Standing) {
 type Side = ReturnType<typeof sideOf>;
 
 /** Whether anything may have become of a service, of which these rules spoke and speak: all of them where what callers are has changed. */
-function touchedBy(old: Side, now: Side): (about: readonly (readonly object[])[]) => boolean {
+function touchedBy(old: Side, now: Side): (about: readonly (readonly Rule[])[]) => boolean {
   const callers = ({ mesh: { defaultAction, agents, services }, network }: Side) => [
     defaultAction,
     agents,
@@ -200,5 +228,8 @@ function touchedBy(old: Side, now: Side): (about: readonly (readonly object[])[]
     Array.from(network.agents.values(), ({ granted }) => granted),
   ];
   if (!isDeepStrictEqual(callers(old), callers(now))) return () => true;
-  return ([before, after]) => !isDeepStrictEqual(before, after);
+  // Rules are many, and each may be about every service.
+  const texts = new Map([...old.rules, ...now.rules].map((rule) => [rule, JSON.stringify(rule)]));
+  return ([before = [], after = []]) =>
+    before.length !== after.length || before.some((rule, at) => texts.get(rule) !== texts.get(after[at] as Rule));
 }
