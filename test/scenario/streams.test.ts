@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findNative } from '../../packages/agent/src/bytes/inside/native-calls.ts';
 import { until } from '../harness/until.ts';
 import { type Agent, connect } from './agent.ts';
 import { Mesh } from './mesh.ts';
@@ -15,6 +18,7 @@ services:
   resets: { kind: private, ports: [9000] }
   short: { kind: private, ports: [9000] }
   burst: { kind: private, ports: [9000] }
+  urgent: { kind: private, ports: [9000] }
 `;
 
 let mesh: Mesh;
@@ -27,11 +31,38 @@ function accepted(): Promise<Socket> {
   return new Promise((resolve) => waiting.push(resolve));
 }
 
+/** Hears the first caller to its end, and says so with an urgent byte in the midst. */
+const URGENT_SERVER = `
+use strict; use Socket; $| = 1;
+socket(my $listener, AF_INET, SOCK_STREAM, 0) or die $!;
+bind($listener, pack_sockaddr_in(0, INADDR_LOOPBACK)) && listen($listener, 9) or die $!;
+print((unpack_sockaddr_in(getsockname $listener))[0]);
+accept(my $caller, $listener) or die $!;
+setsockopt($caller, SOL_SOCKET, SO_OOBINLINE, 1) or die $!;
+my $heard = do { local $/; <$caller> };
+send($caller, "heard $heard, ", 0); send($caller, '!', MSG_OOB); send($caller, ' is said', 0);
+`;
+/** As a client of telnet or FTP that interrupts. */
+const URGENT_CLIENT = `
+use strict; use Socket;
+socket(my $service, AF_INET, SOCK_STREAM, 0) or die $!;
+connect($service, pack_sockaddr_in(9000, inet_aton(shift))) or die $!;
+setsockopt($service, SOL_SOCKET, SO_OOBINLINE, 1) or die $!;
+send($service, 'stop', 0); send($service, '!', MSG_OOB); send($service, 'ABOR', 0); shutdown($service, 1);
+print do { local $/; <$service> };
+`;
+let urgentServer: ReturnType<typeof runPerl>;
+function runPerl(program: string, ...words: string[]) {
+  return spawn('perl', ['-e', program, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
 beforeAll(async () => {
   mesh = await Mesh.start(MESH);
   const played = await serveTcp((socket) => waiting.shift()?.(socket));
   const echoing = await echo();
   programs.push(played, echoing);
+  urgentServer = runPerl(URGENT_SERVER);
+  const [port] = (await once(urgentServer.stdout, 'data')) as [Buffer];
   const target = { 9000: played.port };
   far = await mesh.agent('far', {
     services: {
@@ -40,11 +71,13 @@ beforeAll(async () => {
       resets: target,
       short: { 9000: echoing.port },
       burst: { 9000: echoing.port },
+      urgent: { 9000: Number(port) },
     },
   });
   near = await mesh.agent('near');
 });
 afterAll(async () => {
+  urgentServer.kill();
   await mesh.close();
   await Promise.all(programs.map((program) => program.stop()));
 });
@@ -238,3 +271,11 @@ test('fifty connections at once', async () => {
 function openFiles(): number {
   return readdirSync('/proc/self/fd').length;
 }
+
+test.skipIf(typeof findNative() === 'string')(
+  'a byte that is sent as urgent stays where it was sent, both ways',
+  async () => {
+    const client = runPerl(URGENT_CLIENT, await near.vip('urgent'));
+    expect(await text(client.stdout)).toBe('heard stop!ABOR, ! is said');
+  },
+);

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
 import { acceptHandles, type Elsewhere } from './inside/handle-connections.ts';
-import { descriptorOf, shownDescriptor } from './inside/known.ts';
+import { descriptorOf, keepUrgent, shownDescriptor } from './inside/known.ts';
 import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
@@ -31,6 +31,8 @@ export interface ListenOptions {
   readonly share?: PortSharing;
   /** The listener itself must leave some, and tells of it where none is left to accept with; what it accepts is for the caller to judge. */
   readonly files?: OpenFiles;
+  /** Callers are programs, which may send urgent bytes: those stay in their place. */
+  readonly keepsUrgent?: boolean;
   /** Where a connection may go instead, before anything is read of it. */
   readonly elsewhere?: Elsewhere | undefined;
   /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
@@ -89,7 +91,13 @@ function listen(
 
 function serve(
   begin: (server: net.Server, listening: () => void) => void,
-  { files, onError, elsewhere, handed }: Pick<ListenOptions, 'files' | 'onError' | 'elsewhere'> & { handed?: boolean },
+  {
+    files,
+    onError,
+    keepsUrgent,
+    elsewhere,
+    handed,
+  }: Pick<ListenOptions, 'files' | 'onError' | 'keepsUrgent' | 'elsewhere'> & { handed?: boolean },
   onAccepted: (conduit: SocketConduit, remote: Remote, transport: Transport) => void,
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
@@ -114,6 +122,7 @@ function serve(
         if (isShortage(error)) files?.ranOut();
         onError?.(error);
       });
+      if (keepsUrgent === true) keepUrgent(descriptorOf(server));
       acceptHandles(server, accept, elsewhere, handed);
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });

@@ -34,6 +34,7 @@ export async function carryOut(
       port: called.port,
       deadline,
       files: calls.files,
+      keepsUrgent: true,
     });
     flow.opened();
     const far = new FlowConduit(conduit, flow, { remote: false, cut: () => client.reset() });

@@ -157,8 +157,9 @@ export function createDialer({
         caller,
         deadline,
         async (target, localAddress) => {
-          if (localAddress === undefined) return (await connectSocket({ ...target, deadline, files })).conduit;
-          return await ports.connect({ ...target, deadline, localAddress, files });
+          const to = { ...target, deadline, files, keepsUrgent: true };
+          if (localAddress === undefined) return (await connectSocket(to)).conduit;
+          return await ports.connect({ ...to, localAddress });
         },
         (programs, from) => programs.stream(permit.destination.service.name, permit.destination.port, from, deadline),
       ),

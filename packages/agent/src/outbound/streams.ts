@@ -32,7 +32,8 @@ export interface StreamsOptions {
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
   const { log, share, files, elsewhere } = options;
-  const where = { host: spec.address, port: spec.port, files, elsewhere: elsewhere?.(spec), ...defined({ share }) };
+  const { address: host, port } = spec;
+  const where = { host, port, files, keepsUrgent: true, elsewhere: elsewhere?.(spec), ...defined({ share }) };
   const onError = (err: Error) =>
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   return listenConduits({ ...where, onError }, (client, remote) => takeCall(client, remote, spec, options));

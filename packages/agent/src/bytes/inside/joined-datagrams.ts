@@ -15,7 +15,7 @@ const MSG_TRUNC = 0x20;
 
 /** Asks for them, of a socket; where the kernel has no such thing each comes by itself as before. */
 export function joinDatagrams(calls: NativeCalls, descriptor: number): void {
-  calls.setOption(descriptor, SOL_UDP, UDP_GRO, 1);
+  calls.setsockopt(descriptor, SOL_UDP, UDP_GRO, calls.on, 4);
 }
 
 /** The control data of received messages. */

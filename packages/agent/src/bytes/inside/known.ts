@@ -97,6 +97,19 @@ export function shownDescriptor(handle: { readonly fd?: unknown } | undefined): 
   return handle !== undefined && isNumbered(handle) ? handle.fd : undefined;
 }
 
+/** From asm-generic/socket.h, the same on x64 and arm64. */
+const SOL_SOCKET = 1;
+const SO_OOBINLINE = 10;
+
+/**
+ * Of a connection, or of all that a listener accepts from now on: a byte that is sent as urgent (MSG_OOB) stays where it was sent, where the kernel
+ * would take it out of what is read. Where this thread has no native calls, that byte is lost.
+ */
+export function keepUrgent(descriptor: number | undefined): void {
+  const calls = nativeCalls();
+  if (descriptor !== undefined) calls?.setsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, calls.on, 4);
+}
+
 /** What has a socket's number: negative once it is closed. */
 export interface Numbered {
   readonly fd: number;

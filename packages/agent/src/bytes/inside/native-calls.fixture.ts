@@ -60,7 +60,9 @@ export class FakeKernel implements NativeCalls {
     return -11;
   }
 
-  setOption(): number {
+  readonly on = 0n;
+
+  setsockopt(): number {
     return 0;
   }
 

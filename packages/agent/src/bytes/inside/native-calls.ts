@@ -15,8 +15,10 @@ export interface NativeCalls {
   receiveMany(descriptor: number, headers: bigint, count: number): number;
   /** send(2) without waiting, of memory that is held during the call: how many bytes went, or a negated errno. */
   send(descriptor: number, piece: Uint8Array): number;
-  /** setsockopt(2) of an int: 0, or a negated errno. */
-  setOption(descriptor: number, level: number, option: number, value: number): number;
+  /** setsockopt(2) as it is, of what lies at `value`. */
+  setsockopt(descriptor: number, level: number, option: number, value: bigint, length: number): number;
+  /** Where an int of 1 lies: an option that is on. */
+  readonly on: bigint;
   /** An epoll(7) in the place of an open file, which is closed thereby: 0, or a negated errno. */
   pollInstead(descriptor: number): number;
   /** Whatever is to be read from a socket, or a failure, rings: 0, or a negated errno. `token` is what tells it, below 2^32. */
@@ -113,10 +115,12 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     library.functions;
   // A thread's own, and always there.
   const errno = library.functions.__errno_location();
-  const scratch = new ArrayBuffer(EVENTS * EVENT.bytes);
+  const onBehind = EVENTS * EVENT.bytes;
+  const scratch = new ArrayBuffer(onBehind + 4);
   markAsUntransferable(scratch);
   const scratchAt = ffi.getRawPointer(scratch);
   const words = new DataView(scratch);
+  words.setInt32(onBehind, 1, true);
   const failure = (): number => {
     const code = ffi.getInt32(errno, 0);
     return code > 0 ? -code : UNKNOWN;
@@ -143,10 +147,8 @@ function callsOf(ffi: Ffi): NativeCalls | string {
       const accepted = accept4(descriptor, 0n, 0n, ACCEPTED);
       return accepted < 0 ? failure() : accepted;
     },
-    setOption: (descriptor, level, option, value) => {
-      words.setInt32(0, value, true);
-      return setsockopt(descriptor, level, option, scratchAt, 4) < 0 ? failure() : 0;
-    },
+    setsockopt,
+    on: scratchAt + BigInt(onBehind),
     pollInstead: (descriptor) => {
       const poll = epoll_create1(O_CLOEXEC);
       if (poll < 0) return failure();
@@ -177,7 +179,8 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     calls.sendMany(-1, 0n, 0) === -EBADF &&
     calls.send(-1, Buffer.alloc(1)) === -EBADF &&
     calls.accept(-1) === -EBADF &&
-    calls.setOption(-1, 0, 0, 0) === -EBADF &&
+    setsockopt(-1, 0, 0, calls.on, 4) < 0 &&
+    failure() === -EBADF &&
     // These two open no file, of which there may be none left just now: an unknown flag, and a number that no file can have.
     epoll_create1(-1) < 0 &&
     failure() === -EINVAL &&

@@ -40,6 +40,7 @@ sub transparent {
   my ($type, $at) = @_;
   socket(my $socket, AF_INET, $type, 0) or return undef;
   fcntl($socket, 4, 04000) or return undef; # F_SETFL, O_NONBLOCK
+  if ($type == SOCK_DGRAM) { ask_room($socket) } else { keep_urgent($socket) }
   return setsockopt($socket, 0, $IP_TRANSPARENT, 1) && setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) && bind($socket, $at) ? $socket : undef;
 }
 

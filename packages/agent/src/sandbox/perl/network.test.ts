@@ -1,5 +1,7 @@
 /** Sockets as the supervisor makes them for the agent. */
 import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { NETWORK } from './network.ts';
 import { SYSTEM } from './system.ts';
@@ -17,18 +19,41 @@ for my $kind (qw(tcp-listen tcp udp udp-to)) {
 }
 `;
 
-test('a call has its port chosen by where it goes, so that one that was used may go elsewhere', () => {
-  const program = String.raw`${SYSTEM}
+test('a call has its port chosen by where it goes, so that one that was used may go elsewhere, and urgent bytes stay in place both ways', () => {
+  const program = `${SYSTEM}
 sub refuse { die "@_" }
 ${NETWORK}
-my $server = make_socket({}, 'agent', 'tcp-listen', '127.0.0.1', 0) or die $!;
+my $server = make_socket({}, 'agent', 'tcp-listen', '0.0.0.0', 0) or die $!;
 my ($port) = Socket::unpack_sockaddr_in(getsockname $server);
 my $call = make_socket({}, 'agent', 'tcp', '0.0.0.0', $port, '127.93.4.5') or die $!;
 my ($own, $address) = Socket::unpack_sockaddr_in(getsockname $call);
 print Socket::inet_ntoa($address), $own > 0 ? '' : ' nowhere', unpack('i', getsockopt($call, 0, 24)) ? ' by connect' : ' by bind';
+my $waits = '';
+vec($waits, fileno $server, 1) = 1;
+select($waits, undef, undef, 20);
+accept(my $called, $server) or die $!;
+print join ' ', '', map { unpack('i', getsockopt($_, SOL_SOCKET, Socket::SO_OOBINLINE)) } $call, $called;
 `;
   const said = execFileSync('perl', ['-e', program, process.arch], { encoding: 'latin1' });
-  expect(said).toBe('127.93.4.5 by connect');
+  expect(said).toBe('127.93.4.5 by connect 1 1');
+});
+
+test('what takes datagrams has the room for a burst that the agent asks for outside', async () => {
+  const program = String.raw`${SYSTEM}
+sub refuse { die "@_" }
+${NETWORK}
+for my $kind (qw(udp udp-to)) {
+  my $socket = make_socket({}, 'agent', $kind, $kind eq 'udp' ? ('127.0.0.1', 0) : ('192.0.2.1', 9)) or die "$kind: $!";
+  print unpack('i', getsockopt($socket, SOL_SOCKET, SO_RCVBUF)), "\n";
+}
+`;
+  const outside = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
+  outside.bind(0, '127.0.0.1');
+  await once(outside, 'listening');
+  const room = outside.getRecvBufferSize();
+  outside.close();
+  const said = execFileSync('perl', ['-e', program, process.arch], { encoding: 'latin1' });
+  expect(said).toBe(`${room}\n${room}\n`);
 });
 
 test('no socket of any kind waits', () => {

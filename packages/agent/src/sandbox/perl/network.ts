@@ -77,6 +77,12 @@ sub make_networks {
   return ($program, $agent);
 }
 
+# For datagrams in bursts, as the agent asks for its own; the kernel grants less where net.core.rmem_max says so.
+sub ask_room { my ($socket) = @_; setsockopt($socket, SOL_SOCKET, SO_RCVBUF, 1 << 20) }
+
+# SO_OOBINLINE, of a connection and of what a listener accepts: a byte that is sent as urgent stays where it was sent, and is no hole in the stream.
+sub keep_urgent { my ($socket) = @_; setsockopt($socket, SOL_SOCKET, 10, 1) }
+
 # A socket of one of them, as it is asked for; undefined with $!.
 sub make_socket {
   my ($namespaces, $where, $kind, $host, $port, $from, $from_port) = @_;
@@ -89,6 +95,7 @@ sub make_socket {
   if (!$good) { $! = $errno; return undef }
   # The agent waits at none, and of a connection that is under way it hears how it ends: F_SETFL, O_NONBLOCK.
   fcntl($socket, 4, 04000) or return undef;
+  if ($kind =~ /^udp/) { ask_room($socket) } else { keep_urgent($socket) }
   my $at = $six ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $host) // "\0" x 16) : pack_sockaddr_in($port, inet_aton($host) // "\0\0\0\0");
   if ($kind eq 'tcp-listen') {
     setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);

@@ -5,7 +5,7 @@ export const SYSTEM = String.raw`
 use strict;
 use warnings;
 no warnings 'exec';
-use Socket qw(AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERROR SO_REUSEADDR SOMAXCONN PF_UNSPEC inet_aton inet_pton pack_sockaddr_in pack_sockaddr_in6 pack_sockaddr_un);
+use Socket qw(AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERROR SO_RCVBUF SO_REUSEADDR SOMAXCONN PF_UNSPEC inet_aton inet_pton pack_sockaddr_in pack_sockaddr_in6 pack_sockaddr_un);
 
 # As Node names it.
 my $arm = shift(@ARGV) eq 'arm64';
