@@ -26,6 +26,23 @@ describe('a peer', () => {
     for (const { socket } of peers) socket.destroy();
   });
 
+  it('that makes tunnels and leaves them, over and over, does not fill the log', async () => {
+    const began = performance.now();
+    for (let count = 0; count < 40; count += 1) {
+      const peer = await RawPeer.dial(alice, bob);
+      peer.send(ping);
+      await until(() => peer.heard.includes('pong'));
+      peer.socket.destroy();
+      await until(() => bob.tunnels.counters.open === 0);
+    }
+    const most = 20 + (performance.now() - began) / 3_000;
+    for (const event of ['tunnel-up', 'tunnel-down']) {
+      const { length } = bob.log.filter((line) => line.event === event);
+      expect(length).toBeGreaterThanOrEqual(20);
+      expect(length).toBeLessThanOrEqual(most);
+    }
+  });
+
   it('that has not proved to be no replay can make nobody hold a large record', async () => {
     const peer = await RawPeer.dial(alice, bob);
     // 20,000 bytes announced, none of them sent.

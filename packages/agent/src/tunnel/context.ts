@@ -1,5 +1,6 @@
 /** What every tunnel of this agent shares. */
 import type { HostPort } from '@weft/proto';
+import type { LineLimit } from '@weft/proto/bounds';
 import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
@@ -57,6 +58,8 @@ export interface TunnelContext {
   readonly files: OpenFiles | undefined;
   readonly counters: LinkCounters;
   readonly limitedLog: LimitedLog;
+  /** Of what is in order, by what it is and the peer. */
+  readonly lines: LineLimit;
   /** Of the heap that the buffers of all tunnels lie in. */
   readonly young: YoungGeneration;
   /** For tunnels that begin now. Undefined where records are sealed and opened by node:crypto. */

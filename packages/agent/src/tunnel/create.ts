@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { defined, isIP, type PeerTunnels } from '@weft/proto';
+import { LineLimit } from '@weft/proto/bounds';
 import type { Logger } from 'pino';
 import { watchAddresses } from '../bytes/address-watch.ts';
 import { youngCollector } from '../bytes/inside/collector.ts';
@@ -113,6 +114,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     files: options.files,
     counters,
     limitedLog: new LimitedLog(logger, now),
+    lines: new LineLimit(now),
     young: new YoungGeneration(youngCollector(), options.moved),
     get inPlace() {
       return options.inPlace ?? (nativeCipher() === undefined ? undefined : inPlace);

@@ -191,8 +191,10 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     // One that was dialled here is for a flow that goes into it first.
     if (this.#leaving && !link.initiator) link.mux.leave();
     this.#context.counters.open += 1;
+    const line = this.#context.lines.take(`up ${link.peer.agentId}`);
+    if (line === undefined) return;
     this.#context.logger.info(
-      { event: 'tunnel-up', peer: link.peer.host, dialled: link.initiator },
+      { event: 'tunnel-up', peer: link.peer.host, dialled: link.initiator, ...line },
       `tunnel to ${link.peer.host} is up`,
     );
   }
@@ -204,8 +206,10 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     tunnels.remove(link);
     if (cause.code === 'dead') tunnels.fellSilent(cause);
     this.#context.counters.open -= 1;
+    const line = this.#context.lines.take(`${cause.code} ${link.peer.agentId}`);
+    if (line === undefined) return;
     this.#context.logger.info(
-      { event: 'tunnel-down', peer: link.peer.host, reason: cause.code },
+      { event: 'tunnel-down', peer: link.peer.host, reason: cause.code, ...line },
       `tunnel to ${link.peer.host} is down: ${cause.message}`,
     );
   }

@@ -56,6 +56,21 @@ describe('who is refused', () => {
     member.send({ trace: { id: member.traces[0]?.id ?? 0, reachable: true } });
     await traced;
     expect(lines.filter((line) => line.includes('resync-asked')).length).toBe(20);
+
+    const began = performance.now();
+    for (let count = 0; count < 30; count += 1) {
+      member.stream?.cancel();
+      await seen(() => control.hub.fleet.agent(member.id)?.connected === false);
+      member.items.clear();
+      member.connect();
+      await member.until(({ items }) => items.has('self'));
+    }
+    const most = 21 + (performance.now() - began) / 3_000;
+    for (const event of ['agent-connected', 'agent-disconnected']) {
+      const { length } = lines.filter((line) => line.includes(event));
+      expect(length).toBeGreaterThanOrEqual(20);
+      expect(length).toBeLessThanOrEqual(most);
+    }
   });
 
   test('of two hosts with one key, the one that comes the third time; the other stays, and an operator sees both', async () => {

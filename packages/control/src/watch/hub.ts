@@ -9,7 +9,7 @@ import {
   type Telemetry,
   type TriedPlace,
 } from '@weft/proto';
-import { Admission } from '@weft/proto/bounds';
+import { Admission, LineLimit } from '@weft/proto/bounds';
 import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -60,6 +60,7 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
   readonly #memory = new PartDifferences();
   readonly #admission = new Admission(UNPROVED_STREAMS);
   readonly #complaints: FailureCounter;
+  readonly #lines: LineLimit;
   readonly #distributor: Distributor;
   readonly #duels: DuelReferee;
   readonly #olderData: OlderDataGuard;
@@ -75,6 +76,7 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
     this.#timing = { ...TIMING, ...options.timing };
     const { state, logger, now, memory, observer } = options;
     this.#complaints = new FailureCounter(COMPLAINTS, now);
+    this.#lines = new LineLimit(now);
     this.#distributor = new Distributor({
       state,
       logger,
@@ -275,11 +277,13 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
     if (older !== undefined) closeGates(older);
     older?.session.end(REPLACED);
     connect();
+    this.#distributor.mark(network, false);
+    const line = this.#lines.take(`connected ${id}`);
+    if (line === undefined) return;
     this.#options.logger.info(
-      { event: 'agent-connected', network, host, agent: id, peer: session.peer },
+      { event: 'agent-connected', network, host, agent: id, peer: session.peer, ...line },
       'agent connected',
     );
-    this.#distributor.mark(network, false);
   }
 
   #ended(session: AgentStream): void {
@@ -295,7 +299,12 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
       if (members.size === 0) this.#members.delete(network);
       this.fleet.disconnected(agentId);
       this.#options.traffic.forget(network, member.host);
-      this.#options.logger.info({ event: 'agent-disconnected', network, agent: agentId }, 'agent disconnected');
+      const line = this.#lines.take(`disconnected ${agentId}`);
+      if (line === undefined) continue;
+      this.#options.logger.info(
+        { event: 'agent-disconnected', network, agent: agentId, ...line },
+        'agent disconnected',
+      );
     }
   }
 
