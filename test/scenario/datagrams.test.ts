@@ -16,7 +16,8 @@ services:
   blocked: { kind: private, ports: [8125/udp] }
   nobody: { kind: private, ports: [8125/udp, 8126/udp] }
 `;
-const IDLE_MS = 1_500;
+/** Twice as long where it goes back and forth. */
+const IDLE_MS = 1_000;
 
 let mesh: Mesh;
 let near: Agent;
@@ -133,7 +134,10 @@ describe.each([
     await near.idle();
     await far.idle();
     expect(await mesh.recorded('sizes', 1)).toMatchObject([
-      { outcome: 'closed', protocol: 'udp', bytesSent: sent, bytesReceived: sent, destinationHost: 'far' },
+      {
+        ...{ outcome: 'closed', detail: expect.stringMatching(/^idle for \d+ s$/), protocol: 'udp' },
+        ...{ bytesSent: sent, bytesReceived: sent, destinationHost: 'far' },
+      },
     ]);
   });
 

@@ -3,10 +3,11 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { formatHostPort } from '@weft/proto';
+import { conversationMs, UDP_IDLE_MS } from '../flows/flow.ts';
 import type { Forwarding } from './forward-spec.ts';
 
-/** Without a datagram either way, as the agent's own. */
-const IDLE_MS = 60_000;
+/** Without a datagram either way, as long as any conversation through the agent lives. */
+const IDLE_MS = conversationMs(UDP_IDLE_MS);
 /** Nothing is heard for so long, and then for twice as long again: time to look why. */
 const SILENT_MS = 2_000;
 /** The one that was silent for longest makes room. */

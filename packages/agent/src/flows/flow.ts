@@ -73,6 +73,22 @@ export function newFlowId(): string {
   return randomness.toString('hex', used - FLOW_ID_BYTES, used);
 }
 
+/** Milliseconds without a datagram either way after which a UDP flow is over; who calls ends it. */
+export const UDP_IDLE_MS = 60_000;
+
+/**
+ * The same of a conversation: who asked more than once and was answered may be told more later, unasked, at the address and port that the server knows
+ * it by (two minutes: RFC 4787, section 4.3). Also of the end that is called, which does not know of what was lost on its way.
+ */
+export function conversationMs(idleMs: number): number {
+  return 2 * idleMs;
+}
+
+/** In a record's words. */
+export function idleFor(ms: number): string {
+  return `idle for ${Math.round(ms / 1000)} s`;
+}
+
 /** The tunnel under a UDP flow closed it, or its end of the path did. */
 export function endDatagrams(flow: Flow, cause: Error | undefined): void {
   if (!(cause instanceof TunnelEndedError)) {

@@ -4,7 +4,7 @@ import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { Deadline } from '../bytes/deadline.ts';
 import { splice } from '../bytes/splice.ts';
-import { endingOf, endingWith, type Flow, type Loss } from '../flows/flow.ts';
+import { conversationMs, endingOf, endingWith, type Flow, type Loss, UDP_IDLE_MS } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
 import { claimName, type DeclaredHere, goneHere, remoteCaller } from '../flows/judge.ts';
 import type { Admission, FlowRefusal, FlowRegistry } from '../flows/registry.ts';
@@ -33,7 +33,6 @@ type Admitted = Extract<Admission, { readonly admitted: true }>;
 
 /** A program that takes no connection for this long is not listening, whatever its socket says. */
 const DIAL_MS = 5_000;
-const DEFAULT_IDLE_MS = 60_000;
 /** How long an instance of this host may be known to the source alone: control tells all of it at once. */
 const LAG_MS = 500;
 const LAG_LOOK_MS = 50;
@@ -45,7 +44,7 @@ function hasInstance(netmap: Netmap, { service, ordinal }: OpenRequest): boolean
 }
 
 export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
-  const { netmap, registry, declared, dialer, held, log, idleMs = DEFAULT_IDLE_MS } = options;
+  const { netmap, registry, declared, dialer, held, log, idleMs = UDP_IDLE_MS } = options;
 
   /** identify → decide → track → forward → record */
   async function take<C, D extends Droppable>(
@@ -191,7 +190,8 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
           inbound,
           ({ flow, permit, caller }, deadline) =>
             dialer.datagrams(permit, caller, deadline, (detail) => flow.end('not-listening', detail)),
-          (flow, peer, dialed) => joinDatagrams(flow, peer, dialed, idleMs, held, inbound.request.service),
+          (flow, peer, dialed) =>
+            joinDatagrams(flow, peer, dialed, conversationMs(idleMs), held, inbound.request.service),
         ),
       ),
   };

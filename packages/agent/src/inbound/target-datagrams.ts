@@ -8,7 +8,7 @@ import { datagramOutput, receiveDatagrams } from '../bytes/datagrams.ts';
 import type { Deadline } from '../bytes/deadline.ts';
 import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
-import { endDatagrams } from '../flows/flow.ts';
+import { endDatagrams, idleFor } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { TargetAddress } from './addresses.ts';
@@ -153,7 +153,10 @@ export class HeldDatagrams {
   }
 }
 
-/** `held` hears of the flow while it holds its socket. */
+/** Of this end's idle time: who calls ends what was silent for half of it, or all; a datagram may have been on its way for a moment longer than the end. */
+const LET_GO = 0.4;
+
+/** `idleMs`: the longest that the flow may be silent. `held` hears of it while it holds its socket. */
 export function joinDatagrams(
   flow: Flow,
   peer: DatagramConduit,
@@ -179,7 +182,7 @@ export function joinDatagrams(
   const watch = (wait: number) => {
     timer = setTimeout(() => {
       const left = self.usedMs + idleMs - performance.now();
-      if (left <= 0) close();
+      if (left <= 0) self.close(idleFor(idleMs));
       else watch(left);
     }, wait);
     timer.unref();
@@ -202,6 +205,8 @@ export function joinDatagrams(
       target.send(payload);
     },
     closed: (cause) => {
+      const silentMs = performance.now() - self.usedMs;
+      if (cause === undefined && silentMs >= LET_GO * idleMs) flow.end('closed', idleFor(silentMs));
       endDatagrams(flow, cause);
       close();
     },

@@ -72,7 +72,7 @@ describe('room for another client', () => {
   });
 });
 
-it('is idle after seconds once one question has its one answer, and after the usual time otherwise', () => {
+it('is idle after seconds once one question has its one answer, after two minutes where it goes back and forth, and after one otherwise', () => {
   const listener = new ListenerClients(new DatagramClients(10, () => {}));
   const conversation = (questions: number, answers: number): Client => {
     const client = answered(listener, `${questions}/${answers}`, 0);
@@ -83,8 +83,14 @@ it('is idle after seconds once one question has its one answer, and after the us
   // A handshake, a game that has joined, a resolver's two questions, one that is told more than it asked.
   const clients = [conversation(1, 1), conversation(2, 2), conversation(2, 1), conversation(1, 2), conversation(6, 6)];
   const idleAt = (now: number) => clients.filter((client) => client.idle(now, 60_000)).map(({ key }) => key);
+  const unanswered = listener.enter('6/0', 0);
+  if (unanswered === undefined) throw new Error('no room');
+  unanswered.state = 'denied';
+  for (let count = 0; count < 6; count++) unanswered.used(0);
+  clients.push(unanswered);
   expect([2_999, 3_000, 59_999].map(idleAt)).toEqual([[], ['1/1'], ['1/1']]);
-  expect(idleAt(60_000)).toHaveLength(clients.length);
+  expect([60_000, 119_999].map(idleAt)).toEqual(Array(2).fill(['1/1', '1/2', '6/0']));
+  expect(idleAt(120_000)).toHaveLength(clients.length);
 });
 
 it('is made for who has less than a share by a crowd that never hears an answer', () => {

@@ -1,5 +1,6 @@
 /** Who sends datagrams to this agent's listeners: each client by its address and port, each listener's in order of use. */
 import type { DatagramSource } from '../bytes/datagrams.ts';
+import { conversationMs } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 
@@ -64,7 +65,9 @@ export class Client {
 
   idle(now: number, idleMs: number): boolean {
     if (this.state === 'opening') return false;
-    return now - this.usedMs >= (this.served ? Math.min(idleMs, ANSWERED_IDLE_MS) : idleMs);
+    const silentMs = now - this.usedMs;
+    if (this.served) return silentMs >= Math.min(idleMs, ANSWERED_IDLE_MS);
+    return silentMs >= (this.asked > 1 && this.answered > 0 ? conversationMs(idleMs) : idleMs);
   }
 
   /** Nothing comes back, nor any sign of life from the host, and there is another: its next datagram is to open a flow anew. */

@@ -113,6 +113,22 @@ describe('a UDP flow', () => {
     }
   });
 
+  it('that goes back and forth lives twice as long in silence, at both ends, and its record says for how long', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port], { idleMs: 400 });
+    const clients = await Promise.all([Endpoint.open(), Endpoint.open()]);
+    const begunMs = performance.now();
+    for (const [index, client] of clients.entries())
+      for (const text of ['join', 'play']) send(rig, client, text, index === 0 ? 'a' : 's0');
+    await until(() => clients.every(({ heard }) => heard.length === 2));
+    await until(() => rig.live === 0);
+    expect(performance.now() - begunMs).toBeGreaterThanOrEqual(800);
+    const details = rig.records().map(({ outcome, bytesReceived, detail }) => ({ outcome, bytesReceived, detail }));
+    expect(details).toEqual(
+      Array(2).fill({ outcome: 'closed', bytesReceived: 8, detail: expect.stringMatching(/^idle for \d+ s$/) }),
+    );
+  });
+
   it('stays on its host when the instance does', async () => {
     const program = await Endpoint.open((payload) => payload);
     const rig = await setup([program.port], { idleMs: 60 });

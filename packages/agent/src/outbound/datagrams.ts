@@ -11,7 +11,7 @@ import { type DatagramSource, datagramOutput, receiveDatagrams } from '../bytes/
 import { datagramDescriptorOf } from '../bytes/inside/datagram-output.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
-import { endDatagrams } from '../flows/flow.ts';
+import { endDatagrams, idleFor, UDP_IDLE_MS } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
 import { copyApart } from '../words/passing-memory.ts';
@@ -36,13 +36,12 @@ export interface DatagramsOptions extends DatagramSide {
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
-  /** A flow without a datagram either way for this long is over. */
+  /** A flow without a datagram either way for this long is over, a conversation after twice as long; `UDP_IDLE_MS` when left out. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
   readonly limit?: number;
 }
 
-const DEFAULT_IDLE_MS = 60_000;
 /** Of an agent. */
 export const MOST_CLIENTS = 16_384;
 /** How often clients are looked over. */
@@ -87,7 +86,7 @@ export class OutboundDatagrams {
     this.#own = options;
     this.#log = options.log;
     this.#files = options.files;
-    this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
+    this.#idleMs = options.idleMs ?? UDP_IDLE_MS;
     const limit = options.limit ?? MOST_CLIENTS;
     const crowded = passing(options.problems, {
       code: 'too-many-clients',
@@ -365,7 +364,8 @@ export class OutboundDatagrams {
     for (const clients of this.#clients.listeners) {
       for (const client of clients) {
         if (client.forsaken(now)) client.finish(endForsaken);
-        else if (client.idle(now, this.#idleMs)) client.finish();
+        else if (client.idle(now, this.#idleMs))
+          client.finish(client.served ? undefined : endIdle(now - client.usedMs));
         else continue;
         clients.forget(client);
       }
@@ -377,4 +377,8 @@ export class OutboundDatagrams {
 function endForsaken(flow: Flow): void {
   flow.sever();
   flow.end('reset', 'no answer, and no sign of life from its host');
+}
+
+function endIdle(silentMs: number): (flow: Flow) => void {
+  return (flow) => flow.end('closed', idleFor(silentMs));
 }
