@@ -14,24 +14,25 @@ import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './r
 /** `network` may be empty where the member is told by it. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
 export async function grantServices(
   options: ChangeMeshOptions,
-  { network: named, ...grant }: Grant & { readonly network: string },
+  // By name: a message from the wire has what its sender left out by its prototype alone, and no copy of it does.
+  { network: named, agent: who, services, take }: Grant & { readonly network: string },
   { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<Granted & MeshChanged> {
   const { state, logger } = options;
   const longest = readWait(timeoutMs);
-  const agent = readName(grant.agent, 'agent');
-  const problems = servicesProblems(grant.services);
-  if (grant.services.length === 0) problems.push(problem('services', 'expected at least one'));
+  const grant = { agent: readName(who, 'agent'), services, take };
+  const problems = servicesProblems(services);
+  if (services.length === 0) problems.push(problem('services', 'expected at least one'));
   if (problems.length > 0) throw new RequestError(problems);
-  const held = requireNetworkOfAgent(state.current, named, agent);
+  const held = requireNetworkOfAgent(state.current, named, grant.agent);
   const network = held.name;
-  const behind = grant.take ? [] : behindBy(held, { ...grant, agent }, options.live, leaveBehind);
+  const behind = take ? [] : behindBy(held, grant, options.live, leaveBehind);
   if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const actor = actorName(by);
   const how = { dryRun, actor, ...defined({ expected: expectedRevision || undefined }) };
-  const made = await state.grantServices(network, { ...grant, agent }, how);
+  const made = await state.grantServices(network, grant, how);
   const { host, revision, granted, changes } = made;
   if (!dryRun && changes.length > 0)
     logger.info(

@@ -140,7 +140,7 @@ function upTo(most: number, field: string, usual: number, unit = ''): (value: nu
 
 /** A host name or an identifier that control made. */
 export function readName(name: string, field: string): string {
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(name)) return name;
+  if (typeof name === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(name)) return name;
   throw new RequestError([problem(field, 'expected a name or an identifier')]);
 }
 

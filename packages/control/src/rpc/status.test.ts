@@ -1,10 +1,11 @@
 import { status } from '@grpc/grpc-js';
 import { errorDetails } from '@weft/proto/wire';
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { EnrollError } from '../enroll/errors.ts';
 import { StateError } from '../state/errors.ts';
 import { StoreError } from '../store/errors.ts';
-import { toStatus } from './status.ts';
+import { statusFor, toStatus } from './status.ts';
 
 test.each([
   ['invalid', 'identity_key', status.INVALID_ARGUMENT],
@@ -45,4 +46,11 @@ test('an error in the words of who asks is well formed, and bounded', () => {
 test('what is not there is named for programs too', () => {
   const answer = toStatus(new StateError('no-such-service', 'there is no service redis', [], { service: 'redis' }));
   expect(errorDetails(answer)).toEqual({ reason: 'NO_SUCH_SERVICE', metadata: { service: 'redis' }, fields: [] });
+});
+
+test('one that cannot be told in words is a fault of control, which goes on', () => {
+  const nameless = { agent: undefined } as unknown as Record<string, string>;
+  const error = new StateError('no-such-agent', 'there is no such agent', [], nameless);
+  const logger = pino({ level: 'silent' });
+  expect(statusFor(error, new AbortController().signal, '/x', logger).code).toBe(status.INTERNAL);
 });

@@ -31,7 +31,7 @@ export function internalStatus(): StatusObject {
 
 /** The status for the caller; what only control can mend goes to the log instead. */
 export function statusFor(error: unknown, signal: AbortSignal, method: string, logger: Logger): StatusObject {
-  const known = toStatus(error);
+  const known = toldOf(error, method, logger);
   if (known !== undefined) {
     if (error instanceof StoreError) logger.error({ event: 'call-failed', method, err: error }, error.message);
     return known;
@@ -39,6 +39,16 @@ export function statusFor(error: unknown, signal: AbortSignal, method: string, l
   if (signal.aborted) return errorStatus(status.CANCELLED, 'the call was cancelled', { reason: 'cancelled' });
   logger.error({ event: 'call-failed', method, err: error }, 'call failed');
   return internalStatus();
+}
+
+/** Nobody is there to catch what fails here, and control would end by it. */
+function toldOf(error: unknown, method: string, logger: Logger): StatusObject | undefined {
+  try {
+    return toStatus(error);
+  } catch (err) {
+    logger.error({ event: 'call-failed', method, err }, 'an error could not be told to its caller');
+    return undefined;
+  }
 }
 
 /** A call that is not served, or not any longer: thrown, or the reason of a signal. */
