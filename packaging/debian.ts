@@ -74,8 +74,11 @@ export function debianPackage(options: DebianOptions): void {
   );
   // Programs load some of their files on demand: those that run would meet another version's.
   const restart = '[ -z "$2" ] || systemctl try-restart weft-control weft weft-guard || :';
-  write('postinst', script('configure', `systemctl daemon-reload || :\n  ${restart}`));
-  write('prerm', script('remove', 'systemctl disable --now weft weft-control weft-range weft-guard || :'));
+  write('postinst', script(['configure', `systemctl daemon-reload || :\n  ${restart}`, 'systemd']));
+  // What the guard closed would stay closed, with nothing there to open it.
+  const open = '[ ! -d /var/lib/weft ] || weft guard off --data /var/lib/weft || :';
+  const stop = `systemctl disable --now weft weft-control weft-range weft-guard || :\n  systemctl stop 'weft-run@*.service' || :`;
+  write('prerm', script(['remove', open], ['remove', stop, 'systemd']));
   settle(root, seconds);
   // It may hold a token.
   chmodSync(join(root, 'etc/default/weft'), 0o600);
@@ -109,14 +112,18 @@ Description: private network for services, in user space
 `;
 }
 
-/** Only where systemd runs, and not for a root that is no system yet. */
-function script(when: string, what: string): string {
-  return `#!/bin/sh
-set -e
-if [ "$1" = ${when} ] && [ -z "\${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then
+/** `steps`: each of what dpkg says that it does, of what is then run, and of whether where systemd runs alone. Not for a root that is no system yet. */
+function script(...steps: readonly (readonly [when: string, what: string, how?: 'systemd'])[]): string {
+  const blocks = steps.map(([when, what, how]) => {
+    const here = how === 'systemd' ? ' && [ -d /run/systemd/system ]' : '';
+    return `if [ "$1" = ${when} ] && [ -z "\${DPKG_ROOT:-}" ]${here}; then
   ${what}
 fi
 `;
+  });
+  return `#!/bin/sh
+set -e
+${blocks.join('')}`;
 }
 
 function filesIn(folder: string): readonly string[] {

@@ -169,6 +169,7 @@ test.skipIf(noInstall !== undefined)(
       '= page man1/weft.1.gz: .TH',
       '= page man5/mesh.yaml.5.gz: .TH',
       '= page man5/weft.yaml.5.gz: .TH',
+      '= weft guard off --data /var/lib/weft',
       '= gone',
       '= /opt/weft-VERSION-linux-x64/bin/weft',
     ]);
