@@ -119,10 +119,49 @@ describe('forwarder', () => {
     says = answers('', SERVFAIL);
     await ask(server, 'a.example');
     expect(server.unanswered()).toBeUndefined();
+    // However many names of one domain have none, where others are answered.
+    says = silent;
+    await Promise.all(['a.lame.example', 'b.lame.example', 'c.lame.example'].map((name) => ask(server, name)));
+    expect(server.unanswered()).toBeUndefined();
+    await ask(server, 'a.test');
+    expect(server.unanswered()).toMatch(/none of 127\.0\.0\.1 answers/);
     const alone = await startServer({ upstreams: [] });
     await ask(alone, 'a.example');
     await ask(alone, 'b.example');
     expect(alone.unanswered()).toMatch(/no resolver is named/);
+  });
+
+  it('answers other names while names of a silent domain are asked for by the hundred, and blames no resolver', async () => {
+    const upstream = await startUpstream((query, reply) => {
+      if (query.questions?.[0]?.name.endsWith('lame.example') !== true) reply(answerTo(query, '192.0.2.1'));
+    });
+    const server = await startServer({ upstreams: [upstream.address], forwardTimeoutMs: 20_000 });
+    const flood = dgram.createSocket('udp4');
+    cleanups.push(() => flood.close());
+    let lame = 0;
+    const floods = async (count: number, questionOf: () => string) => {
+      const asked = server.counters.queries + count;
+      for (let sent = 0; sent < count; sent += 1) {
+        const questions = [{ name: questionOf(), type: 'A' as const }];
+        const packet = dnsPacket.encode({ type: 'query', id: sent, flags: 0x0100, questions });
+        flood.send(packet, server.address.port, '127.0.0.1');
+        // What one turn sends may be more than the socket holds.
+        if (sent % 50 === 49) await expect.poll(() => server.counters.queries).toBe(asked - count + sent + 1);
+      }
+    };
+    await floods(400, () => {
+      lame += 1;
+      return `n${lame}.lame.example`;
+    });
+    expect(server.counters.overloaded).toBeGreaterThan(0);
+    for (const name of ['a.test', 'b.test', 'c.test']) {
+      expect((await ask(server, name)).answers).toMatchObject([{ data: '192.0.2.1' }]);
+    }
+    expect(server.unanswered()).toBeUndefined();
+    expect(server.crowded()).toMatch(/^more than \d+ questions.*, most for names of lame\.example$/);
+    // Nor one name, however many ask for it.
+    await floods(2_100, () => 'one.lame.example');
+    expect((await ask(server, 'd.test')).answers).toMatchObject([{ data: '192.0.2.1' }]);
   });
 
   it('says SERVFAIL when nobody answers in time, and when there is nobody', async () => {
@@ -164,6 +203,7 @@ describe('forwarder', () => {
     const server = await startServer({ upstreams: [upstream.address] });
     const asked = [1, 2, 3].map((id) => ask(server, 'a.example', id));
     await expect.poll(() => server.counters.queries).toBe(3);
+    await expect.poll(() => release).toBeDefined();
     release?.();
     expect((await Promise.all(asked)).map(({ id }) => id)).toEqual([1, 2, 3]);
     expect(upstream.seen).toHaveLength(1);

@@ -15,12 +15,15 @@ import { MOST_AT_ONCE } from './share.ts';
 import type { DnsCounters, Reply, Transport } from './types.ts';
 import { UpstreamHealth } from './upstream-health.ts';
 import type { UpstreamSource } from './upstreams.ts';
+import { domainOf, type Waiting, WaitingQuestions } from './waiting.ts';
 
-/** Askers of all of them together. */
-const MAX_WAITERS = 2048;
+const BOUNDS = { questions: MOST_AT_ONCE, waiters: 2_048 };
 /** Names in a row without an answer that are no accident: of one the server may be lame, and how long they are a matter of now. */
 const UNANSWERED = 2;
 const LATELY_MS = 60_000;
+const CROWDED_MS = 10_000;
+/** Of a domain that may stand in a message: whoever asks has chosen it. */
+const PLAIN = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 
 export interface ForwarderOptions {
   readonly upstreams: UpstreamSource;
@@ -35,18 +38,22 @@ interface Waiter {
   readonly reply: Reply;
 }
 
-interface Pending {
+interface Pending extends Waiting {
   readonly waiters: Waiter[];
   readonly exchange: Exchange;
+  readonly transport: Transport;
 }
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #health = new UpstreamHealth();
-  readonly #pending = new Map<string, Pending>();
-  #waiters = 0;
-  #unanswered = new Set<string>();
+  readonly #pending = new WaitingQuestions<Pending>(BOUNDS);
+  /** Their domains. */
+  readonly #unanswered = new Map<string, string>();
   #unansweredMs = 0;
+  #answeredMs = Number.NEGATIVE_INFINITY;
+  /** When a bound was met last, and by whose names; undefined before. */
+  #crowded: { readonly atMs: number; readonly domain: string } | undefined;
   /** Of the last of them. */
   #why: Missed = NOTHING;
   #closed: boolean = false;
@@ -58,26 +65,26 @@ export class Forwarder {
   forward(packet: Buffer, query: Query, transport: Transport, reply: Reply): void {
     const { counters, upstreams } = this.#options;
     const key = sameness(query, transport);
-    const known = this.#pending.get(key);
-    if (this.#closed || this.#waiters >= MAX_WAITERS || (known === undefined && this.#pending.size >= MOST_AT_ONCE)) {
+    const domain = domainOf(query.labels);
+    if (this.#closed || !this.#makesRoom(key, domain)) {
       counters.overloaded++;
       reply(servfail(query, transport));
       return;
     }
+    const known = this.#pending.get(key);
     if (known !== undefined) {
-      this.#waiters++;
       known.waiters.push({ query, reply });
+      this.#pending.joined();
       return;
     }
     const { upstreams: candidates, trial } = this.#health.order(upstreams());
     if (candidates.length === 0) {
       counters.forwardFailed++;
-      this.#missed(query.labels.join('.'), NOTHING);
+      this.#missed(query, NOTHING);
       reply(servfail(query, transport));
       return;
     }
     counters.forwarded++;
-    this.#waiters++;
     const waiters: Waiter[] = [{ query, reply }];
     const exchange = new Exchange({
       packet,
@@ -88,24 +95,55 @@ export class Forwarder {
       health: this.#health,
       timeoutMs: this.#options.timeoutMs,
       clean: (answer) => this.#clean(answer, query),
-      done: (message, missed) => this.#finish(key, transport, message, missed),
+      done: (message, missed) => this.#finish(key, message, missed),
     });
-    this.#pending.set(key, { waiters, exchange });
+    this.#pending.add(key, { waiters, exchange, transport, domain, sinceMs: performance.now() });
     exchange.start();
   }
 
   /** As DnsServer's. */
+  crowded(): string | undefined {
+    const crowded = this.#crowded;
+    if (crowded === undefined || performance.now() - crowded.atMs > CROWDED_MS) return undefined;
+    const { questions, waiters } = BOUNDS;
+    const whose = PLAIN.test(crowded.domain) ? `, most for names of ${crowded.domain}` : '';
+    return `more than ${questions} questions, or ${waiters} who ask, wait for resolvers at once${whose}`;
+  }
+
+  /** As DnsServer's. */
   unanswered(): string | undefined {
-    if (this.#unanswered.size < UNANSWERED || performance.now() - this.#unansweredMs > LATELY_MS) return undefined;
+    const now = performance.now();
+    if (this.#unanswered.size < UNANSWERED || now - this.#unansweredMs > LATELY_MS) return undefined;
+    // Others are answered: the servers of one domain are lame, however many names of it are asked for.
+    if (now - this.#answeredMs < LATELY_MS && new Set(this.#unanswered.values()).size < UNANSWERED) return undefined;
     const named = this.#options.upstreams().map(({ host }) => host);
     return named.length === 0
       ? 'no resolver is named for them; name one on a nameserver line of /etc/resolv.conf, or by --dns-upstream'
       : `none of ${named.join(', ')} answers${why(this.#why)}, or name others by --dns-upstream`;
   }
 
-  #missed(name: string, why: Missed): void {
+  /** Whether there is room for one more who asks this, and makes it where it has to be made. */
+  #makesRoom(key: string, domain: string): boolean {
+    const now = performance.now();
+    const leaves = this.#pending.roomFor(key, domain, now);
+    if (leaves === undefined) return true;
+    this.#crowded = { atMs: now, domain: this.#pending.greatest.domain };
+    if (leaves === false) return false;
+    const left = this.#pending.delete(leaves);
+    left?.exchange.cancel();
+    for (const { query, reply } of left?.waiters ?? []) {
+      this.#options.counters.overloaded++;
+      reply(servfail(query, left?.transport ?? 'udp'));
+    }
+    return true;
+  }
+
+  #missed({ labels }: Query, why: Missed): void {
     this.#why = why;
-    if (this.#unanswered.size < UNANSWERED) this.#unanswered.add(name.toLowerCase());
+    const domain = domainOf(labels);
+    // One name of each domain, where there are several.
+    const more = this.#unanswered.size < UNANSWERED || ![...this.#unanswered.values()].includes(domain);
+    if (more && this.#unanswered.size < 2 * UNANSWERED) this.#unanswered.set(labels.join('.'), domain);
     this.#unansweredMs = performance.now();
   }
 
@@ -115,18 +153,18 @@ export class Forwarder {
     return message;
   }
 
-  #finish(key: string, transport: Transport, message: Buffer | undefined, missed: Missed): void {
-    const pending = this.#pending.get(key);
+  #finish(key: string, message: Buffer | undefined, missed: Missed): void {
+    const pending = this.#pending.delete(key);
     if (pending === undefined) return;
-    this.#pending.delete(key);
-    this.#waiters -= pending.waiters.length;
+    const { transport } = pending;
     if (message === undefined) {
       this.#options.counters.forwardFailed += pending.waiters.length;
-      this.#missed(pending.waiters[0]?.query.labels.join('.') ?? '', missed);
+      for (const { query } of pending.waiters.slice(0, 1)) this.#missed(query, missed);
       this.#options.logger.debug({ event: 'dns-forward-failed', ...missed }, 'no resolver answered');
     } else {
       this.#options.counters.relayed += pending.waiters.length;
       this.#unanswered.clear();
+      this.#answeredMs = performance.now();
     }
     for (const { query, reply } of pending.waiters) {
       reply(message === undefined ? servfail(query, transport) : addressTo(query, message, transport));
@@ -136,9 +174,9 @@ export class Forwarder {
   /** Ends every exchange; those who wait get SERVFAIL. */
   close(): void {
     this.#closed = true;
-    for (const [key, { exchange }] of [...this.#pending]) {
-      exchange.cancel();
-      this.#finish(key, 'udp', undefined, NOTHING);
+    for (const key of this.#pending.keys()) {
+      this.#pending.get(key)?.exchange.cancel();
+      this.#finish(key, undefined, NOTHING);
     }
   }
 }

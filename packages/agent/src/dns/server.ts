@@ -103,7 +103,9 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
     outside.private = labelsOf(names);
     outside.names = names;
   };
-  return { address, counters, unanswered: () => forwarder.unanswered(), answerOutside, serveAlso, close };
+  const unanswered = (): string | undefined => forwarder.unanswered();
+  const crowded = (): string | undefined => forwarder.crowded();
+  return { address, counters, unanswered, crowded, answerOutside, serveAlso, close };
 }
 
 /** Where there is nothing but the network, no other name is one: said at once, so that nobody waits. */

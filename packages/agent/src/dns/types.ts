@@ -36,6 +36,8 @@ export interface DnsServer {
   readonly counters: Readonly<DnsCounters>;
   /** Why names outside `internal` were not answered lately, one after the other; undefined where they were, or none was asked. */
   unanswered(): string | undefined;
+  /** What too many questions wait for, that were so many within 10 s; undefined where there was room for each. */
+  crowded(): string | undefined;
   /** From the next question on. */
   answerOutside(names: OutsideNames): void;
   /** Answers at these sockets too, which it closes when it is told to end, or ends itself. */
