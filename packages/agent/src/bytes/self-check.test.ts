@@ -35,7 +35,7 @@ describe('the look at the start', () => {
       },
       writable: true,
     });
-    expect(await checkInside(300)).toBe('no answer within 300 ms');
+    expect(await checkInside(200, 100)).toMatch(/^no answer within 200 ms, nor then within 100 ms/);
     expect(datagramHandleOutput(socket, 1_000, () => undefined)).toBeUndefined();
     const arrived = once(socket, 'message');
     datagramOutput(socket, 1_000, throws).send(Buffer.from('one'), socket.address().port, '127.0.0.1');
@@ -62,10 +62,23 @@ describe('the look at the start', () => {
 
   test.each(['connect', 'readStart', 'shutdown'])('finds a %s that does nothing', async (name) => {
     put((tcpInside() as TcpInside).TCP.prototype as object, name, { value: () => 0 });
-    expect(await checkInside(300)).toBe('no answer within 300 ms');
+    expect(await checkInside(200, 100)).toMatch(/^no answer within 200 ms, nor then within 100 ms/);
     for (const step of undo.splice(0)) step();
     expect(tcpInside()).toBeUndefined();
     await echo(await accept());
+  });
+
+  test('takes no Node for another that answers late', async () => {
+    const { prototype } = (tcpInside() as TcpInside).TCP;
+    const { readStart } = prototype as { readStart: (...args: unknown[]) => unknown };
+    const startedMs = performance.now();
+    put(prototype as object, 'readStart', {
+      value(this: object, ...args: unknown[]) {
+        return performance.now() - startedMs < 100 ? 0 : readStart.apply(this, args);
+      },
+    });
+    expect(await checkInside(100, 20_000)).toBeUndefined();
+    expect(tcpInside()).toBeDefined();
   });
 
   test('says why connections do without, where what they are made of is not found', async () => {

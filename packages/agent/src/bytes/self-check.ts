@@ -14,6 +14,8 @@ import { connectSocket, type SocketConduit } from './socket.ts';
 import { listenConduits } from './socket-listen.ts';
 
 const LONGEST_MS = 5_000;
+/** No answer says nothing of Node where the host is busy: a second look has time for that. */
+const SECOND_MS = 15_000;
 const LEAST_BYTES = 2 ** 20;
 /** More than the kernel takes of a connection that nobody reads, so that something waits. */
 const MOST_BYTES = 2 ** 24;
@@ -26,17 +28,30 @@ const DATAGRAMS = [0, 1, 1_400, 20_000].map((length) => PATTERN.subarray(0, leng
  * Answers what went wrong, and that the inside is left alone from now on, or why connections do without it already; undefined
  * where all came through, or could not be asked.
  */
-export async function checkInside(longestMs: number = LONGEST_MS): Promise<string | undefined> {
+export async function checkInside(
+  longestMs: number = LONGEST_MS,
+  secondMs: number = SECOND_MS,
+): Promise<string | undefined> {
+  const first = await look(longestMs);
+  const fault = first.late ? await look(secondMs) : first;
+  if (fault.cause === undefined) return missing;
+  trustInside(false);
+  if (!fault.late) return fault.cause;
+  const times = `no answer within ${longestMs} ms, nor then within ${secondMs} ms`;
+  return `${times}, as where the host is too busy for it, after which a restart of the agent is enough`;
+}
+
+/** No cause: all came through, or could not be asked. */
+async function look(longestMs: number): Promise<{ readonly cause?: string; readonly late: boolean }> {
   const deadline = new Deadline(longestMs);
   const stop = new AbortController();
   try {
     await deadline.race(Promise.all([checkStreams(deadline, stop.signal), checkDatagrams(stop.signal)]));
-    return missing;
+    return { late: false };
   } catch (error) {
     // No socket to be had says nothing of how one works.
-    if (!deadline.late && (error as NodeJS.ErrnoException).syscall !== undefined) return missing;
-    trustInside(false);
-    return messageOf(error);
+    if (!deadline.late && (error as NodeJS.ErrnoException).syscall !== undefined) return { late: false };
+    return { cause: messageOf(error), late: deadline.late };
   } finally {
     deadline.close();
     stop.abort();
