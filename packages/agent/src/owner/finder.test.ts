@@ -145,6 +145,11 @@ describe.runIf(IS_ROOT)('who calls', () => {
     it('one that stays may hold the socket, and is named', async () => {
       const client = await program(asUser(DAEMON)).call('connect', 'a', at);
       const begins = await beginning();
+      // More than are looked at where there was no time since the last look.
+      for (let more = 0; more < 8; more++) {
+        const other = spawn('/bin/sleep', ['60'], { uid: DAEMON.uid, gid: DAEMON.uid });
+        cleanup.push(() => other.kill('SIGKILL'));
+      }
       become(DAEMON);
       const owner = await asked(client);
       expect(owner).toMatchObject({ service: undefined, hiddenBy: { service: 'web', pid: begins.pid } });

@@ -206,13 +206,14 @@ export class OwnerFinder {
       if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
       const asked = group.asked.filter((one) => !slow.includes(one));
       const makers = this.#makersOf(group);
-      const { others, hidden } = this.#othersOf(held, makers);
+      const { others, hidden } = this.#othersOf(held, makers, unseenOf(asked));
       const again: Asked[] = [];
       for (const one of asked) {
         const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
-        const by = one.sockets.map(({ inode }) => hidden.get(inode)).find((pid) => pid !== undefined);
+        const unseen = new Set(one.sockets.flatMap(({ inode }) => [...(hidden.get(inode) ?? [])]));
+        const [by] = unseen;
         if (sure && fits.length > 0 && by !== undefined) {
-          if (this.#waitMs(one) !== undefined) again.push(one);
+          if (this.#waitMs(one) !== undefined) again.push({ ...one, unseen });
           else one.answer({ ...this.#ownerOf(one.sockets, [], facts), hiddenBy: hiddenBy(fits, by) });
           continue;
         }
@@ -243,13 +244,13 @@ export class OwnerFinder {
 
   /**
    * Who else holds what is held by processes of services; nobody is asked about what those of none hold. For one service after the other: a holder of one call's
-   * socket is another's stranger. `hidden`: of whose others one could not be looked at.
+   * socket is another's stranger. `hidden`: of whose others these could not be looked at.
    */
-  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly hidden: ReadonlyMap<string, number> } {
+  #othersOf(held: Held, makers: Makers, unseen: ReadonlySet<number>) {
     const now = performance.now();
     const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
     const others = new Map<string, Holder[]>();
-    const hidden = new Map<string, number>();
+    const hidden = new Map<string, ReadonlySet<number>>();
     for (const [key, pids] of Map.groupBy(holders, (pid) => this.#keyOf(pid, now))) {
       if (key === '') continue;
       const theirs = new Map(
@@ -260,9 +261,9 @@ export class OwnerFinder {
       );
       const isAlike = (pid: number) => key !== undefined && this.#keyOf(pid, now) === key;
       const kin = pids.flatMap((pid) => this.#parentsOf(pid));
-      const found = this.#holders.strangers(theirs, makers, kin, isAlike);
+      const found = this.#holders.strangers(theirs, makers, kin, isAlike, { unseen });
       for (const [inode, those] of found.held) others.set(inode, [...(others.get(inode) ?? []), ...those]);
-      if (found.hidden !== undefined) for (const inode of theirs.keys()) hidden.set(inode, found.hidden);
+      for (const inode of theirs.keys()) hidden.set(inode, new Set([...(hidden.get(inode) ?? []), ...found.hidden]));
     }
     return { others, hidden };
   }
@@ -377,6 +378,10 @@ export class OwnerFinder {
     if (!this.#facts.has(pid)) this.#facts.set(pid, readProcess(pid));
     return this.#facts.get(pid);
   }
+}
+
+function unseenOf(asked: readonly Asked[]): ReadonlySet<number> {
+  return new Set(asked.flatMap(({ unseen = [] }) => [...unseen]));
 }
 
 function inodesOf(asked: readonly Asked[]): ReadonlySet<string> {

@@ -98,7 +98,7 @@ it('looks at some others behind one that has more files than may be listed', () 
   madeProcess(13, Object.fromEntries(Array.from({ length: 100 }, (_, file) => [file, `9${file}`])));
   const held = new Map([['15', [{ pid: 11, file: '3' }]]]);
   const makers = { uid: process.getuid?.() ?? 0, group: () => undefined };
-  const found = new Holders(proc).strangers(held, makers, [13], () => false, 4);
+  const found = new Holders(proc).strangers(held, makers, [13], () => false, { most: 4 });
   expect(found.held.get('15')).toEqual([{ pid: 12, file: '4' }]);
 });
 
@@ -172,7 +172,7 @@ it('looks at the numbers that are likely of a stranger that has more files than 
     rmSync(join(files, file));
     symlinkSync('socket:[15]', join(files, file));
     const seen = new Holders(proc).strangers(held, own, [12], () => false);
-    expect(seen.hidden).toBeUndefined();
+    expect(seen.hidden).toEqual(new Set());
     return seen.held.get('15');
   };
   expect(find('4199')).toBeUndefined();
@@ -183,7 +183,7 @@ it('looks at others in place of those that have ended', () => {
   for (const pid of [11, 12, 13, 14, 15, 16]) madeProcess(pid, { 3: `${pid}` });
   const gone = [13, 14, 15, 16];
   const holders = new Holders(proc);
-  const look = () => holders.strangers(held, own, [...gone, 12], () => false, 1).held.get('15');
+  const look = () => holders.strangers(held, own, [...gone, 12], () => false, { most: 1 }).held.get('15');
   look();
   for (const pid of gone) rmSync(join(proc, `${pid}`), { recursive: true });
   symlinkSync('socket:[15]', join(proc, '12', 'fd', '9'));

@@ -27,8 +27,14 @@ export interface Makers {
 
 export interface Strangers {
   readonly held: Held;
-  /** One that was to be looked at and could not be; undefined where all could. */
-  readonly hidden: number | undefined;
+  /** Those that were to be looked at and could not be. */
+  readonly hidden: ReadonlySet<number>;
+}
+
+interface StrangersLook {
+  /** Files that are looked at. */
+  readonly most?: number;
+  readonly unseen?: ReadonlySet<number>;
 }
 
 /** Files looked at in one walk: beyond it nobody is named. */
@@ -130,28 +136,29 @@ export class Holders {
 
   /**
    * Of those who are not known to make no difference, who else holds them: `kin` of the holders first, then who held something before, the
-   * newest, and of all others some each time, in turn. Who was handed a socket on purpose is known to who made it.
+   * newest, and of all others some each time, in turn. Who was handed a socket on purpose is known to who made it. `unseen`: who could not be looked at
+   * before, all of which are looked at whatever time that takes.
    */
   strangers(
     held: Held,
     makers: Makers,
     kin: Iterable<number>,
     isAlike: (pid: number) => boolean,
-    most: number = MOST_STRANGERS * MOST_OF_STRANGER,
+    { most = MOST_STRANGERS * MOST_OF_STRANGER, unseen = new Set() }: StrangersLook = {},
   ): Strangers {
     const known = new Set([...held.values()].flat().map(({ pid }) => pid));
     const search = new Search(this.#processes, new Set(held.keys()), most, true);
-    const near = new Set(kin);
+    const near = new Set([...unseen, ...kin]);
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
     const list = new Lister(MOST_OF_THREADS);
     const threaded: (readonly [pid: number, threads: number])[] = [];
     const turn = this.#looks++;
     let looked = 0;
-    let hidden: number | undefined;
+    const hidden = new Set<number>();
     for (const pid of this.#others(makers, near)) {
       const isOver = search.isOver || performance.now() >= until;
-      if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && isOver)) break;
+      if (!unseen.has(pid) && (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && isOver))) break;
       if (known.has(pid) || pid === process.pid) continue;
       if (!this.#isOf(pid, makers.uid, near.has(pid) ? 0 : this.#anothersMs)) continue;
       // Once each.
@@ -163,11 +170,11 @@ export class Holders {
       looked++;
       const threads = this.#processes.threadsOf(pid);
       if (seen === 'hidden' || threads === 'hidden') {
-        hidden ??= pid;
+        hidden.add(pid);
         continue;
       }
       // Where a first thread has ended its own table is empty, and the others mostly have one between them.
-      if (seen === 'none' && threads > 0 && !search.besides(pid, list, { but: 0, most: 1, turn })) hidden ??= pid;
+      if (seen === 'none' && threads > 0 && !search.besides(pid, list, { but: 0, most: 1, turn })) hidden.add(pid);
       if (threads > 0) threaded.push([pid, threads]);
     }
     // Behind all that, since mostly those have the same table: for as long as there is time.

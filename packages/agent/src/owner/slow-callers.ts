@@ -12,6 +12,8 @@ export interface Asked {
   readonly answer: Answer;
   /** How often it was looked for again. */
   readonly again?: number;
+  /** Who could not be looked into then. */
+  readonly unseen?: ReadonlySet<number>;
 }
 
 /** Of one user, whose sockets were made in one control group. */
