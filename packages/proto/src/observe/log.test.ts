@@ -1,3 +1,8 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { openLog } from './log.ts';
 
@@ -17,4 +22,37 @@ it('shows no terminal what it would obey, wherever in a line it stands, and lose
   expect(line.endsWith('\n')).toBe(true);
   expect(line.slice(0, -1)).not.toMatch(OBEYED);
   expect(JSON.parse(line)).toMatchObject({ ...told, name: HOSTILE, worker: HOSTILE, msg: HOSTILE });
+});
+
+/** Fills its log past what is kept, makes room, and logs one line more. */
+const OUT_OF_ROOM = `
+  const { truncateSync } = await import('node:fs');
+  const { openLog } = await import(process.argv[1]);
+  const log = openLog({ base: null });
+  const pad = 'x'.repeat(1000);
+  for (let n = 0; n < 6000; n += 1) log.info({ n, pad });
+  truncateSync(process.argv[2]);
+  log.info({ n: 6000, pad });
+`;
+
+it('says what it kept, and how much it lost, once there is room again', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
+  const file = join(dir, 'log');
+  // A file that may take no more is to its writer as a disk that is full: 4,096 blocks of 512 or 1,024 bytes.
+  const limited = 'ulimit -f 4096 && exec "$0" --input-type=module -e "$1" "$2" "$3" 2>>"$3"';
+  const log = new URL('./log.ts', import.meta.url).href;
+  await promisify(execFile)('sh', ['-c', limited, process.execPath, OUT_OF_ROOM, log, file]);
+  const written = readFileSync(file, 'utf8');
+  rmSync(dir, { recursive: true });
+  // The first line may be the rest of one that was cut as the room ended.
+  const lines = written
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => JSON.parse(line));
+  expect(lines.length).toBeGreaterThan(900);
+  const kept = lines.slice(0, -1);
+  expect(kept.map(({ n }) => n)).toEqual(kept.map((_, index) => kept[0].n + index));
+  // All that came behind what was kept, the line that made the room known among it.
+  expect(lines.at(-1)).toMatchObject({ event: 'log-lost', lines: 6000 - kept.at(-1).n });
 });
