@@ -11,7 +11,7 @@ import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
-import { type HostReach, hostReach, inexactRules, notWorkedOut } from './inexact-rules.ts';
+import { type HostReach, hostReach, inexactRules, NO_REACH, notWorkedOut } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
 import { readWait, requireNetwork } from './request.ts';
 
@@ -111,16 +111,18 @@ async function change(
     logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
   }
   const unmet = unmetCallers(mesh, before, live, (network) => flows.users(network)).map(named);
-  const taken = await waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal);
-  const { reach, left } =
+  // At the same time: an answer that was waited for must not be later by what is told beside it.
+  const [taken, told] = await Promise.all([
+    waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal),
     before === undefined || changes.length === 0
-      ? { reach: [], left: 0 }
-      : await hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal);
+      ? NO_REACH
+      : hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal),
+  ]);
   return {
     revision,
     changes,
-    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...notWorkedOut(left)],
-    hostReach: reach,
+    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...notWorkedOut(told)],
+    hostReach: told.reach,
     ...taken,
   };
 }

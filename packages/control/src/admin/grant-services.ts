@@ -7,7 +7,7 @@ import { fleetAgentOf } from '../fleet/projection.ts';
 import type { Grant, Granted, NetworkState } from '../state/types.ts';
 import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
-import { type HostReach, hostReach, inexactRules } from './inexact-rules.ts';
+import { type HostReaches, hostReach, inexactRules, NO_REACH, notWorkedOut } from './inexact-rules.ts';
 import { rightsBehind } from './left-behind.ts';
 import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './request.ts';
 
@@ -39,28 +39,31 @@ export async function grantServices(
       { event: 'agent-granted', network, host, revision, granted, actor },
       'what an agent may run was changed',
     );
-  const taken = await waited(options, network, revision, wait && !dryRun ? longest : undefined, signal);
+  const [taken, told] = await Promise.all([
+    waited(options, network, revision, wait && !dryRun ? longest : undefined, signal),
+    reachAfter(held, made, options.live, signal),
+  ]);
   const warnings = [
     ...made.warnings,
     ...behind,
     ...inexactThere(state.current.networks.get(network), made, options.live),
+    ...notWorkedOut(told),
   ];
-  const reach = await reachAfter(held, made, options.live, signal);
-  return { ...made, warnings, hostReach: reach, ...taken };
+  return { ...made, warnings, hostReach: told.reach, ...taken };
 }
 
-/** It may be more than before, and is denied what any of that is. */
+/** It may be more than before, and is denied what any of that is. Of the others nothing changes. */
 async function reachAfter(
   held: NetworkState,
   { host, granted, changes }: Granted,
   live: LiveAgents,
   signal: AbortSignal,
-): Promise<readonly HostReach[]> {
+): Promise<HostReaches> {
   const { mesh, agents, hosts } = held;
   const member = agents.get(hosts.get(host) ?? '');
-  if (member === undefined || changes.length === 0) return [];
-  const network = { ...held, agents: new Map(agents).set(member.id, { ...member, granted }) };
-  return (await hostReach({ mesh, network: held }, { mesh, network }, live, signal)).reach;
+  if (member === undefined || changes.length === 0) return NO_REACH;
+  const network = { ...held, agents: new Map([[member.id, { ...member, granted }]]) };
+  return await hostReach({ mesh, network: held }, { mesh, network }, live, signal);
 }
 
 /** Who is no member is left to the change itself to refuse. */

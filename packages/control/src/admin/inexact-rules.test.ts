@@ -2,7 +2,7 @@ import type { Mesh } from '@weft/proto';
 import { expect, test } from 'vitest';
 import type { LiveAgents } from '../fleet/live.ts';
 import { current, emptyState, joinHost, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
-import { hostReach, inexactRules, type Standing } from './inexact-rules.ts';
+import { hostReach, inexactRules, notWorkedOut, type Standing } from './inexact-rules.ts';
 
 const SERVICES = [
   service('web', 'web', tcp(3000)),
@@ -82,19 +82,29 @@ test('what programs that speak as their host gain and lose is told by host, also
   const may = ['web', 'redis'];
   const held = await network(
     { 'mixed-2': may, 'mixed-1': may, single: may, laptop: [], named: may },
-    { 'mixed-1': may, 'mixed-2': may, single: ['web'], named: may },
+    // Of the last it is not known that it speaks as its one service.
+    { 'mixed-1': may, 'mixed-2': may, single: ['web'], named: ['web'] },
   );
   const apart = { agent: () => ({ report: { toldApart: ['web', 'redis'] } }), instance: () => undefined };
   const live = {
     ...apart,
-    agent: (id: string) => (held.agents.get(id)?.host === 'mixed-1' ? apart.agent() : undefined),
+    agent: (id: string) => {
+      const host = held.agents.get(id)?.host;
+      if (host === 'single') return { report: { othersAsHost: false } };
+      return host === 'mixed-1' ? apart.agent() : undefined;
+    },
   } as unknown as LiveAgents;
-  const asked = (before: Partial<Mesh>, after: Partial<Mesh>, most?: number) => {
+  const asked = (
+    before: Partial<Mesh>,
+    after: Partial<Mesh>,
+    mostMs?: number,
+    signal = new AbortController().signal,
+  ) => {
     const [old, now] = [before, after].map((parts) => ({
       mesh: mesh({ services: SERVICES, ...parts }),
       network: held,
     }));
-    return hostReach(old as Standing, now as Standing, live, new AbortController().signal, most);
+    return hostReach(old as Standing, now as Standing, live, signal, mostMs);
   };
   const between = async (before: Partial<Mesh>, after: Partial<Mesh>) => (await asked(before, after)).reach;
   const shut = { policies: [rule('no-web', 'deny', ['web'], ['db', 'redis:6379', 'web'], [])] };
@@ -104,8 +114,26 @@ test('what programs that speak as their host gain and lose is told by host, also
   expect(await between({}, shut)).toEqual([{ ...told, verdict: 'deny', rule: 'no-web' }]);
   expect(await between(shut, {})).toEqual([{ ...told, verdict: 'allow', rule: 'default' }]);
   expect(await between(shut, shut)).toEqual([]);
-  // Hosts of one sort are asked of together, and past the bound no more are.
-  expect(await asked({}, shut, 2)).toMatchObject({ reach: [{ hostCount: 3 }], left: 1 });
+  // Who asked may be gone, and the time may be up: the answer comes all the same.
+  const unknown = { reach: [], more: 0, left: 5 };
+  expect(await asked({}, shut, 0)).toEqual(unknown);
+  expect(await asked({}, shut, undefined, AbortSignal.abort())).toEqual(unknown);
+  // What is lost stands before what is gained, and what there is no room for is counted.
+  const ports = Array.from({ length: 120 }, (_, at) => 8_000 + at);
+  const wide = (name: string, isOpen: (at: number) => boolean): Partial<Mesh> => ({
+    services: [...SERVICES, service('wide', 'private', tcp(...ports))],
+    policies: ports.map((port, at) =>
+      rule(`${name}-${port}`, isOpen(at) ? 'allow' : 'deny', ['*'], ['wide'], tcp(port)),
+    ),
+  });
+  const turned = await asked(
+    wide('old', (at) => at >= 60),
+    wide('new', (at) => at < 60),
+  );
+  expect(turned.reach.map(({ verdict }) => verdict)).toEqual([...Array(60).fill('deny'), ...Array(40).fill('allow')]);
+  expect(notWorkedOut(turned)).toEqual([
+    { field: 'policies', message: expect.stringMatching(/^20 more entries/) as unknown },
+  ]);
   // A rule in the place of one that said the same of all, and one host that it names.
   const open = { defaultAction: 'deny', policies: [rule('all', 'allow', ['*'], ['db'])] } as const;
   const narrow = { ...open, policies: [rule('some', 'allow', ['web', 'redis', 'host:named'], ['db'])] };

@@ -104,71 +104,69 @@ export interface HostReach {
 
 /** Of one entry of a list of them. */
 const MOST_NAMED = 100;
-/** Verdicts made, and rules looked at, in one turn of the loop: a millisecond or so. */
-const STEPS_A_TURN = 2_000;
-/** Of one change: half a second of work. */
-const MOST_VERDICTS = 500_000;
+/** Verdicts made, and rules looked at, in one turn of the loop: some two milliseconds. */
+const STEPS_A_TURN = 200;
+/** Of one change, by the clock: its answer waits no longer for it, be the machine as busy as it may. */
+const MOST_MS = 1_000;
+
+/** What programs that speak as their host gain and lose, as far as it is told. */
+export interface HostReaches {
+  /** The first of them, losses before gains. */
+  readonly reach: readonly HostReach[];
+  /** How many more there are. */
+  readonly more: number;
+  /** Hosts of which it was not worked out in the time that there is. */
+  readonly left: number;
+}
+
+export const NO_REACH: HostReaches = { reach: [], more: 0, left: 0 };
 
 /**
- * By the evaluator of agents, of what both meshes declare; of a user that no rule names. Both are checked. A host that speaks as its one service has
- * no such program. `left`: hosts of which it was not worked out, as there is too much to ask. Rejects as the signal does.
+ * By the evaluator of agents, of what both meshes declare; of a user that no rule names. Both are checked. A host of which it is known that it speaks
+ * as its one service, before and after, has no such program. It ends after `mostMs`, or with the signal, by what it has; it does not reject.
  */
 export async function hostReach(
   before: Standing,
   after: Standing,
   live: LiveAgents,
   signal: AbortSignal,
-  mostVerdicts = MOST_VERDICTS,
-): Promise<{ readonly reach: readonly HostReach[]; readonly left: number }> {
+  mostMs = MOST_MS,
+): Promise<HostReaches> {
+  const pace = new Pace(mostMs, signal);
   const [old, now] = [sideOf(before), sideOf(after)];
-  let steps = 0;
-  const pace = async (more: number): Promise<void> => {
-    steps += more;
-    if (steps < STEPS_A_TURN) return;
-    steps = 0;
-    await setImmediate();
-    signal.throwIfAborted();
-  };
   const isTouched = touchedBy(old, now);
-  const services: { readonly was: Service; readonly is: Service; readonly ports: readonly PortRange[] }[] = [];
+  const services: Touched[] = [];
   for (const was of old.services.values()) {
     const is = now.services.get(was.name);
     if (is === undefined) continue;
+    if (pace.isOver) return { reach: [], more: 0, left: after.network.agents.size };
     const about = [old, now].map(({ rules, index }) => index.to(is).flatMap((place) => rules[place] ?? []));
     if (isTouched(about)) services.push({ was, is, ports: portSegments(is, about.flat()) });
-    await pace(about.reduce((sum, { length }) => sum + length, 1));
+    await pace.after(about.reduce((sum, { length }) => sum + length, 1));
   }
-  if (services.length === 0) return { reach: [], left: 0 };
-  const runsOn = fleetRuns(after.network, live);
+  if (services.length === 0) return NO_REACH;
+  const [ranOn, runsOn] = [fleetRuns(before.network, live), fleetRuns(after.network, live)];
+  let left = 0;
   // Hosts of which all rules say the same are asked of once.
   const alike = new Map<string, { readonly hosts: string[]; readonly was: HostSource; readonly is: HostSource }>();
   for (const { id, host } of after.network.agents.values()) {
-    const mayRun = now.mayRun(host);
-    if (runsOn(id, mayRun).length === 1 && !speaksAsHost(live, id)) continue;
+    const isHeard = live.agent(id)?.report !== undefined && !speaksAsHost(live, id);
+    if (isHeard && ranOn(id, old.mayRun(host)).length === 1 && runsOn(id, now.mayRun(host)).length === 1) continue;
+    if (pace.isOver) {
+      left += 1;
+      continue;
+    }
     const [was, is] = [old.source(host), now.source(host)];
     const [rulesOld, rulesNow] = [old.index.from(was), now.index.from(is)];
     entryOf(alike, `${rulesOld.join()} ${rulesNow.join()}`, () => ({ hosts: [], was, is })).hosts.push(host);
-    await pace(rulesOld.length + rulesNow.length + 1);
+    await pace.after(rulesOld.length + rulesNow.length + 1);
   }
   const found = new Map<string, { readonly hosts: string[]; readonly to: string[]; readonly is: Verdict }>();
-  let [verdicts, left] = [0, 0];
   for (const { hosts, was, is } of alike.values()) {
-    if (verdicts > mostVerdicts) {
+    const turned = pace.isOver ? undefined : await turnedFor({ old, was }, { now, is }, services, pace);
+    if (turned === undefined) {
       left += hosts.length;
       continue;
-    }
-    const turned = new Map<string, { readonly verdict: Verdict; readonly ports: Map<string, PortRange[]> }>();
-    for (const service of services) {
-      for (const range of service.ports) {
-        const { first: port, protocol } = range;
-        const told = old.policy.decide(was, { service: service.was, port, protocol }, '');
-        const verdict = now.policy.decide(is, { service: service.is, port, protocol }, '');
-        verdicts += 1;
-        await pace(1);
-        if (told.allowed === verdict.allowed || isBuiltin(told) || isBuiltin(verdict)) continue;
-        const { ports } = entryOf(turned, `${verdict.allowed} ${verdict.rule}`, () => ({ verdict, ports: new Map() }));
-        entryOf(ports, service.is.name, (): PortRange[] => []).push(range);
-      }
     }
     for (const [how, { verdict, ports }] of turned) {
       const to = [...ports].flatMap(([name, ranges]) =>
@@ -177,7 +175,9 @@ export async function hostReach(
       entryOf(found, `${how} ${to.join()}`, () => ({ hosts: [], to, is: verdict })).hosts.push(...hosts);
     }
   }
-  const reach = [...found.values()].slice(0, MOST_RULES).map(
+  // What is lost is missed first.
+  const told = [...found.values()].sort((one, other) => Number(one.is.allowed) - Number(other.is.allowed));
+  const reach = told.slice(0, MOST_RULES).map(
     ({ hosts, to, is }): HostReach => ({
       hosts: hosts.sort(byText).slice(0, MOST_NAMED),
       hostCount: hosts.length,
@@ -187,14 +187,72 @@ export async function hostReach(
       rule: is.rule,
     }),
   );
-  return { reach, left };
+  return { reach, more: told.length - reach.length, left };
+}
+
+/** A service of which anything may have become, in both meshes. */
+interface Touched {
+  readonly was: Service;
+  readonly is: Service;
+  readonly ports: readonly PortRange[];
+}
+
+interface Turned {
+  readonly verdict: Verdict;
+  readonly ports: Map<string, PortRange[]>;
+}
+
+/** By what decides now; undefined where the time was up before all was asked. */
+async function turnedFor(
+  { old, was }: { readonly old: Side; readonly was: HostSource },
+  { now, is }: { readonly now: Side; readonly is: HostSource },
+  services: readonly Touched[],
+  pace: Pace,
+): Promise<ReadonlyMap<string, Turned> | undefined> {
+  const turned = new Map<string, Turned>();
+  for (const service of services) {
+    for (const range of service.ports) {
+      const { first: port, protocol } = range;
+      const told = old.policy.decide(was, { service: service.was, port, protocol }, '');
+      const verdict = now.policy.decide(is, { service: service.is, port, protocol }, '');
+      await pace.after(1);
+      if (pace.isOver) return undefined;
+      if (told.allowed === verdict.allowed || isBuiltin(told) || isBuiltin(verdict)) continue;
+      const { ports } = entryOf(turned, `${verdict.allowed} ${verdict.rule}`, () => ({ verdict, ports: new Map() }));
+      entryOf(ports, service.is.name, (): PortRange[] => []).push(range);
+    }
+  }
+  return turned;
+}
+
+/** Lets others have their turn, and tells when the time is up. */
+class Pace {
+  readonly #endMs: number;
+  readonly #signal: AbortSignal;
+  #steps = 0;
+  isOver: boolean;
+
+  constructor(mostMs: number, signal: AbortSignal) {
+    this.#endMs = performance.now() + mostMs;
+    this.#signal = signal;
+    this.isOver = mostMs <= 0 || signal.aborted;
+  }
+
+  /** So many steps were taken. */
+  async after(steps: number): Promise<void> {
+    this.#steps += steps;
+    if (this.#steps < STEPS_A_TURN) return;
+    this.#steps = 0;
+    await setImmediate();
+    this.isOver ||= this.#signal.aborted || performance.now() >= this.#endMs;
+  }
 }
 
 /** To be told beside what was worked out. */
-export function notWorkedOut(left: number): FieldProblem[] {
-  if (left === 0) return [];
-  const message = `what programs of ${left} more hosts gain and lose was not worked out: there is too much to ask at once`;
-  return [problem('policies', message)];
+export function notWorkedOut({ left, more }: Pick<HostReaches, 'left' | 'more'>): FieldProblem[] {
+  const rest = `${more} more entries of what hosts' programs gain and lose are not listed: there is room for ${MOST_RULES}, losses first`;
+  const unknown = `what programs of ${left} more hosts gain and lose was not worked out: there is too much to ask at once`;
+  return [...(more > 0 ? [problem('policies', rest)] : []), ...(left > 0 ? [problem('policies', unknown)] : [])];
 }
 
 /** Nothing of it is the doing of a rule: a worker, or a port that is declared on one side alone. */
