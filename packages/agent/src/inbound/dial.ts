@@ -2,15 +2,7 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import {
-  formatHostPort,
-  includesPort,
-  isPortless,
-  isShortage,
-  messageOf,
-  type Permit,
-  type Protocol,
-} from '@weft/proto';
+import { formatHostPort, includesPort, isPortless, isShortage, messageOf, type Permit } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
@@ -31,7 +23,8 @@ import {
 } from './addresses.ts';
 import type { Inside } from './inside.ts';
 import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
-import { type Place, REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
+import type { LocalTargets } from './target-watch.ts';
+import { anothers, type Place, REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
 
 export interface TargetDialer {
   stream(permit: Permit, caller: Caller, deadline: Deadline): Promise<Opened<Conduit>>;
@@ -48,8 +41,8 @@ export interface DialerOptions {
   readonly netmap: NetmapSource;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  /** Whether a program is known to be there: where datagrams go must be known before, for the first is sent into silence. */
-  readonly answers: (target: TargetAddress, protocol: Protocol) => boolean;
+  /** Whether a program is known to be there: where datagrams go must be known before, for the first is sent into silence. And whether it is another user's. */
+  readonly watched: Pick<LocalTargets, 'answers' | 'other' | 'others'>;
   readonly files: OpenFiles;
   readonly held: Pick<HeldDatagrams, 'makeRoom'>;
   readonly problems: Problems;
@@ -63,7 +56,7 @@ const NO_ADDRESS = `the caller's address does not fit into this agent's --vip-ra
 export function createDialer({
   netmap,
   services,
-  answers,
+  watched,
   files,
   held,
   problems,
@@ -126,8 +119,13 @@ export function createDialer({
         `no program of ${service.name} in a sandbox listens at port ${port}/${protocol}, and the mesh declares none`,
       );
     let detail = '';
-    const targets = targetsOf(here, port, protocol);
-    const known = targets.filter((target) => protocol === 'udp' && answers(target, protocol));
+    const targets: TargetAddress[] = [];
+    for (const target of targetsOf(here, port, protocol)) {
+      const other = watched.others.size === 0 ? undefined : watched.other(service.name, target, protocol);
+      if (other === undefined) targets.push(target);
+      else if (detail === '') detail = sayTarget({ service: service.name, port, protocol, target }, anothers(other));
+    }
+    const known = targets.filter((target) => protocol === 'udp' && watched.answers(target, protocol));
     for (const target of known.length > 0 ? known : targets) {
       const localAddress = takesCallerAddress(target.host) ? caller.address : undefined;
       if (localAddress === undefined && takesCallerAddress(target.host)) {

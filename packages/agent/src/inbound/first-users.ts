@@ -1,4 +1,4 @@
-/** Whose the place of a service is: the user's who was seen first to listen there, for the agent's life. */
+/** Whose the place of a service is: the user's whom the agent file's `match` names, else who was seen first to listen there, for the agent's life. */
 import type { AgentService } from '../config/agent-file.ts';
 import { Users } from '../owner/users.ts';
 import type { Problems } from '../words/problems.ts';
@@ -6,12 +6,15 @@ import type { Problems } from '../words/problems.ts';
 /** By port of a service: of each of its targets, in the order to try, the users who listen there. */
 export type Listening = readonly (readonly (readonly number[])[])[];
 
+/** Who makes sockets for others: systemd, and what begins as root and goes on as another. */
+const ROOT = 0;
+
 export class FirstUsers {
   readonly #problems: Problems;
   readonly #users = new Users();
   #first: ReadonlyMap<string, number> = new Map();
-  /** By service. */
-  #takers = new Map<string, number>();
+  /** By service, what is told of it. */
+  #takers: ReadonlyMap<string, string> = new Map();
 
   constructor(problems: Problems) {
     this.#problems = problems;
@@ -36,34 +39,63 @@ export class FirstUsers {
       if (only !== undefined && isOpen(service) && !this.#first.has(service))
         this.#first = new Map([...this.#first, [service, only]]);
     }
-    this.#tell(listening);
+    this.#tell(services, listening);
+  }
+
+  /** To be called before some questions about others. */
+  refresh(services: ReadonlyMap<string, AgentService>): void {
+    if ([...services.values()].some(({ match }) => match?.user !== undefined)) this.#users.refresh();
+  }
+
+  /** Name of another user among those who listen for a service than its `match` names. A user that is not known here may be any. */
+  otherThanMatched({ match }: AgentService, users: readonly number[]): string | undefined {
+    const uid = match?.user === undefined ? undefined : this.#users.numberOf(match.user);
+    const other = uid === undefined ? undefined : users.find((one) => one !== uid && one !== ROOT);
+    return other === undefined ? undefined : this.#users.nameOf(other);
   }
 
   #forget(service: string): void {
     this.#first = new Map([...this.#first].filter(([name]) => name !== service));
   }
 
-  #tell(listening: ReadonlyMap<string, Listening>): void {
-    const takers = new Map<string, number>();
-    for (const [service, first] of this.#first) {
+  #tell(services: ReadonlyMap<string, AgentService>, listening: ReadonlyMap<string, Listening>): void {
+    const takers = new Map<string, string>();
+    for (const [service, ports] of listening) {
+      const here = services.get(service);
+      const first = this.#first.get(service);
       // Calls go to the first address where somebody listens.
-      const called = listening.get(service)?.map((targets) => targets.find((users) => users.length > 0) ?? []) ?? [];
-      const [taker] = called.flatMap((users) => (users.includes(first) ? [] : users));
-      if (taker !== undefined) takers.set(service, taker);
+      const called = ports.map((targets) => targets.find((users) => users.length > 0) ?? []);
+      const [taker] = first === undefined ? [] : called.flatMap((users) => (users.includes(first) ? [] : users));
+      const other =
+        here &&
+        ports
+          .flat()
+          .map((users) => this.otherThanMatched(here, users))
+          .find((one) => one !== undefined);
+      if (other !== undefined) takers.set(service, this.#besideMatch(service, other, here?.match?.user ?? ''));
+      else if (taker !== undefined && first !== undefined) takers.set(service, this.#afterFirst(service, taker, first));
     }
     for (const service of this.#takers.keys()) if (!takers.has(service)) this.#problems.clear('place-taken', service);
-    for (const [service, taker] of takers) if (this.#takers.get(service) !== taker) this.#raise(service, taker);
+    for (const [service, message] of takers)
+      if (this.#takers.get(service) !== message)
+        this.#problems.raise({ code: 'place-taken', subject: service, message });
     this.#takers = takers;
   }
 
-  #raise(service: string, taker: number): void {
+  #besideMatch(service: string, now: string, matched: string): string {
+    return (
+      `a program of user ${now} listens where ${service} is served here, and the agent file says match: { user: ${matched} } for ${service}: no call to ${service} goes ` +
+      `there; end that program, or, where it is right, let the agent file say match: { user: ${now} }`
+    );
+  }
+
+  #afterFirst(service: string, taker: number, seen: number): string {
     this.#users.refresh();
-    const now = this.#users.nameOf(taker);
-    const first = this.#users.nameOf(this.#first.get(service) ?? taker);
-    const message =
+    const [now, first] = [this.#users.nameOf(taker), this.#users.nameOf(seen)];
+    return (
       `a program of user ${now} listens where ${service} is served here, and user ${first} was seen there first: calls to ${service} come to it, ` +
       `and where rules tell apart who calls from here, it is not taken for ${service}, but for the host; where that program is right, let the agent file say ` +
-      `match: { user: ${now} } for ${service}, or restart the agent; else end it`;
-    this.#problems.raise({ code: 'place-taken', subject: service, message });
+      `match: { user: ${now} } for ${service}, or restart the agent; else end it`
+    );
   }
 }

@@ -71,11 +71,13 @@ export function createInbound(options: InboundOptions): Inbound {
 }
 
 /** For a thread that is told of the targets and does not watch them. */
-export function createInboundPath(options: InboundPathOptions, targets: Pick<LocalTargets, 'answers'>): InboundPath {
+export function createInboundPath(
+  options: InboundPathOptions,
+  targets: Pick<LocalTargets, 'answers' | 'other' | 'others'>,
+): InboundPath {
   const { netmap, registry, services, log, files, problems, inside } = options;
-  const answers: LocalTargets['answers'] = (target, protocol) => targets.answers(target, protocol);
   const held = new HeldDatagrams();
-  const dialer = createDialer({ netmap, services, answers, files, held, problems, ...defined({ inside }) });
+  const dialer = createDialer({ netmap, services, watched: targets, files, held, problems, ...defined({ inside }) });
   const handler = createFlowHandler({
     netmap,
     registry,

@@ -168,6 +168,58 @@ describe('the place of a service', () => {
     expect([first(), taken(problems)]).toEqual([{ redis: 3, rabbit: 1 }, []]);
   });
 
+  it('is the user’s that the agent file names: another’s program there is not called', async () => {
+    const server = net.createServer((socket) => socket.on('error', () => {}).end('hello'));
+    cleanups.push(() => server.close());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    let uid = 1;
+    const rig = await Rig.start(
+      {
+        services: [service('redis', 'private', 7001)],
+        agents: [{ host: 'r', runs: { redis: { '7001/tcp': port } } }, { host: 'w' }],
+      },
+      { readTable: async () => new ListenerTable([by(uid, port)]) },
+    );
+    cleanups.push(() => rig.stop());
+    const { inbound, problems } = rig.agent('r');
+    const services = inbound.services as Map<string, AgentService>;
+    const here = services.get('redis');
+    const heard = async () => {
+      const client = net.connect(7001, rig.vip('w', 'redis'));
+      let said = '';
+      client.on('data', (data) => {
+        said += data.toString();
+      });
+      client.on('error', () => {});
+      await new Promise((resolve) => client.on('close', resolve));
+      return said;
+    };
+    const look = async (now: number, match?: AgentService['match']) => {
+      uid = now;
+      services.set('redis', { name: 'redis', targets: here?.targets ?? [], ...(match && { match }) });
+      await inbound.watch.refresh();
+      const codes = exceptTargets(problems).map(({ code }) => code);
+      const isTold = targetProblems(problems).length > 0;
+      return [inbound.watch.report()[0]?.healthy, inbound.watch.listening('redis', 7001, 'tcp'), isTold, ...codes];
+    };
+    expect(await look(1, { user: 'bin' })).toEqual([false, false, false, 'place-taken']);
+    expect(taken(problems)[0]?.message).toMatch(
+      /of user daemon listens .* match: \{ user: bin \} for redis: no call to redis goes there/,
+    );
+    expect(await heard()).toBe('');
+    await until(() => rig.records().length > 0);
+    expect(rig.records()[0]).toMatchObject({
+      outcome: 'not-listening',
+      detail: expect.stringMatching(/of user daemon listens there, who is another than match/),
+    });
+    // Root makes sockets for others; of a user that is not known here, nobody can tell; without a user, any may be.
+    for (const match of [{ user: 'daemon' }, { user: 'nobody-of-that-name' }, { unit: 'redis' }])
+      expect(await look(1, match)).toEqual([true, true, false]);
+    expect(await look(0, { user: 'bin' })).toEqual([true, true, false]);
+    expect(await heard()).toBe('hello');
+  });
+
   it('is nobody’s while programs of several users are there from the first', async () => {
     const { inbound, problems, look } = await setup();
     await look(by(1), by(2, 7002));

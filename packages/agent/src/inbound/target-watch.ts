@@ -41,6 +41,10 @@ export interface LocalTargets {
   listening(service: string, port: number, protocol: Protocol): boolean;
   /** Whether a program is there. */
   answers(target: TargetAddress, protocol: Protocol): boolean;
+  /** Name of a user who listens there for the service, and is another than the agent file's `match` names: no call goes there. */
+  other(service: string, target: TargetAddress, protocol: Protocol): string | undefined;
+  /** All of them by `otherKey`, always the same map: there are none, most of the time. */
+  readonly others: ReadonlyMap<string, string>;
 }
 
 export interface TargetWatchOptions {
@@ -85,10 +89,11 @@ export class TargetWatch implements LocalTargets {
   /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
   #uses: ReadonlyMap<string, PortUse> = new Map();
   readonly #firstUsers: FirstUsers;
+  readonly others = new Map<string, string>();
   readonly #wrongTargets: WrongTargets;
   readonly #exposure: Exposure;
   #autoPorts: AutoPorts | undefined;
-  /** Reports, uses, answers, wrong targets and first users in one text, compared to tell whether anything changed. */
+  /** Reports, uses, answers, wrong targets, first and other users in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
 
@@ -163,6 +168,10 @@ export class TargetWatch implements LocalTargets {
     return this.#firstUsers.all;
   }
 
+  other(service: string, target: TargetAddress, protocol: Protocol): string | undefined {
+    return this.others.get(otherKey(service, target, protocol));
+  }
+
   /** Called when a report, an answering target, the use of a port or a first user changed. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
@@ -216,6 +225,8 @@ export class TargetWatch implements LocalTargets {
     const exposed: ExposedTarget[] = [];
     const published: PublishedPorts[] = [];
     const listening = new Map<string, Listening>();
+    const others = new Map<string, string>();
+    this.#firstUsers.refresh(this.#options.services);
     const { inside } = this.#options;
     this.#reports = running.map(({ service, here }): InstanceReport => {
       if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
@@ -226,8 +237,14 @@ export class TargetWatch implements LocalTargets {
         ports++;
         if (inside?.listens(service.name, port, protocol) === true) continue;
         const targets = here.shutIn === true ? [] : targetsOf(here, port, protocol);
-        users.push(targets.map(({ host, port: at }) => this.#table?.users(protocol, host, at) ?? []));
-        const answering = targets.find((target) => this.answers(target, protocol));
+        const found = targets.map(({ host, port: at }) => this.#table?.users(protocol, host, at) ?? []);
+        users.push(found);
+        for (const [at, target] of targets.entries()) {
+          const other = this.#firstUsers.otherThanMatched(here, found[at] ?? []);
+          if (other !== undefined) others.set(otherKey(service.name, target, protocol), other);
+        }
+        const theirs = targets.filter((target) => !others.has(otherKey(service.name, target, protocol)));
+        const answering = theirs.find((target) => this.answers(target, protocol));
         for (const target of targets) {
           // Of TCP targets the first is enough to know, and no other is probed for it.
           if (target === answering || (protocol === 'udp' && this.answers(target, protocol)))
@@ -235,7 +252,8 @@ export class TargetWatch implements LocalTargets {
         }
         if (answering === undefined) {
           silent.push({ protocol, first: port, last: port });
-          wrong.push(...this.#wrong(service.name, port, protocol, targets));
+          // Whose another user is there is told as that.
+          if (theirs.length === targets.length) wrong.push(...this.#wrong(service.name, port, protocol, targets));
         }
         for (const target of targets) exposed.push(...this.#exposed(service.name, target, protocol));
         const likely = answering ?? targets[0];
@@ -262,11 +280,13 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
+    this.others.clear();
+    for (const [key, user] of others) this.others.set(key, user);
     // Most hosts have no such service.
     if (published.length > 0) this.#autoPorts ??= new AutoPorts(this.#options.problems);
     this.#autoPorts?.tell(published);
     this.#firstUsers.look(this.#options.services, listening);
-    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong, [...this.firstUsers]]);
+    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong, [...this.firstUsers], [...others]]);
     this.#exposure.tell(exposed, {
       held: (protocol, port) => (this.#table?.beyondLoopback(protocol, port).length ?? 1) > 0,
       running: new Set(running.map(({ service }) => service.name)),
@@ -344,12 +364,18 @@ export function listensHere(
   declared: AgentService | undefined,
   port: number,
   protocol: Protocol,
-  targets: Pick<LocalTargets, 'answers'>,
+  targets: Pick<LocalTargets, 'answers' | 'other'>,
 ): boolean {
   if (declared === undefined || declared.shutIn === true) return false;
-  return targetsOf(declared, port, protocol).some((target) => targets.answers(target, protocol));
+  return targetsOf(declared, port, protocol).some(
+    (target) => targets.answers(target, protocol) && targets.other(declared.name, target, protocol) === undefined,
+  );
 }
 
 export function targetKey(target: TargetAddress, protocol: Protocol): string {
   return `${protocol} ${formatHostPort(target.host, target.port)}`;
+}
+
+export function otherKey(service: string, target: TargetAddress, protocol: Protocol): string {
+  return `${service} ${targetKey(target, protocol)}`;
 }

@@ -28,6 +28,11 @@ export type Place = Pick<WrongTarget, 'service' | 'port' | 'protocol' | 'target'
 
 export const REFUSED = 'connection refused';
 
+/** Why a target is not called. */
+export function anothers(user: string): string {
+  return `a program of user ${user} listens there, who is another than match in the agent file names`;
+}
+
 /** Such as `redis 6379 → 127.0.0.1:6380: connection refused`. */
 export function sayTarget({ service, port, protocol, target }: Place, cause: string): string {
   return sayTargets(service, { protocol, first: port, last: port }, target, cause);

@@ -63,7 +63,7 @@ function parts(
   return {
     netmap,
     services: parseAgentFile('weft.yaml', 'services: { web: {} }').services,
-    targets: { answers: () => false, inSandbox: () => false },
+    targets: { answers: () => false, other: () => undefined, inSandbox: () => false },
     problems: { current: [] },
     tunnels: WAYS,
     sight: 'own',

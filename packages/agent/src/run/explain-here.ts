@@ -2,6 +2,7 @@
 import {
   type BreakPoint,
   type Destination,
+  formatHostPort,
   formatPortRange,
   includesPort,
   instanceListens,
@@ -19,6 +20,7 @@ import { runsHere } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import { tryTargets } from '../inbound/try-target.ts';
+import { anothers } from '../inbound/wrong-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -27,7 +29,7 @@ import type { Problems } from '../words/problems.ts';
 import { type CallerParts, notPromised, sourceOf } from './explain-source.ts';
 
 export interface ExplainParts extends CallerParts {
-  readonly targets: Pick<TargetWatch, 'answers' | 'inSandbox'>;
+  readonly targets: Pick<TargetWatch, 'answers' | 'other' | 'inSandbox'>;
   readonly problems: Pick<Problems, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
 }
@@ -164,10 +166,16 @@ async function tryHere(
     return { breakPoint: 'not-listening', step: `${name} is here: no program of it in a sandbox listens on ${at}` };
   }
   const expected = here === undefined ? [] : targetsOf(here, port, protocol);
-  const tried = await tryTargets(expected, protocol, (target) => targets.answers(target, protocol));
+  const others = expected.flatMap((target) => {
+    const other = targets.other(service, target, protocol);
+    return other === undefined ? [] : [{ target, error: anothers(other) }];
+  });
+  const theirs = expected.filter((target) => others.every((other) => other.target !== target));
+  const tried = await tryTargets(theirs, protocol, (target) => targets.answers(target, protocol));
   const last = tried.at(-1);
   if (last?.error === '') return { breakPoint: 'none', step: `${name} is here, and answers at ${last.address}` };
-  const told = tried.map(({ address, error }) => `${address}: ${error}`).join(', ');
+  const refused = others.map(({ target: { host, port: at }, error }) => ({ address: formatHostPort(host, at), error }));
+  const told = [...refused, ...tried].map(({ address, error }) => `${address}: ${error}`).join(', ');
   return {
     breakPoint: 'not-listening',
     step: `${name} is here: ${told || 'the agent file does not name it'}`,

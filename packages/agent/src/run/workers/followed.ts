@@ -2,7 +2,7 @@
 import type { Protocol } from '@weft/proto';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { TargetAddress } from '../../inbound/addresses.ts';
-import { type LocalTargets, listensHere, targetKey } from '../../inbound/target-watch.ts';
+import { type LocalTargets, listensHere, otherKey, targetKey } from '../../inbound/target-watch.ts';
 import type { ListenerSource } from '../../outbound/bind-shared.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 
@@ -33,6 +33,7 @@ export class FollowedTargets implements LocalTargets {
   readonly #services: ReadonlyMap<string, AgentService>;
   #answering: ReadonlySet<string> = new Set();
   #firstUsers: ReadonlyMap<string, number> = new Map();
+  readonly others = new Map<string, string>();
   readonly #listeners: (() => void)[] = [];
 
   constructor(services: ReadonlyMap<string, AgentService>) {
@@ -46,6 +47,15 @@ export class FollowedTargets implements LocalTargets {
   tellFirstUsers(users: ReadonlyMap<string, number>): void {
     this.#firstUsers = users;
     for (const listener of this.#listeners) listener();
+  }
+
+  tellOthers(others: ReadonlyMap<string, string>): void {
+    this.others.clear();
+    for (const [key, user] of others) this.others.set(key, user);
+  }
+
+  other(service: string, target: TargetAddress, protocol: Protocol): string | undefined {
+    return this.others.get(otherKey(service, target, protocol));
   }
 
   get firstUsers(): ReadonlyMap<string, number> {

@@ -60,16 +60,18 @@ describe('merged updates', () => {
       {
         answering: new Set(['a']),
         firstUsers: new Map([['redis', 1]]),
+        others: new Map([['redis tcp 127.0.0.1:1', 'bin']]),
         listeners: new Map([
           ['one', spec],
           ['two', spec],
         ]),
       },
-      { answering: new Set(['b']), firstUsers: new Map(), listeners: new Map([['one', null]]) },
+      { answering: new Set(['b']), firstUsers: new Map(), others: new Map(), listeners: new Map([['one', null]]) },
     );
     expect(merged).toEqual({
       answering: new Set(['b']),
       firstUsers: new Map(),
+      others: new Map(),
       listeners: new Map([
         ['one', null],
         ['two', spec],

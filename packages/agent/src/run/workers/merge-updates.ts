@@ -7,12 +7,13 @@ export function mergeUpdates(before: Update, after: Update): Update {
   const services = after.services ?? before.services;
   const answering = after.answering ?? before.answering;
   const firstUsers = after.firstUsers ?? before.firstUsers;
+  const others = after.others ?? before.others;
   const listeners =
     before.listeners === undefined || after.listeners === undefined
       ? (after.listeners ?? before.listeners)
       : new Map([...before.listeners, ...after.listeners]);
   return {
-    ...defined({ services, netmap, answering, firstUsers, listeners }),
+    ...defined({ services, netmap, answering, firstUsers, others, listeners }),
   };
 }
 

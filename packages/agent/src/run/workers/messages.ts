@@ -58,6 +58,8 @@ export interface Update {
   readonly answering?: ReadonlySet<string>;
   /** By service without `match`, the user who was seen first to listen for it; whole. */
   readonly firstUsers?: ReadonlyMap<string, number>;
+  /** Names of users where targets are another's than `match` names, by `otherKey`; whole. */
+  readonly others?: ReadonlyMap<string, string>;
   /** By key; null is a listener that is closed. */
   readonly listeners?: ReadonlyMap<string, ListenerSpec | null>;
 }

@@ -42,7 +42,7 @@ export class WorkerPool implements ListenerFollowers {
   #late: WorkerHandle | undefined;
   /** One that is being removed: its numbers count until they are among those of the past. */
   #removed: WorkerHandle | undefined;
-  #targets: Pick<Update, 'answering' | 'firstUsers'> | undefined;
+  #targets: Pick<Update, 'answering' | 'firstUsers' | 'others'> | undefined;
   #leaving: boolean = false;
   readonly past = new PastThreads();
   readonly #failed = Promise.withResolvers<never>();
@@ -199,12 +199,13 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   /** Of this host's programs now. */
-  targets({ answering, firstUsers }: Required<Pick<Update, 'answering' | 'firstUsers'>>): void {
+  targets({ answering, firstUsers, others }: Required<Pick<Update, 'answering' | 'firstUsers' | 'others'>>): void {
     const told = this.#targets;
-    this.#targets = { answering, firstUsers };
+    this.#targets = { answering, firstUsers, others: new Map(others) };
     const news = {
       ...(answering === told?.answering ? {} : { answering }),
       ...(firstUsers === told?.firstUsers ? {} : { firstUsers }),
+      ...(others.size === 0 && told?.others?.size === 0 ? {} : { others: new Map(others) }),
     };
     if (Object.keys(news).length > 0) this.#tell(news).catch(() => {});
   }

@@ -113,6 +113,7 @@ export async function openWorkerPath(
         if (update.services !== undefined) replaceEntries(services, update.services);
         enforce(update);
       } finally {
+        if (update.others !== undefined) targets.tellOthers(update.others);
         if (update.firstUsers !== undefined) targets.tellFirstUsers(update.firstUsers);
         if (update.answering !== undefined) targets.tell(update.answering);
         if (update.listeners !== undefined) listeners.tell(update.listeners);
