@@ -203,6 +203,11 @@ async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): P
   return token;
 }
 
+/** Whether control is asked by it. One that cannot be looked at may be there, and reading it says what is wrong. */
+export function hasToken({ named, tokenFile }: Pick<AdminAccess, 'named' | 'tokenFile'>): boolean {
+  return named || !isAbsent(tokenFile);
+}
+
 /** Why nobody asks control by it, where nobody named it. */
 export function untakenToken({ tokenFile }: Pick<AdminAccess, 'tokenFile'>): string {
   return isAbsent(tokenFile)

@@ -5,6 +5,7 @@ import type { FlowRecord, OpenFlow } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import type { ServiceView } from '../observe/service-view.ts';
+import { hasToken } from './admin.ts';
 import { commandLine, NOW } from './command-line.fixture.ts';
 import { agentStatus, localAgents } from './local-agent.fixture.ts';
 
@@ -205,6 +206,12 @@ test('with neither an agent nor a token both are named', async () => {
       /^weft: there is no admin token at .*, and no agent runs that keeps its state in .*; start it: weft up; /,
     ),
   });
+});
+
+test('a token that cannot be looked at is not one that is not there', () => {
+  // A name that no file system takes: it is not seen, whoever asks.
+  expect(hasToken({ named: false, tokenFile: join(directory, 'x'.repeat(300)) })).toBe(true);
+  expect(hasToken({ named: false, tokenFile: join(directory, 'none') })).toBe(false);
 });
 
 test('control is asked where something leads to it', async () => {

@@ -1,9 +1,8 @@
 /** The agent of this host, asked in place of control where nothing here leads to control: it knows its own flows and its own view. */
-import { existsSync } from 'node:fs';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import type { LocalQuestion } from '../observe/local-question.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
-import { adminAccess, type NetworkOptions, untakenToken } from './admin.ts';
+import { adminAccess, hasToken, type NetworkOptions, untakenToken } from './admin.ts';
 import { CommandError } from './errors.ts';
 import { type Asking, askRunning, noAgent } from './local-agent.ts';
 import type { LocalOptions } from './local-services.ts';
@@ -28,8 +27,7 @@ export async function agentInstead(
 ): Promise<AgentHere | undefined> {
   const { env } = terminal;
   const access = adminAccess(options, env);
-  const { tokenFile, named } = access;
-  const leads = named || options.control !== undefined || (env.WEFT_CONTROL ?? '') !== '' || existsSync(tokenFile);
+  const leads = options.control !== undefined || (env.WEFT_CONTROL ?? '') !== '' || hasToken(access);
   if (options.data === undefined && leads) return undefined;
   const directory = options.data ?? defaultDirectory('weft', env);
   const status = await readLocalStatus(directory);

@@ -45,14 +45,18 @@ export async function audit(
     writeJson(terminal, 'audit', { entries });
     return;
   }
-  const rows = entries.map(({ timeMs, actor, action, subject, revision, detail }) => [
+  const several = new Set(entries.map((entry) => entry.network).filter(Boolean)).size > 1;
+  const rows = entries.map(({ timeMs, actor, action, network: of, subject, revision, detail }) => [
     formatTime(timeMs),
     actor.name === '' ? actor.kind : `${actor.kind} ${actor.name}`,
     action,
+    ...(several ? [orDash(of)] : []),
     revision === 0 ? '-' : String(revision),
     orDash([subject, detail].filter((words) => words !== '').join(': ')),
   ]);
-  writeTable(terminal, ['TIME', short('WHO'), short('ACTION'), drop('REVISION', 1), short('WHAT')], rows, options);
+  const where = several ? [short('NETWORK')] : [];
+  const head = ['TIME', short('WHO'), short('ACTION'), ...where, drop('REVISION', 1), short('WHAT')];
+  writeTable(terminal, head, rows, options);
 }
 
 export async function networkList(

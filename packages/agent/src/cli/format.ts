@@ -6,6 +6,9 @@ export function orDash(text: string): string {
   return text === '' ? '-' : text;
 }
 
+/** Beyond it times of two clocks are hard to compare, milliseconds. */
+export const SKEW_BOUND_MS = 1_000;
+
 /** `512 B`, `1.5 KiB`, `20 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -18,7 +18,7 @@ import type { ServicesAnswer } from '../observe/local-question.ts';
 import type { ServiceView } from '../observe/service-view.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { type AgentHere, agentInstead, askHere } from './agent-instead.ts';
-import { formatTime, orDash } from './format.ts';
+import { formatTime, orDash, SKEW_BOUND_MS } from './format.ts';
 import { writeJson } from './json.ts';
 import type { LocalOptions } from './local-services.ts';
 import { olderDataWords } from './status-command.ts';
@@ -258,13 +258,10 @@ function shutIn(sandboxes: readonly { readonly service: string }[]): string {
   return orDash(counted.map(([service, { length }]) => (length === 1 ? service : `${length} ${service}`)).join(', '));
 }
 
-/** Beyond it times of the host and of others are hard to compare. */
-const MOST_SKEW_MS = 1_000;
-
 /** The host's clock less control's. */
 function clockOf(skewMs: number): Cell {
   const [sign, size] = [skewMs > 0 ? '+' : '', Math.abs(skewMs)];
-  if (size <= MOST_SKEW_MS) return `${sign}${Math.round(skewMs)} ms`;
+  if (size <= SKEW_BOUND_MS) return `${sign}${Math.round(skewMs)} ms`;
   return { text: `${sign || '-'}${formatDuration(Math.round(size / 1_000) * 1_000)}`, color: 'yellow' };
 }
 

@@ -247,6 +247,11 @@ describe('audit', () => {
       detail: '2 changes',
     });
     expect((await weft('audit', '--limit', '0')).code).toBe(2);
+    const two = entries.map((entry, at) => ({ ...entry, network: at === 0 ? 'prod' : 'staging' }));
+    await serve({ listAudit: (_call, answer) => answer(null, { entries: two }) });
+    const [heads, older] = (await weft('audit')).out.split('\n');
+    expect(heads).toMatch(/^TIME +WHO +ACTION +NETWORK +REVISION +WHAT$/);
+    expect(older).toMatch(/ {2}control +agent-forget +staging +- +agent b$/);
   });
 });
 

@@ -1,11 +1,10 @@
 /** weft ping: the way to another host as it is now, through the agent of this one. */
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, hostNameProblem } from '@weft/proto';
 import { adminService, timestampFromWire } from '@weft/proto/wire';
 import type { PingAnswer } from '../observe/local-question.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
-import { type Admin, adminAccess, everyEntry, type NetworkOptions, withAdmin } from './admin.ts';
+import { type Admin, adminAccess, everyEntry, hasToken, type NetworkOptions, withAdmin } from './admin.ts';
 import { CommandError, UsageError, wrongValue } from './errors.ts';
 import { formatTime } from './format.ts';
 import { writeJson } from './json.ts';
@@ -113,7 +112,7 @@ async function askControl(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const access = adminAccess(options, terminal.env);
-  if (!access.named && !existsSync(access.tokenFile)) return undefined;
+  if (!hasToken(access)) return undefined;
   try {
     return await withAdmin(options, terminal, signal, (admin) => whyUntold(admin, host, options.network ?? ''));
   } catch (error) {

@@ -1,5 +1,4 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
-import { existsSync } from 'node:fs';
 import { capabilityOf, formatHostPort, formatPortRange, isBreak, messageOf } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
@@ -8,9 +7,9 @@ import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/a
 import { readLocalStatus } from '../observe/status-client.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import type { Outlook } from '../owner/outlook.ts';
-import { adminAccess, type NetworkOptions, untakenToken, withAdmin } from './admin.ts';
+import { adminAccess, hasToken, type NetworkOptions, untakenToken, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
-import { formatBytes, formatTime, orDash } from './format.ts';
+import { formatBytes, formatTime, orDash, SKEW_BOUND_MS } from './format.ts';
 import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import type { AnswerOf } from './schemas/index.ts';
@@ -30,18 +29,15 @@ interface Answered extends pb.GetStatusResponse {
   readonly aheadMs: number | undefined;
 }
 
-/** As weft check has it. */
-const SKEW_BOUND_MS = 1_000;
-
 /** Rows of the table of peers, and lines of those that are not reached. */
 const PEERS_SHOWN = 20;
 
-/** Answers with the exit code: 4 when anything is wrong here, or with control. */
+/** Answers with the exit code: 4 when anything is wrong here, or with control; clocks apart are told, and are what weft check is for. */
 export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 4> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const access = adminAccess(options, terminal.env);
   const agent = await readLocalStatus(directory);
-  const control = await askControl(options, access.named || existsSync(access.tokenFile), terminal, signal);
+  const control = await askControl(options, hasToken(access), terminal, signal);
 
   const member = agent === undefined ? await memberOf(directory, terminal) : undefined;
   if (agent === undefined && member === undefined && control instanceof CommandError) throw control;
@@ -98,11 +94,11 @@ function isFailing(control: ControlAnswer): boolean {
 
 async function askControl(
   options: StatusOptions,
-  hasToken: boolean,
+  isAsked: boolean,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ControlAnswer> {
-  if (!hasToken) return undefined;
+  if (!isAsked) return undefined;
   try {
     const request = { network: options.network ?? '' };
     return await withAdmin(options, terminal, signal, async (admin) => {

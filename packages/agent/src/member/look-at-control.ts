@@ -8,7 +8,7 @@ const ANSWER_MS = 5_000;
 export interface ControlSeen {
   /** From the question to its answer, milliseconds. */
   readonly tookMs: number;
-  /** How far this host's clock is ahead of control's, milliseconds; undefined of a control that does not say. */
+  /** How far control's clock is ahead of this host's, milliseconds; undefined of a control that does not say. */
   readonly aheadMs: number | undefined;
   /** What control understands. */
   readonly capability: number;
@@ -31,7 +31,7 @@ export async function lookAtControl(
     const began = performance.now();
     const { sentMs, capability } = await challenge(client, signal);
     const tookMs = performance.now() - began;
-    const aheadMs = sentMs === 0 ? undefined : Math.round(now() - tookMs / 2 - sentMs);
+    const aheadMs = sentMs === 0 ? undefined : Math.round(sentMs + tookMs / 2 - now());
     return { tookMs, aheadMs, capability: capabilityOf(capability) };
   } finally {
     client.close();

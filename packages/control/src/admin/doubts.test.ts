@@ -121,7 +121,7 @@ it('names hosts and tags by which nobody calls, since each such host speaks as i
   expect(unmetCallers(declared, undefined, heard, () => new Set())).toEqual([]);
 });
 
-it('names users of whom no host has told, in rules that are new or changed', async () => {
+it('names users of whom no host has told, where they are new in a rule', async () => {
   const old = rule('old', 'deny', ['user:gone'], ['redis']);
   const declared = mesh({ services: [service('redis', 'private', tcp(6379))], policies: [old] });
   const held = await networkOf(declared, [{ host: 'data', services: ['redis'] }]);
@@ -136,9 +136,17 @@ it('names users of whom no host has told, in rules that are new or changed', asy
   };
   const found = unmetCallers(changed, held, heard, (name) => new Set(name === 'prod' ? ['deploy'] : []));
   expect(found.map(({ field, message }) => [field, message.slice(0, 56)])).toEqual([
-    ['policies[1].from[2]', 'no host has told of a process of user postgers so far, a'],
+    ['policies[1].from[2]', 'the newest flows have no process of user postgers, and w'],
   ]);
   expect(unmetCallers(declared, undefined, heard, () => new Set()).map(({ field }) => field)).toEqual([
     'policies[0].from[0]',
   ]);
+  // Who calls is the same by other ports; and what there is no room for is counted.
+  const moved = { ...declared, policies: [{ ...old, ports: tcp(6379) }] };
+  expect(unmetCallers(moved, held, heard, () => new Set())).toEqual([]);
+  const users = Array.from({ length: 130 }, (_, at) => `user:u${at}`);
+  const crowd = { ...declared, policies: [rule('crowd', 'deny', users, ['redis'])] };
+  const told = unmetCallers(crowd, held, heard, () => new Set());
+  expect(told).toHaveLength(101);
+  expect(told.at(-1)?.message).toBe('30 more warnings are about users of whom no host tells');
 });

@@ -1,8 +1,19 @@
 /** What a mesh that is well written may not mean, as the network's hosts are: more places to listen on than they have files for, callers whom none has. */
-import { entryOf, type FieldProblem, fileLimit, listed, type Mesh, mostListeners, problem, userOf } from '@weft/proto';
+import {
+  entryOf,
+  type FieldProblem,
+  fileLimit,
+  listed,
+  type Mesh,
+  mostListeners,
+  problem,
+  type Rule,
+  userOf,
+} from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetRuns, speaksAsHost } from '../fleet/projection.ts';
 import { mayRunIn } from '../state/may-run.ts';
+import { firstOf } from '../state/meshes.ts';
 import type { NetworkState } from '../state/types.ts';
 
 /** Hosts that a warning names. */
@@ -46,7 +57,10 @@ export function unmetCallers(
   live: LiveAgents,
   told: UsersTold,
 ): FieldProblem[] {
-  return [...ofOneService(mesh, network, live), ...untoldUsers(mesh, network, live, told)].slice(0, MOST);
+  return [
+    ...firstOf(ofOneService(mesh, network, live), MOST, 'hosts that speak as their one service'),
+    ...firstOf(untoldUsers(mesh, network, live, told), MOST, 'users of whom no host tells'),
+  ];
 }
 
 /** A host that speaks as its one service has no programs that speak as the host. */
@@ -89,16 +103,16 @@ function ofOneService(mesh: Mesh, network: NetworkState | undefined, live: LiveA
   ];
 }
 
-/** Which users a host has nobody tells control, but for those of whom a call or a sandbox was told. Asked of rules that are new or changed. */
+/** Which users a host has nobody tells control, but for those of whom a call or a sandbox was told. Asked of callers that are new in a rule. */
 function untoldUsers(mesh: Mesh, network: NetworkState | undefined, live: LiveAgents, told: UsersTold): FieldProblem[] {
-  const held = new Set(network?.mesh.policies.map((rule) => JSON.stringify(rule)));
+  const keyOf = ({ name }: Rule, caller: string): string => JSON.stringify([name, caller]);
+  const held = new Set(network?.mesh.policies.flatMap((rule) => rule.from.map((text) => keyOf(rule, text))));
   const named = mesh.policies.flatMap((rule, place) =>
-    held.has(JSON.stringify(rule))
-      ? []
-      : rule.from.flatMap((text, index) => {
-          const user = userOf(text);
-          return user === undefined ? [] : [{ user, field: `policies[${place}].from[${index}]` }];
-        }),
+    rule.from.flatMap((text, index) => {
+      const user = userOf(text);
+      const isNew = user !== undefined && !held.has(keyOf(rule, text));
+      return isNew ? [{ user, field: `policies[${place}].from[${index}]` }] : [];
+    }),
   );
   if (named.length === 0) return [];
   const known = new Set(told(mesh.network));
@@ -108,7 +122,7 @@ function untoldUsers(mesh: Mesh, network: NetworkState | undefined, live: LiveAg
     .filter(({ user }) => !known.has(user))
     .map(({ user, field }) => {
       const message =
-        `no host has told of a process of user ${user} so far, and which users hosts have control does not know: until there is one this selects nothing; ` +
+        `the newest flows have no process of user ${user}, and which users hosts have control does not know: until there is one this selects nothing; ` +
         `see that it is spelt as in /etc/passwd there (on a host: weft explain user:${user} SERVICE:PORT)`;
       return problem(field, message);
     });

@@ -83,9 +83,9 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     listAgents: ({ request }) =>
       listAgents(requireNetwork(state.current, request.network), live, request, options.now()),
 
-    watchNetwork: ({ request, signal, write }) => {
+    watchNetwork: ({ request, actor, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return watch.watch(name, request.resumeToken, signal, write);
+      return watch.watch(name, actor.role, request.resumeToken, signal, write);
     },
 
     renameAgent: async ({ request, actor, signal }) => {

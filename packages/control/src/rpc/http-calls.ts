@@ -15,6 +15,7 @@ import type { CallObserver } from './call-observer.ts';
 import type { AdminCalls, AnyCall } from './calls.ts';
 import { type HttpAnswer, singleAnswer, streamAnswer } from './http-answer.ts';
 import { readHeaders, readMessage } from './http-request.ts';
+import { MOST_STREAMS } from './roles.ts';
 import { CallRefused, refusedCall, statusFor } from './status.ts';
 import { describe, endSpan, spanOf } from './tracing.ts';
 
@@ -43,9 +44,6 @@ interface Arrived {
 }
 
 type Codecs = typeof import('@weft/proto/json');
-
-/** Of one role, as for the page's live updates: who sees cannot shut out who acts. */
-const MOST_STREAMS: Readonly<Record<Role, number>> = { read: 48, admin: 16 };
 
 const methods: ReadonlyMap<string, keyof AdminCalls> = new Map(
   Object.entries(adminService).map(([name, { path }]) => [path, name as keyof AdminCalls]),

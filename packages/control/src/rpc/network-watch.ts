@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { entryOf } from '@weft/proto';
 import type { pb } from '@weft/proto/wire';
 import { requireNetwork } from '../admin/request.ts';
+import type { Actor } from '../audit/types.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetServices } from '../fleet/projection.ts';
 import { Versions } from '../fleet/versions.ts';
@@ -14,6 +15,7 @@ import { StateError } from '../state/errors.ts';
 import type { State } from '../state/types.ts';
 import type { Write } from './calls.ts';
 import { agentStatus, networkStatus, serviceStatus } from './listings.ts';
+import { MOST_STREAMS } from './roles.ts';
 
 export interface NetworkWatchOptions {
   readonly state: { readonly current: State };
@@ -27,14 +29,13 @@ const LOOK_MS = 1_000;
 /** Services, or agents, of one message, and characters of them: a service may have thousands of instances. */
 const MOST_OF_ONE = 500;
 const MOST_TEXT = 1 << 20;
-/** Watched at once, of all networks: each holds what its reader has not taken. */
-const MOST_WATCHERS = 64;
 
 export class NetworkWatch {
   readonly #options: NetworkWatchOptions;
   /** Of networks that were ever watched, until they are removed: each keeps what it last saw, so that a watcher can resume. */
   readonly #feeds = new Map<string, Feed>();
-  #watchers = 0;
+  /** Of all networks: each holds what its reader has not taken. */
+  readonly #watchers: Record<Actor['role'], number> = { read: 0, admin: 0 };
 
   constructor(options: NetworkWatchOptions) {
     this.#options = options;
@@ -43,18 +44,21 @@ export class NetworkWatch {
   /** Ends by throwing: when the signal aborts, or with StateError when the network is not there, or not any more. */
   async watch(
     network: string,
+    role: Actor['role'],
     resumeToken: string,
     signal: AbortSignal,
     write: Write<pb.WatchNetworkResponse>,
   ): Promise<void> {
-    if (this.#watchers >= MOST_WATCHERS) {
-      throw new StateError('limit', `networks are watched ${MOST_WATCHERS} times at once, and no more; end one first`);
+    const most = MOST_STREAMS[role];
+    if (this.#watchers[role] >= most) {
+      const words = `networks are watched ${most} times at once with the ${role} token, and no more; end one first`;
+      throw new StateError('limit', words);
     }
     const look = () => looked(this.#options, network);
     this.#letGo();
     const feed = entryOf(this.#feeds, network, () => new Feed(look));
     const leave = feed.enter();
-    this.#watchers += 1;
+    this.#watchers[role] += 1;
     try {
       let sent = feed.resumed(resumeToken);
       for (;;) {
@@ -65,7 +69,7 @@ export class NetworkWatch {
         signal.throwIfAborted();
       }
     } finally {
-      this.#watchers -= 1;
+      this.#watchers[role] -= 1;
       leave();
       this.#letGo();
     }

@@ -241,7 +241,17 @@ function unknownHosts({ policies, agents, tests }: Mesh, network: NetworkState |
       return { field, message: `no host ${JSON.stringify(name)} has joined; until one does ${effect}` };
     });
   const closed = members.some(({ roles }) => roles.includes('gateway')) ? [] : policies.flatMap(fromInternet);
-  return [...absent, ...closed].slice(0, MOST_DOUBTS);
+  return [
+    ...firstOf(closed, MOST_DOUBTS, 'the internet'),
+    ...firstOf(absent, MOST_DOUBTS, 'hosts that have not joined'),
+  ];
+}
+
+/** The rest, which is `about` the same, is counted in a last entry. */
+export function firstOf(found: readonly FieldProblem[], most: number, about: string): readonly FieldProblem[] {
+  const more = found.length - most;
+  if (more <= 0) return found;
+  return [...found.slice(0, most), { field: 'policies', message: `${more} more warnings are about ${about}` }];
 }
 
 function fromInternet({ from }: Rule, rule: number): FieldProblem[] {

@@ -4,14 +4,12 @@ import { ControlUnreachableError } from '@weft/proto/wire';
 import { formatDuration } from '../../config/duration.ts';
 import { controlAddresses } from '../../link/addresses.ts';
 import { type ControlSeen, lookAtControl } from '../../member/look-at-control.ts';
+import { SKEW_BOUND_MS } from '../format.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import type { Known } from './known.ts';
 
 const control = findingsOf('control');
 const clock = findingsOf('clock');
-
-/** As on the page. */
-const SKEW_BOUND_MS = 1_000;
 
 export async function lookAtControls(
   { agent, identity, kept }: Known,
@@ -85,7 +83,7 @@ function clocks(answers: readonly ControlSeen[]): readonly Finding[] {
   return [
     clock.broken(
       '',
-      `this host's is ${apart} ${aheadMs > 0 ? 'ahead of' : 'behind'} control's, so times in its records and logs are wrong`,
+      `this host's is ${apart} ${aheadMs > 0 ? 'behind' : 'ahead of'} control's, so times in its records and logs are wrong`,
       'set the one that is wrong and keep it right: timedatectl set-ntp true, or another client of NTP',
     ),
   ];
