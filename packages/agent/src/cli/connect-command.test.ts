@@ -115,6 +115,25 @@ describe('connect', () => {
     expect(code).toBe(130);
   });
 
+  test('at a signal that is seen right behind an end of stdin resets the service', async () => {
+    const stop = new AbortController();
+    const ended = Promise.withResolvers<string>();
+    const { port, data } = await service((socket) => {
+      socket.on('error', (error: NodeJS.ErrnoException) => ended.resolve(error.code ?? ''));
+      socket.on('end', () => ended.resolve('end'));
+      socket.once('data', () => input.end());
+    });
+    const input = new PassThrough();
+    input.write('begun');
+    input.once('end', () => setImmediate(() => stop.abort()));
+    const { code } = await weftWith(
+      { input: { input, output: new PassThrough() }, signal: stop.signal },
+      ...['connect', `redis:${port}`, '--data', data],
+    );
+    expect(await ended.promise).toBe('ECONNRESET');
+    expect(code).toBe(130);
+  });
+
   test('names the rule that denied it', async () => {
     const recent: object[] = [];
     const { port, data } = await service((socket) => socket.resetAndDestroy(), { flows: { recent } });

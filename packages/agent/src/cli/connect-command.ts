@@ -45,15 +45,25 @@ function unknown(called: DestinationName, host: string, cause: Error): CommandEr
  */
 const LAST_MS = 250;
 
+/** Between an end of stdin and telling it: one signal may end this process and whoever writes there, and on a busy host the end is seen first. */
+const END_MS = 50;
+
 /** Both ways, until both halves are done; what ends one ends the other's writing. Answers with what broke it, if anything. */
 function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): Promise<Error | undefined> {
   return new Promise((resolve) => {
     let broken: Error | undefined;
     // What was to go is not whole, unless all of it went: the service is not to take it for an end, however this process ends.
+    let isCut: boolean = false;
     const cut = () => {
+      isCut = true;
       if (socket.writableFinished) socket.destroy();
-      else socket.resetAndDestroy();
+      else reset(socket);
     };
+    let ending: NodeJS.Timeout | undefined;
+    input.once('end', () => {
+      // And once more round the loop: it runs timers before it looks for signals.
+      ending = setTimeout(() => setImmediate(() => void (isCut || socket.end())), END_MS);
+    });
     process.once('exit', cut);
     const stop = () => {
       if (!(signal.reason instanceof Interrupted && signal.reason.sentHangup)) {
@@ -77,15 +87,23 @@ function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): P
     socket.on('close', () => {
       signal.removeEventListener('abort', stop);
       process.off('exit', cut);
+      clearTimeout(ending);
       input.unpipe(socket);
       // Else a pipe that its writer keeps open keeps this process.
       input.destroy();
       resolve(broken);
     });
     // Nobody reads what would come, or what was to go is not whole: the service is not to take it for an end.
-    output.on('error', () => socket.resetAndDestroy());
-    input.on('error', () => socket.resetAndDestroy());
-    input.pipe(socket);
+    output.on('error', () => reset(socket));
+    input.on('error', () => reset(socket));
+    input.pipe(socket, { end: false });
     socket.pipe(output, { end: false });
   });
+}
+
+/** While a half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it. */
+function reset(socket: Socket): void {
+  const shutting = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+  if (shutting) socket.once('finish', () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
 }
