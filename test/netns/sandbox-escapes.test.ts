@@ -254,7 +254,7 @@ nsenter --user --target $held sh -c 'echo 0 > /proc/sys/user/${key}'`,
       expect(await forbidden('mount --bind /dev/null /usr/bin/perl', '')).toEqual({
         ...{ code: 1, stdout: '' },
         stderr: expect.stringMatching(
-          /^weft: \/usr\/bin\/perl is missing, .*; install it: apt-get install perl-base\n$/,
+          /^weft: \/usr\/bin\/perl, which supervises sandboxes, cannot be run \(.*\); install it: apt-get install perl-base\n$/,
         ),
       });
     });
