@@ -38,6 +38,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   let ended: ExitCode = ENDED_BY.SIGINT;
   let hurried: boolean = false;
   const onSignal = (signal: keyof typeof ENDED_BY) => {
+    // A terminal that is closed sends it twice, from its shell and the kernel.
+    if (signal === 'SIGHUP' && stop.signal.aborted) return;
     ended = ENDED_BY[signal];
     if (!stop.signal.aborted) {
       stop.abort(new Interrupted(signal === 'SIGHUP' && !terminalGone()));

@@ -118,11 +118,13 @@ function readyLine({ address, dashboard, metrics, pin, adminTokenPath }: Control
 /** As a shell tells of a program that a signal ended. */
 const ENDED_BY = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
-/** Resolves at the first SIGTERM, SIGINT, or SIGHUP, as of a terminal that is closed; a second one ends the process at once. */
+/** Resolves at the first SIGTERM, SIGINT, or SIGHUP, as of a terminal that is closed; a second one, and no hangup, ends the process at once. */
 function stopSignal(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     const onSignal = (signal: keyof typeof ENDED_BY): void => {
+      // A terminal that is closed sends it twice, from its shell and the kernel.
+      if (asked && signal === 'SIGHUP') return;
       if (asked) process.exit(ENDED_BY[signal]);
       asked = true;
       logger.info({ event: 'stopping', signal }, 'control is stopping');

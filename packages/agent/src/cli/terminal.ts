@@ -125,9 +125,15 @@ export function watchTerminal(): () => boolean {
 
 function onHangup(listener: () => void): void {
   const gone = watchTerminal();
+  let stopped = false;
   process.on('SIGHUP', () => {
-    if (gone()) process.kill(process.pid, 'SIGTERM');
-    else listener();
+    if (!gone()) {
+      listener();
+      return;
+    }
+    // Its shell sends one, and the kernel another; a second SIGTERM would end it at once.
+    if (!stopped) process.kill(process.pid, 'SIGTERM');
+    stopped = true;
   });
 }
 
