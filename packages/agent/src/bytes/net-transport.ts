@@ -85,11 +85,7 @@ export class NetTransport implements Transport {
   }
 
   reset(): void {
-    const socket = this.#socket;
-    // While the half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it.
-    const shutting = this.#ending && !socket.writableFinished && socket.writableLength === 0;
-    if (shutting) socket.once('finish', () => socket.resetAndDestroy());
-    else socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   destroy(): void {
@@ -155,4 +151,11 @@ export class NetTransport implements Transport {
     this.#failed = true;
     this.#user?.failed(cause);
   }
+}
+
+/** While a half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it. */
+export function resetSocket(socket: net.Socket): void {
+  const shutting = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+  if (shutting) socket.once('finish', () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
 }

@@ -1,6 +1,7 @@
 /** weft connect: stdin and stdout to a service, as a program of this host calls it. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { DestinationName } from '@weft/proto';
+import { resetSocket } from '../bytes/net-transport.ts';
 import { readDestination } from './destination.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { addressHere, type LocalOptions, localStatus } from './local-services.ts';
@@ -57,7 +58,7 @@ function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): P
     const cut = () => {
       isCut = true;
       if (socket.writableFinished) socket.destroy();
-      else reset(socket);
+      else resetSocket(socket);
     };
     let ending: NodeJS.Timeout | undefined;
     input.once('end', () => {
@@ -94,16 +95,9 @@ function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): P
       resolve(broken);
     });
     // Nobody reads what would come, or what was to go is not whole: the service is not to take it for an end.
-    output.on('error', () => reset(socket));
-    input.on('error', () => reset(socket));
+    output.on('error', () => resetSocket(socket));
+    input.on('error', () => resetSocket(socket));
     input.pipe(socket, { end: false });
     socket.pipe(output, { end: false });
   });
-}
-
-/** While a half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it. */
-function reset(socket: Socket): void {
-  const shutting = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
-  if (shutting) socket.once('finish', () => socket.resetAndDestroy());
-  else socket.resetAndDestroy();
 }

@@ -1,12 +1,13 @@
 /** A mesh sent to control, to be set or only compared, and what that came to, for people and programs. */
 import { status } from '@grpc/grpc-js';
 import {
-  type Action,
   ADMIN_LIMITS,
   AUTO_PORTS,
   type ChangeOperation,
   capabilityOf,
   type FieldProblem,
+  type HostReach,
+  listed,
   type Mesh,
   PUBLISHES_OPENED,
   READS_RIGHTS,
@@ -47,16 +48,6 @@ export interface MeshChange {
   readonly operation: ChangeOperation;
   readonly subject: string;
   readonly detail: string;
-}
-
-/** Programs that speak as one of these hosts reach now, or no more; the lists may be the first of more. */
-export interface HostReach {
-  readonly hosts: readonly string[];
-  readonly hostCount: number;
-  readonly to: readonly string[];
-  readonly toCount: number;
-  readonly verdict: Action;
-  readonly rule: string;
 }
 
 export interface MeshChanged {
@@ -186,13 +177,14 @@ export function hostReachFromWire(reach: readonly pb.HostReach[]): HostReach[] {
 export function writeHostReach(reach: readonly HostReach[], terminal: Terminal): void {
   for (const { hosts, hostCount, to, toCount, verdict, rule } of reach) {
     const [word, color]: [string, Color] = verdict === 'allow' ? ['gain', 'green'] : ['lose', 'red'];
-    const who = firstOf(
+    const who = listed(
       hosts.map((host) => `host:${host}`),
+      NAMED,
       hostCount,
     );
     const by = rule === 'default' ? 'by the default' : `rule ${rule}`;
     terminal.out(
-      `${printable(who)} ${paint(terminal, color, hostCount === 1 ? `${word}s` : word)} ${printable(`${firstOf(to, toCount)} (${by})`)}\n`,
+      `${printable(who)} ${paint(terminal, color, hostCount === 1 ? `${word}s` : word)} ${printable(`${listed(to, NAMED, toCount)} (${by})`)}\n`,
     );
   }
   if (reach.some(({ verdict }) => verdict === 'deny'))
@@ -203,12 +195,6 @@ export function writeHostReach(reach: readonly HostReach[], terminal: Terminal):
 
 /** Names that a line has. */
 const NAMED = 8;
-
-function firstOf(names: readonly string[], count: number): string {
-  const shown = names.slice(0, NAMED);
-  const more = count - shown.length;
-  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
-}
 
 /** One a line: `+ service redis`. */
 export function writeChanges(changes: readonly MeshChange[], terminal: Terminal): void {

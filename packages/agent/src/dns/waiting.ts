@@ -2,6 +2,7 @@
  * Questions under way, and which of them makes room where too many wait. One domain whose servers are silent must not stop the names of all others, by
  * whatever rate it is asked for: a domain that has half of all places gives one up to whoever asks for another.
  */
+import { entryOf } from '@weft/proto';
 
 /** A question that has waited so long makes room: what is answered at all mostly is within. Bounds what a flood costs, each with sockets of its own. */
 const ROOM_AFTER_MS = 500;
@@ -43,12 +44,7 @@ export class WaitingQuestions<T extends Waiting> {
   add(key: string, question: T): void {
     this.#all.set(key, question);
     this.#waiters += question.waiters.length;
-    let ofDomain = this.#ofDomain.get(question.domain);
-    if (ofDomain === undefined) {
-      ofDomain = new Set();
-      this.#ofDomain.set(question.domain, ofDomain);
-    }
-    ofDomain.add(key);
+    entryOf(this.#ofDomain, question.domain, () => new Set()).add(key);
   }
 
   /** One more waits for a question that is known. */

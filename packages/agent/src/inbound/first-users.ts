@@ -66,12 +66,7 @@ export class FirstUsers {
       // Calls go to the first address where somebody listens.
       const called = ports.map((targets) => targets.find((users) => users.length > 0) ?? []);
       const [taker] = first === undefined ? [] : called.flatMap((users) => (users.includes(first) ? [] : users));
-      const other =
-        here &&
-        ports
-          .flat()
-          .map((users) => this.otherThanMatched(here, users))
-          .find((one) => one !== undefined);
+      const other = here && this.otherThanMatched(here, ports.flat(2));
       if (other !== undefined) takers.set(service, this.#besideMatch(service, other, here?.match?.user ?? ''));
       else if (taker !== undefined && first !== undefined) takers.set(service, this.#afterFirst(service, taker, first));
     }

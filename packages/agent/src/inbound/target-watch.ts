@@ -43,7 +43,7 @@ export interface LocalTargets {
   answers(target: TargetAddress, protocol: Protocol): boolean;
   /** Name of a user who listens there for the service, and is another than the agent file's `match` names: no call goes there. */
   other(service: string, target: TargetAddress, protocol: Protocol): string | undefined;
-  /** All of them by `otherKey`, always the same map: there are none, most of the time. */
+  /** All of them by `otherKey`: there are none, most of the time. */
   readonly others: ReadonlyMap<string, string>;
 }
 
@@ -89,7 +89,7 @@ export class TargetWatch implements LocalTargets {
   /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
   #uses: ReadonlyMap<string, PortUse> = new Map();
   readonly #firstUsers: FirstUsers;
-  readonly others = new Map<string, string>();
+  others: ReadonlyMap<string, string> = new Map();
   readonly #wrongTargets: WrongTargets;
   readonly #exposure: Exposure;
   #autoPorts: AutoPorts | undefined;
@@ -239,11 +239,11 @@ export class TargetWatch implements LocalTargets {
         const targets = here.shutIn === true ? [] : targetsOf(here, port, protocol);
         const found = targets.map(({ host, port: at }) => this.#table?.users(protocol, host, at) ?? []);
         users.push(found);
-        for (const [at, target] of targets.entries()) {
+        const theirs = targets.filter((target, at) => {
           const other = this.#firstUsers.otherThanMatched(here, found[at] ?? []);
           if (other !== undefined) others.set(otherKey(service.name, target, protocol), other);
-        }
-        const theirs = targets.filter((target) => !others.has(otherKey(service.name, target, protocol)));
+          return other === undefined;
+        });
         const answering = theirs.find((target) => this.answers(target, protocol));
         for (const target of targets) {
           // Of TCP targets the first is enough to know, and no other is probed for it.
@@ -280,8 +280,7 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
-    this.others.clear();
-    for (const [key, user] of others) this.others.set(key, user);
+    this.others = others;
     // Most hosts have no such service.
     if (published.length > 0) this.#autoPorts ??= new AutoPorts(this.#options.problems);
     this.#autoPorts?.tell(published);

@@ -99,6 +99,9 @@ export class KernelSockets {
   }
 }
 
+/** Where it could not be proven, that is tried again no sooner, milliseconds: it may be for a reason that passes, as without a file left. */
+export const PROVE_AGAIN_MS = 60_000;
+
 /** Undefined where there is none, or it tells of this process's own sockets otherwise than is so. */
 export async function provenKernel(
   open: () => Netlink | undefined = openDiagnosis,

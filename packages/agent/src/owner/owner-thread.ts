@@ -5,7 +5,7 @@ import type { CallerSocket, Owner, OwnerRule, ProcessOwner } from '../words/owne
 import { requireProgram } from '../words/program.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
-import { type KernelSockets, provenKernel } from './kernel-sockets.ts';
+import { type KernelSockets, PROVE_AGAIN_MS, provenKernel } from './kernel-sockets.ts';
 import type { Learned } from './learned.ts';
 import { mayHaveNetlink } from './netlink-calls.ts';
 import type { FoundSocket } from './socket-tables.ts';
@@ -40,9 +40,6 @@ export interface LookedAt {
   readonly process: number;
   readonly found: ProcessOwner | undefined;
 }
-
-/** Where the kernel could not be proven, that is tried again after so long: it may be for a reason that passes, as without a file left. */
-const PROVE_AGAIN_MS = 60_000;
 
 async function proveAgain(diagnosis: Diagnosis): Promise<void> {
   for (;;) {

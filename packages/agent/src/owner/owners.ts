@@ -8,7 +8,7 @@ import { type CallerSocket, type LookedFor, type Owner, type OwnerRule, UNKNOWN_
 import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { FirstLook, type Unnamed } from './first-look.ts';
-import { type KernelSockets, provenKernel } from './kernel-sockets.ts';
+import { type KernelSockets, PROVE_AGAIN_MS, provenKernel } from './kernel-sockets.ts';
 import type { SpareFiles } from './known-holders.ts';
 import { mayHaveNetlink } from './netlink-calls.ts';
 import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
@@ -30,8 +30,6 @@ const WAIT_MS = 2_000;
 const LOOK_MS = 4_000;
 /** A thread that answers nothing for so long is ended. */
 const STUCK_MS = 10_000;
-/** Where the kernel could not be proven, that is tried again no sooner: it may be for a reason that passes, as without a file left. */
-const PROVE_AGAIN_MS = 60_000;
 /** After one has failed, no other thread is begun sooner. */
 const AGAIN_MS = 1_000;
 

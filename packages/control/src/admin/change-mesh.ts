@@ -1,5 +1,5 @@
 /** A mesh is changed, as a whole or by one entry, for who may order it; and whoever wants to waits until it is enforced. */
-import type { FieldProblem, Mesh, RulePlaces, Vocabulary } from '@weft/proto';
+import type { FieldProblem, HostReach, Mesh, RulePlaces, Vocabulary } from '@weft/proto';
 import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
@@ -11,7 +11,7 @@ import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
-import { type HostReach, hostReach, inexactRules, NO_REACH, notWorkedOut } from './inexact-rules.ts';
+import { hostReach, inexactRules, NO_REACH, notWorkedOut } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
 import { readWait, requireNetwork } from './request.ts';
 

@@ -5,12 +5,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import {
-  type Action,
   byText,
   compilePolicy,
   entryOf,
   type FieldProblem,
   formatPortRange,
+  type HostReach,
   type HostSource,
   type InexactRule,
   InexactRules,
@@ -86,20 +86,6 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
 export interface Standing {
   readonly mesh: Mesh;
   readonly network: NetworkState;
-}
-
-/** What a change gives to, or takes from, programs that speak as their host. */
-export interface HostReach {
-  /** By name, the first of `hostCount`. */
-  readonly hosts: readonly string[];
-  readonly hostCount: number;
-  /** What they reach now or no more, such as `statsd:8125/udp`: the first of `toCount`. */
-  readonly to: readonly string[];
-  readonly toCount: number;
-  /** What is so now; it was the other before. */
-  readonly verdict: Action;
-  /** That decides it now: a rule's name, or `default`. */
-  readonly rule: string;
 }
 
 /** Of one entry of a list of them. */

@@ -24,10 +24,11 @@ export function entryOf<Key, Value>(map: Entries<Key, Value>, key: Key, make: ()
   return value;
 }
 
-/** `a, b and 3 more`: the first of them, for sentences that must not grow with a fleet. */
-export function listed(names: readonly string[], most: number): string {
-  const more = names.length > most ? ` and ${names.length - most} more` : '';
-  return `${names.slice(0, most).join(', ')}${more}`;
+/** `a, b and 3 more`: the first of them, for sentences that must not grow with a fleet. `count`: of how many `names` are the first. */
+export function listed(names: readonly string[], most: number, count: number = names.length): string {
+  const shown = names.slice(0, most);
+  const more = count > shown.length ? ` and ${count - shown.length} more` : '';
+  return `${shown.join(', ')}${more}`;
 }
 
 /** Order of names, the same everywhere and whatever the host's language: by UTF-16 code units. */

@@ -16,6 +16,20 @@ export interface InexactRule {
   readonly services: readonly string[];
 }
 
+/** What a change gives to, or takes from, programs that speak as their host. */
+export interface HostReach {
+  /** By name, the first of `hostCount`. */
+  readonly hosts: readonly string[];
+  readonly hostCount: number;
+  /** What they reach now or no more, such as `statsd:8125/udp`: the first of `toCount`. */
+  readonly to: readonly string[];
+  readonly toCount: number;
+  /** What is so now; it was the other before. */
+  readonly verdict: Action;
+  /** That decides it now: a rule's name, or `default`. */
+  readonly rule: string;
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
 export class InexactRules {

@@ -33,7 +33,7 @@ export class FollowedTargets implements LocalTargets {
   readonly #services: ReadonlyMap<string, AgentService>;
   #answering: ReadonlySet<string> = new Set();
   #firstUsers: ReadonlyMap<string, number> = new Map();
-  readonly others = new Map<string, string>();
+  others: ReadonlyMap<string, string> = new Map();
   readonly #listeners: (() => void)[] = [];
 
   constructor(services: ReadonlyMap<string, AgentService>) {
@@ -50,8 +50,7 @@ export class FollowedTargets implements LocalTargets {
   }
 
   tellOthers(others: ReadonlyMap<string, string>): void {
-    this.others.clear();
-    for (const [key, user] of others) this.others.set(key, user);
+    this.others = others;
   }
 
   other(service: string, target: TargetAddress, protocol: Protocol): string | undefined {

@@ -201,11 +201,11 @@ export class WorkerPool implements ListenerFollowers {
   /** Of this host's programs now. */
   targets({ answering, firstUsers, others }: Required<Pick<Update, 'answering' | 'firstUsers' | 'others'>>): void {
     const told = this.#targets;
-    this.#targets = { answering, firstUsers, others: new Map(others) };
+    this.#targets = { answering, firstUsers, others };
     const news = {
       ...(answering === told?.answering ? {} : { answering }),
       ...(firstUsers === told?.firstUsers ? {} : { firstUsers }),
-      ...(others.size === 0 && told?.others?.size === 0 ? {} : { others: new Map(others) }),
+      ...(others.size === 0 && told?.others?.size === 0 ? {} : { others }),
     };
     if (Object.keys(news).length > 0) this.#tell(news).catch(() => {});
   }
