@@ -3,11 +3,9 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { formatHostPort } from '@weft/proto';
-import { conversationMs, UDP_IDLE_MS } from '../flows/flow.ts';
+import { conversationMs } from '../flows/flow.ts';
 import type { Forwarding } from './forward-spec.ts';
 
-/** Without a datagram either way, as long as any conversation through the agent lives. */
-const IDLE_MS = conversationMs(UDP_IDLE_MS);
 /** Nothing is heard for so long, and then for twice as long again: time to look why. */
 const SILENT_MS = 2_000;
 /** The one that was silent for longest makes room. */
@@ -27,6 +25,8 @@ interface Client {
 export async function forwardDatagrams({ host, port, to, signal, now, broken }: Forwarding): Promise<number> {
   /** By address and port, the longest silent first. */
   const clients = new Map<string, Client>();
+  // As long as any conversation through the agent lives.
+  const idleMs = conversationMs(to.port);
   const server = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', ipv6Only: isIPv6(host) });
   server.bind({ address: host, port, exclusive: true });
   await once(server, 'listening');
@@ -69,7 +69,7 @@ export async function forwardDatagrams({ host, port, to, signal, now, broken }: 
       server.send(datagram, from.port, from.address, () => {});
     });
     const connected = new Promise<void>((resolve) => socket.connect(to.port, to.host, resolve));
-    const idle = setTimeout(() => end(key), IDLE_MS).unref();
+    const idle = setTimeout(() => end(key), idleMs).unref();
     const client: Client = { socket, connected, sinceMs: now(), idle, silence: undefined };
     clients.set(key, client);
     listenFor(client, SILENT_MS);

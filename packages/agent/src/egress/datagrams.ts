@@ -2,15 +2,11 @@
 import type { HostPort } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { adoptDatagrams } from '../bytes/inside/adopt-datagrams.ts';
+import { conversationMs } from '../flows/flow.ts';
 import { connectDatagrams, connectedDatagrams, joinDatagrams } from '../inbound/target-datagrams.ts';
 import type { HeldPairs } from './held-pairs.ts';
 import type { OutsideCalls } from './outside-calls.ts';
 
-/** A NAT on the way forgets in half a minute to two (RFC 4787, section 4.3). */
-const IDLE_MS = 120_000;
-/** Names are asked for with a datagram each, and answered with one. */
-const DNS_IDLE_MS = 15_000;
-const DNS_PORT = 53;
 /** A bind and a connect wait for nobody. */
 const OPEN_MS = 2_000;
 
@@ -47,12 +43,11 @@ export async function carryDatagramsOut(
       return;
     }
     flow.opened();
-    const idleMs = called.port === DNS_PORT ? DNS_IDLE_MS : IDLE_MS;
     joinDatagrams(
       flow,
       connectedDatagrams(near, () => undefined),
       far,
-      idleMs,
+      conversationMs(called.port),
       held,
       'internet',
     );

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { TunnelEndedError } from '../tunnel/errors.ts';
-import { endingOf } from './flow.ts';
+import { conversationMs, endingOf, flowIdleMs } from './flow.ts';
 
 it.each([
   ['closed', undefined, undefined, 'closed', ''],
@@ -12,3 +12,15 @@ it.each([
 ] as const)('a flow that is %s at side %s by %o is told of as %s: %s', (how, failedSide, cause, outcome, detail) => {
   expect(endingOf({ how, failedSide, cause })).toEqual([outcome, detail]);
 });
+
+it.each([
+  [8_125, undefined, 60_000, 120_000],
+  [53, undefined, 15_000, 15_000],
+  [8_125, 400, 400, 800],
+  [53, 400, 400, 400],
+])(
+  'a UDP flow to port %i, where %o is said, may be silent for %i ms, and a conversation for %i',
+  (port, said, flow, conversation) => {
+    expect([flowIdleMs(port, said), conversationMs(port, said)]).toEqual([flow, conversation]);
+  },
+);

@@ -75,13 +75,26 @@ export function newFlowId(): string {
 
 /** Milliseconds without a datagram either way after which a UDP flow is over; who calls ends it. */
 export const UDP_IDLE_MS = 60_000;
+/** The same at the port of names: whoever asked has given up by then, and is told nothing later, unasked. */
+const NAMES_IDLE_MS = 15_000;
+const NAMES_PORT = 53;
+
+/** Whether each datagram to it is a question, which one comes back for. */
+export function isOfNames(port: number): boolean {
+  return port === NAMES_PORT;
+}
+
+/** Of a flow to that port; `idleMs` at any other. */
+export function flowIdleMs(port: number, idleMs: number = UDP_IDLE_MS): number {
+  return isOfNames(port) ? Math.min(idleMs, NAMES_IDLE_MS) : idleMs;
+}
 
 /**
  * The same of a conversation: who asked more than once and was answered may be told more later, unasked, at the address and port that the server knows
  * it by (two minutes: RFC 4787, section 4.3). Also of the end that is called, which does not know of what was lost on its way.
  */
-export function conversationMs(idleMs: number): number {
-  return 2 * idleMs;
+export function conversationMs(port: number, idleMs: number = UDP_IDLE_MS): number {
+  return isOfNames(port) ? flowIdleMs(port, idleMs) : 2 * idleMs;
 }
 
 /** In a record's words. */

@@ -4,7 +4,7 @@ import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { Deadline } from '../bytes/deadline.ts';
 import { splice } from '../bytes/splice.ts';
-import { conversationMs, endingOf, endingWith, type Flow, type Loss, UDP_IDLE_MS } from '../flows/flow.ts';
+import { conversationMs, endingOf, endingWith, type Flow, type Loss } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
 import { claimName, type DeclaredHere, goneHere, remoteCaller } from '../flows/judge.ts';
 import type { Admission, FlowRefusal, FlowRegistry } from '../flows/registry.ts';
@@ -44,7 +44,7 @@ function hasInstance(netmap: Netmap, { service, ordinal }: OpenRequest): boolean
 }
 
 export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
-  const { netmap, registry, declared, dialer, held, log, idleMs = UDP_IDLE_MS } = options;
+  const { netmap, registry, declared, dialer, held, log, idleMs } = options;
 
   /** identify → decide → track → forward → record */
   async function take<C, D extends Droppable>(
@@ -191,7 +191,14 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
           ({ flow, permit, caller }, deadline) =>
             dialer.datagrams(permit, caller, deadline, (detail) => flow.end('not-listening', detail)),
           (flow, peer, dialed) =>
-            joinDatagrams(flow, peer, dialed, conversationMs(idleMs), held, inbound.request.service),
+            joinDatagrams(
+              flow,
+              peer,
+              dialed,
+              conversationMs(inbound.request.port, idleMs),
+              held,
+              inbound.request.service,
+            ),
         ),
       ),
   };

@@ -15,7 +15,7 @@ const keys = (listener: ListenerClients) => [...listener].map(({ key }) => key);
 describe('room for another client', () => {
   it('is made by the longest idle of the listener that has the most', () => {
     const all = new DatagramClients(5, () => {});
-    const [crowd, quiet] = [new ListenerClients(all), new ListenerClients(all)];
+    const [crowd, quiet] = [new ListenerClients(all, 8_125), new ListenerClients(all, 8_125)];
     answered(quiet, 'q', 0);
     for (let at = 1; at <= 4; at++) answered(crowd, `c${at}`, at);
     crowd.get('c1')?.used(5);
@@ -32,7 +32,7 @@ describe('room for another client', () => {
 
   it('is not made by those that open, or have waited for an answer less than a second', () => {
     const all = new DatagramClients(2, () => {});
-    const listener = new ListenerClients(all);
+    const listener = new ListenerClients(all, 8_125);
     const [opening, asking] = [listener.enter('opening', 0), listener.enter('asking', 0)];
     if (asking === undefined || opening === undefined) throw new Error('no room');
     asking.state = 'open';
@@ -45,7 +45,7 @@ describe('room for another client', () => {
   it('is told of where it is made by one that may not be done, or by none', () => {
     let told = 0;
     const all = new DatagramClients(1, () => void told++);
-    const listener = new ListenerClients(all);
+    const listener = new ListenerClients(all, 8_125);
     answered(listener, 'served', 0);
     answered(listener, 'talks', 1);
     expect(told).toBe(0);
@@ -62,7 +62,7 @@ describe('room for another client', () => {
 
   it('comes back when a listener closes', () => {
     const all = new DatagramClients(2, () => {});
-    const [one, other] = [new ListenerClients(all), new ListenerClients(all)];
+    const [one, other] = [new ListenerClients(all, 8_125), new ListenerClients(all, 8_125)];
     answered(one, 'a', 0);
     answered(one, 'b', 0);
     one.close();
@@ -73,7 +73,7 @@ describe('room for another client', () => {
 });
 
 it('is idle after seconds once one question has its one answer, after two minutes where it goes back and forth, and after one otherwise', () => {
-  const listener = new ListenerClients(new DatagramClients(10, () => {}));
+  const listener = new ListenerClients(new DatagramClients(10, () => {}), 8_125);
   const conversation = (questions: number, answers: number): Client => {
     const client = answered(listener, `${questions}/${answers}`, 0);
     for (let count = 1; count < questions; count++) client.used(0);
@@ -93,9 +93,27 @@ it('is idle after seconds once one question has its one answer, after two minute
   expect(idleAt(120_000)).toHaveLength(clients.length);
 });
 
+it('is idle seconds after a resolver has all its answers, and a quarter of a minute after it had some or none', () => {
+  const listener = new ListenerClients(new DatagramClients(10, () => {}), 53);
+  const asked = (questions: number, answers: number): Client => {
+    const client = listener.enter(`${questions}/${answers}`, 0);
+    if (client === undefined) throw new Error('no room');
+    client.state = 'open';
+    for (let count = 0; count < questions; count++) client.used(0);
+    for (let count = 0; count < answers; count++) client.heard(0);
+    return client;
+  };
+  // One name; A and AAAA from one port; a forwarder; one answer of two was lost; one that nobody answers.
+  const clients = [asked(1, 1), asked(2, 2), asked(40, 40), asked(2, 1), asked(3, 0)];
+  const idleAt = (now: number) => clients.filter((client) => client.idle(now, 60_000)).map(({ key }) => key);
+  expect(idleAt(2_999)).toEqual([]);
+  expect([3_000, 14_999].map(idleAt)).toEqual(Array(2).fill(['1/1', '2/2', '40/40']));
+  expect(idleAt(15_000)).toHaveLength(clients.length);
+});
+
 it('is made for who has less than a share by a crowd that never hears an answer', () => {
   const all = new DatagramClients(4, () => {});
-  const [crowd, quiet] = [new ListenerClients(all), new ListenerClients(all)];
+  const [crowd, quiet] = [new ListenerClients(all, 8_125), new ListenerClients(all, 8_125)];
   for (const key of ['a', 'b', 'c', 'd']) {
     const client = crowd.enter(key, 0);
     if (client === undefined) throw new Error('no room');

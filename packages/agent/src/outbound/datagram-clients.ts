@@ -1,6 +1,6 @@
 /** Who sends datagrams to this agent's listeners: each client by its address and port, each listener's in order of use. */
 import type { DatagramSource } from '../bytes/datagrams.ts';
-import { conversationMs } from '../flows/flow.ts';
+import { conversationMs, flowIdleMs, isOfNames } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 
@@ -10,7 +10,7 @@ const OWED_MS = 1_000;
 const LOOKED_AT = 16;
 /** A client that has sent for so long and heard nothing may have an instance whose host is gone. */
 const UNANSWERED_MS = 1_000;
-/** One question with its one answer is over this soon: whoever says more may be told more later, unasked. */
+/** One question with its one answer is over this soon, and so are questions for names: whoever else says more may be told more later, unasked. */
 const ANSWERED_IDLE_MS = 3_000;
 
 /** What is known of one client of one listener. */
@@ -58,8 +58,9 @@ export class Client {
     this.of.touch(this);
   }
 
-  /** It asked one question, and has its answer. */
+  /** It asked one question, and has its answer; or for names, as often as it likes (A and AAAA go from one port). */
   get served(): boolean {
+    if (isOfNames(this.of.port)) return this.answered >= this.asked;
     return this.asked === 1 && this.answered === 1;
   }
 
@@ -67,7 +68,8 @@ export class Client {
     if (this.state === 'opening') return false;
     const silentMs = now - this.usedMs;
     if (this.served) return silentMs >= Math.min(idleMs, ANSWERED_IDLE_MS);
-    return silentMs >= (this.asked > 1 && this.answered > 0 ? conversationMs(idleMs) : idleMs);
+    const isConversation = this.asked > 1 && this.answered > 0;
+    return silentMs >= (isConversation ? conversationMs(this.of.port, idleMs) : flowIdleMs(this.of.port, idleMs));
   }
 
   /** Nothing comes back, nor any sign of life from the host, and there is another: its next datagram is to open a flow anew. */
@@ -93,6 +95,8 @@ export class Client {
 
 /** A list through the clients keeps the order: it is renewed at each datagram, where nothing is to be allocated. */
 export class ListenerClients {
+  /** Of the service. */
+  readonly port: number;
   readonly #all: DatagramClients;
   readonly #byKey = new Map<string, Client>();
   #first: Client | undefined;
@@ -100,8 +104,9 @@ export class ListenerClients {
   #lastPlace: DatagramSource | undefined;
   #lastKey = '';
 
-  constructor(all: DatagramClients) {
+  constructor(all: DatagramClients, port: number) {
     this.#all = all;
+    this.port = port;
     all.listeners.add(this);
   }
 

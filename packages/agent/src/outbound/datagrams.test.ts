@@ -129,6 +129,25 @@ describe('a UDP flow', () => {
     );
   });
 
+  // A port below 1,024 is root's where the host does not say otherwise.
+  it.skipIf(process.getuid?.() !== 0)(
+    'of a resolver ends seconds after its last answer, at both ends, however much it asked',
+    async () => {
+      const names = await Endpoint.open((payload) => payload);
+      const server = { host: 'n', runs: { names: { '53/udp': names.port } } };
+      const agents = [{ host: 'a', runs: { web: { '13000/tcp': 1 } } }, server];
+      const services = [service('names', 'private', '53/udp'), service('web', 'web', 13_000)];
+      const rig = await Rig.start({ services, agents });
+      cleanups.push(() => rig.stop());
+      const client = await Endpoint.open();
+      for (const question of ['A', 'AAAA']) client.socket.send(question, 53, rig.vip('a', 'names', services));
+      await until(() => client.heard.length === 2);
+      expect(rig.live).toBe(2);
+      await until(() => rig.live === 0, 20_000);
+      expect(rig.records()).toMatchObject([{ service: 'names', outcome: 'closed', detail: '', bytesReceived: 5 }]);
+    },
+  );
+
   it('stays on its host when the instance does', async () => {
     const program = await Endpoint.open((payload) => payload);
     const rig = await setup([program.port], { idleMs: 60 });

@@ -36,7 +36,7 @@ export interface DatagramsOptions extends DatagramSide {
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
-  /** A flow without a datagram either way for this long is over, a conversation after twice as long; `UDP_IDLE_MS` when left out. */
+  /** A flow without a datagram either way for this long is over, a conversation after twice as long, one for names sooner; `UDP_IDLE_MS` when left out. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
   readonly limit?: number;
@@ -137,7 +137,7 @@ export class OutboundDatagrams {
 
   /** Answers at a bound socket. */
   serve(spec: ListenerSpec, socket: Socket, side: DatagramSide): BoundListener {
-    const clients = new ListenerClients(this.#clients);
+    const clients = new ListenerClients(this.#clients, spec.port);
     // After a bind, an error is of one datagram, such as a reply to a program that is gone.
     socket.on('error', () => {});
     const output = datagramOutput(socket, UNSENT_LIMIT, () => {
