@@ -1,6 +1,6 @@
 /** What a caller is told of an error, whichever way it asked. What it can mend is told in full; control's own fault is not. */
 import { type FieldProblem, FormatError } from '@weft/proto';
-import { WireError } from '@weft/proto/wire';
+import { OversizedMessageError, WireError } from '@weft/proto/wire';
 import { EnrollError, type EnrollErrorCode } from '../enroll/errors.ts';
 import { FlowsError, type FlowsErrorCode } from '../flows/errors.ts';
 import { StateError, type StateErrorCode } from '../state/errors.ts';
@@ -76,7 +76,7 @@ export function failureOf(error: unknown): Failure | undefined {
     const { code, field, message } = error;
     return failure('invalid', { code, message }, [{ field, message: unprefixed(error) }]);
   }
-  if (error instanceof FormatError) return failure('invalid', error);
+  if (error instanceof FormatError || error instanceof OversizedMessageError) return failure('invalid', error);
   if (error instanceof RequestError) return failure('invalid', error, error.fields);
   if (error instanceof StateError) return failure(STATE[error.code], error, error.fields, error.about);
   // What a file holds that cannot be read is for the log.

@@ -17,19 +17,20 @@ import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
 import { cutCall, type ProvedCalls } from './call-stream.ts';
 import { unary } from './handler.ts';
+import { decoded, decodedLater } from './undecoded.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */
 type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;
 
 /** The agent service with two things more: a message that is encoded already goes out as it is, and none is decoded unbounded. */
 export const framedAgentService: typeof agentService = {
-  join: {
+  join: decodedLater({
     ...agentService.join,
     requestDeserialize: (bytes) => {
       boundJoin(bytes);
       return agentService.join.requestDeserialize(bytes);
     },
-  },
+  }),
   connect: {
     ...agentService.connect,
     requestDeserialize: (bytes) => {
@@ -54,7 +55,7 @@ export interface AgentServiceOptions {
 export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOptions): AgentHandlers {
   return {
     join: unary(logger, async (call) => {
-      const { request } = call;
+      const request = decoded(call.request);
       const joined = await enroller.join(joinOf(request), observedPeer(call.getPeer()));
       hub.joined(joined.agentId, capabilityOf(request.capability));
       return { ...joined, capability: CAPABILITY };

@@ -11,13 +11,20 @@ import type { Logger } from 'pino';
 import type { CallActors } from './admin-auth.ts';
 import { type AdminCalls, type AnyCall, unwritten, type Write } from './calls.ts';
 import { statusFor } from './status.ts';
+import { decoded, decodedLater } from './undecoded.ts';
 
-/** The admin service for grpc-js. A call that adminAuth did not admit is not served, and `actors` throws. */
+/** For adminHandlers, which answer for requests that cannot be decoded. */
+export const decodingAdminService = Object.fromEntries(
+  Object.entries(adminService).map(([name, method]) => [name, decodedLater(method)]),
+) as unknown as typeof adminService;
+
+/** For grpc-js, of decodingAdminService. A call that adminAuth did not admit is not served, and `actors` throws. */
 export function adminHandlers(calls: AdminCalls, actors: CallActors, logger: Logger): AdminHandlers {
   const handlers = Object.entries(adminService).map(([name, { responseStream }]) => {
     const serve = calls[name as keyof AdminCalls] as AnyCall;
     const served = async (call: Arrived, signal: AbortSignal, write: Write<unknown>): Promise<unknown> => {
-      const { request, metadata } = call;
+      const { metadata } = call;
+      const request = decoded(call.request);
       return await serve({ request, actor: actors.of(metadata), authority: call.getHost(), signal, write });
     };
     return [name, responseStream ? serverStream(logger, served) : unary(logger, served)];

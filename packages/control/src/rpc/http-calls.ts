@@ -16,7 +16,7 @@ import type { AdminCalls, AnyCall } from './calls.ts';
 import { type HttpAnswer, singleAnswer, streamAnswer } from './http-answer.ts';
 import { readHeaders, readMessage } from './http-request.ts';
 import { MOST_STREAMS } from './roles.ts';
-import { CallRefused, refusedCall, statusFor } from './status.ts';
+import { CallRefused, noSuchMethod, refusedCall, statusFor } from './status.ts';
 import { describe, endSpan, spanOf } from './tracing.ts';
 
 export interface HttpCallsOptions {
@@ -95,7 +95,7 @@ export class HttpCalls {
     const traced: Running['traced'] = { span: undefined };
     let code = status.OK;
     try {
-      if (name === undefined) throw refusedCall(status.UNIMPLEMENTED, 'no-such-method', 'there is no such method', 404);
+      if (name === undefined) throw new CallRefused(noSuchMethod(), 404);
       const call = { ...arrived, name, stream, answer, codecs, ended, over: over.signal, traced };
       await unlessAborted(this.#run(call), ended.signal);
     } catch (error) {

@@ -1,12 +1,14 @@
 /** The one TLS port: admin service, agent service, reflection and health. */
 import { Server, type ServerInterceptor } from '@grpc/grpc-js';
 import type { HostPort } from '@weft/proto';
-import { type AdminHandlers, type AgentHandlers, adminService } from '@weft/proto/wire';
+import type { AdminHandlers, AgentHandlers } from '@weft/proto/wire';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
 import type { Connections } from './connections.ts';
+import { decodingAdminService } from './handler.ts';
 import { BoundCredentials, boundHeaders } from './http2-bounds.ts';
+import { tellMissingMethods, toldRefusals } from './library-refusals.ts';
 import { Listener } from './listener.ts';
 import { answerPlainCallers } from './plain-callers.ts';
 import { addReflection } from './reflection.ts';
@@ -34,7 +36,7 @@ export class ControlServer {
   constructor({ keyPem, certificatePem, admin, agents, interceptors, connections, logger }: ControlServerOptions) {
     this.#logger = logger;
     this.#server = new Server({
-      interceptors,
+      interceptors: [toldRefusals, ...interceptors],
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': -1,
       // Half a minute after a host vanished without a word, its stream ends here and its services are called unhealthy.
@@ -45,8 +47,9 @@ export class ControlServer {
     });
     const { injectConnection } = this.#server.createConnectionInjector(new BoundCredentials(keyPem, certificatePem));
     boundHeaders(this.#server);
+    tellMissingMethods(this.#server);
     this.#listener = new Listener(answerPlainCallers(injectConnection), connections);
-    this.#server.addService(adminService, admin);
+    this.#server.addService(decodingAdminService, admin);
     this.#server.addService(framedAgentService, agents);
     this.#health = new HealthImplementation({
       '': 'SERVING',

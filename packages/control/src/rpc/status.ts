@@ -29,6 +29,11 @@ export function internalStatus(): StatusObject {
   return errorStatus(status.INTERNAL, 'control failed to serve this; its log says why', { reason: 'internal' });
 }
 
+/** Whichever way it is called. */
+export function noSuchMethod(): StatusObject {
+  return errorStatus(status.UNIMPLEMENTED, 'there is no such method', { reason: 'no-such-method' });
+}
+
 /** The status for the caller; what only control can mend goes to the log instead. */
 export function statusFor(error: unknown, signal: AbortSignal, method: string, logger: Logger): StatusObject {
   const known = toldOf(error, method, logger);
