@@ -3,6 +3,7 @@
  * got it from one of those. Looked at are first those who held one before, by the numbers of the files that it was, then those that are new, then all others, a
  * little at a time.
  */
+import { fromSomewhere } from './from-somewhere.ts';
 import { atOnce, Lister } from './lister.ts';
 import { Processes } from './processes.ts';
 
@@ -48,7 +49,7 @@ const MOST_OF_ONE = 128;
 const MOST_FOUND = 256;
 const MOST_HOT = 64;
 /**
- * Others looked into beside who was found, and files of each, half what is new there and half in turn: at least so many, and up to that many as long as they take
+ * Others looked into beside who was found, and files of each, half what is new there and half of the rest: at least so many, and up to that many as long as they take
  * no more than a twentieth of the time since the last such look.
  */
 const LEAST_STRANGERS = 4;
@@ -73,10 +74,6 @@ export class Holders {
 
   readonly #anothersMs: number;
   #strangersMs = Number.NEGATIVE_INFINITY;
-  /** Who is next of all others. */
-  #turn = 0;
-  /** At strangers, so far. */
-  #looks = 0;
 
   constructor(proc = '/proc', anothersMs: number = ANOTHERS_MS) {
     this.#processes = new Processes(proc);
@@ -136,7 +133,7 @@ export class Holders {
 
   /**
    * Of those who are not known to make no difference, who else holds them: `kin` of the holders first, then who held something before, the
-   * newest, and of all others some each time, in turn. Who was handed a socket on purpose is known to who made it. `unseen`: who could not be looked at
+   * newest, and of all others some each time, from anywhere on. Who was handed a socket on purpose is known to who made it. `unseen`: who could not be looked at
    * before, all of which are looked at whatever time that takes.
    */
   strangers(
@@ -152,8 +149,7 @@ export class Holders {
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
     const list = new Lister(MOST_OF_THREADS);
-    const threaded: (readonly [pid: number, threads: number])[] = [];
-    const turn = this.#looks++;
+    const threaded: number[] = [];
     let looked = 0;
     const hidden = new Set<number>();
     for (const pid of this.#others(makers, near)) {
@@ -164,7 +160,7 @@ export class Holders {
       // Once each.
       known.add(pid);
       if (isAlike(pid)) continue;
-      const seen = search.stranger(pid, turn);
+      const seen = search.stranger(pid);
       // Who has ended is in nobody's place.
       if (seen === 'gone') continue;
       looked++;
@@ -174,14 +170,13 @@ export class Holders {
         continue;
       }
       // Where a first thread has ended its own table is empty, and the others mostly have one between them.
-      if (seen === 'none' && threads > 0 && !search.besides(pid, list, { but: 0, most: 1, turn })) hidden.add(pid);
-      if (threads > 0) threaded.push([pid, threads]);
+      if (seen === 'none' && threads > 0 && !search.besides(pid, list, 1)) hidden.add(pid);
+      if (threads > 0) threaded.push(pid);
     }
     // Behind all that, since mostly those have the same table: for as long as there is time.
-    for (const [pid, threads] of threaded) {
+    for (const pid of threaded) {
       if (performance.now() >= until) break;
-      const but = threads > MOST_THREADS ? (turn * MOST_THREADS) % threads : 0;
-      search.besides(pid, list, { but, most: MOST_THREADS, turn, until });
+      search.besides(pid, list, MOST_THREADS, until);
     }
     this.#strangersMs = performance.now();
     return { held: search.held, hidden };
@@ -196,15 +191,13 @@ export class Holders {
     yield* kin;
     yield* this.#processes.newcomers();
     yield* [...this.#found.keys()].reverse().slice(0, LEAST_STRANGERS / 2);
-    // In turn from here on.
     const all =
       makers
         .group()
         ?.slice(0, MOST_LISTED)
         .sort((one, other) => other - one) ?? this.#processes.newest;
     yield* all.slice(0, LEAST_STRANGERS / 2);
-    for (let count = Math.min(all.length, 4 * MOST_STRANGERS); count > 0; count--)
-      yield all[this.#turn++ % all.length] ?? 0;
+    yield* fromSomewhere(all).slice(0, 4 * MOST_STRANGERS);
   }
 
   *#newcomers({ uid, group: members }: Makers): Generator<number> {
@@ -265,21 +258,11 @@ export function* likely(files: ReadonlySet<string>): Generator<string> {
   if (beyond !== next) yield beyond;
 }
 
-/** Of more than are looked at of a stranger the first ones, and as many others in turn: a number that was given again is not new. */
-function someOf(files: readonly string[], turn: number): readonly string[] {
+/** Of more than are looked at of a stranger the first ones, and as many others: a number that was given again is not new. */
+function someOf(files: readonly string[]): readonly string[] {
   if (files.length <= MOST_OF_STRANGER) return files;
   const half = MOST_OF_STRANGER / 2;
-  const others = files.slice(half);
-  const at = (turn * half) % others.length;
-  return [...files.slice(0, half), ...others.slice(at, at + half)];
-}
-
-interface ThreadsLook {
-  readonly but: number;
-  readonly most: number;
-  readonly turn: number;
-  /** By performance.now(). */
-  readonly until?: number;
+  return [...files.slice(0, half), ...fromSomewhere(files.slice(half)).slice(0, half)];
 }
 
 /** One search for sockets: what was found, and how much more may be looked at. */
@@ -329,28 +312,27 @@ class Search {
   }
 
   /** Looks at some files of one process, however much was looked at before. */
-  stranger(pid: number, turn: number): 'looked' | 'none' | 'gone' | 'hidden' {
+  stranger(pid: number): 'looked' | 'none' | 'gone' | 'hidden' {
     const files = atOnce(this.#processes.filesOf(pid, new Lister(MOST_OF_LIST)));
     if (files === 'gone' || files === 'hidden') return files;
     this.#left--;
     if (files.length === 0) return 'none';
     const all = files === 'many' ? this.#processes.lastOf(pid, MOST_OF_STRANGER, MOST_OF_LIST) : files;
     this.#left -= Math.floor(all.length / LISTED_FOR_ONE);
-    for (const file of someOf(all, turn)) this.look(pid, file);
+    for (const file of someOf(all)) this.look(pid, file);
     return 'looked';
   }
 
   /**
-   * Looks at what its other threads have open, who may have left its table of files (unshare(2)): at some files of each, of so many threads but the
-   * first ones. Answers whether each of those could be looked into.
+   * Looks at what its other threads have open, who may have left its table of files (unshare(2)): at some files of each, of so many threads. Answers whether each of those could be looked into. `until`: by performance.now().
    */
-  besides(pid: number, list: Lister, { but, most, turn, until = Number.POSITIVE_INFINITY }: ThreadsLook): boolean {
+  besides(pid: number, list: Lister, most: number, until: number = Number.POSITIVE_INFINITY): boolean {
     let left = most;
     let complete = true;
-    for (const table of this.#processes.tablesOf(pid, but, list)) {
+    for (const table of this.#processes.tablesOf(pid, list)) {
       if (table === undefined) complete = false;
       else
-        for (const file of someOf(table.files, turn))
+        for (const file of someOf(table.files))
           this.#note(this.#processes.inodeOf(pid, file, table.thread), { pid, file, thread: table.thread });
       if (--left === 0 || performance.now() >= until) break;
     }

@@ -1,5 +1,6 @@
 /** Processes of this host, whose they are, and the files of each as they were last seen. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { fromSomewhere } from './from-somewhere.ts';
 import type { Lister } from './lister.ts';
 import { isGone, toldUser } from './process.ts';
 import { readSmall } from './read-small.ts';
@@ -174,14 +175,14 @@ export class Processes {
   }
 
   /**
-   * Its threads beside the first, but for so many, and the numbers of the files of each, the highest first, one thread after the other; undefined of
+   * Its threads beside the first, from anywhere on, and the numbers of the files of each, the highest first, one thread after the other; undefined of
    * what cannot be looked into, or has more than may be listed.
    */
-  *tablesOf(pid: number, but: number, list: Lister): Generator<Table | undefined> {
+  *tablesOf(pid: number, list: Lister): Generator<Table | undefined> {
     const tasks = `${this.#proc}/${pid}/task`;
     const threads = listed(tasks, () => statSync(tasks).nlink - LINKS, list);
     if (threads === undefined) yield undefined;
-    for (const thread of threads?.filter((each) => each !== `${pid}`).slice(but) ?? []) {
+    for (const thread of fromSomewhere(threads?.filter((each) => each !== `${pid}`) ?? [])) {
       const table = `${tasks}/${thread}/fd`;
       const files = listed(table, () => this.#countOf(table), list);
       yield files && { thread, files: highestFirst(files) };
