@@ -207,11 +207,31 @@ describe('agents with --workers 3', () => {
       ),
     );
 
+  /** From now on it may open none, as where all are taken that it may have. */
+  const takeFiles = ({ host, agent }: Member) =>
+    host.check(['prlimit', '--pid', `${agent.process.pid}`, '--nofile=3:']);
+  const giveFiles = ({ host, agent }: Member) =>
+    host.check(['prlimit', '--pid', `${agent.process.pid}`, '--nofile=1024:']);
+
   const flowsAgain = () =>
     until('flows again', async () => {
       (await connect()).destroy();
       return true;
     });
+
+  test('agents without a file left cut what a rule takes away, with its records', async () => {
+    const sockets = await connectMany();
+    expect(busy(await status(front))).toBeGreaterThan(1);
+    const ended = endings(sockets);
+    await records(MANY, async () => {
+      for (const member of [front, data]) await takeFiles(member);
+      await control.apply(MESH(port, SHUT));
+      expect(await ended).toEqual(sockets.map(() => 'ECONNRESET'));
+    });
+    for (const member of [front, data]) await giveFiles(member);
+    await control.apply(MESH(port), '--wait');
+    await flowsAgain();
+  });
 
   test.each([
     ['a second signal', 143, undefined],

@@ -10,12 +10,15 @@ interface Way {
   readonly how: string;
   readonly options?: readonly string[];
   readonly code?: string;
+  /** How many it may have open, all of which it then has. */
+  readonly files?: number;
   readonly ended: readonly [number | null, string | null];
   /** How a connection ends that a thread has which hangs. */
   readonly thread?: 'reset' | 'end';
 }
 const ways: readonly Way[] = [
   { how: 'with a code', code: '143', ended: [143, null] },
+  { how: 'with a code where no file is left', code: '143', files: 256, ended: [143, null] },
   {
     how: 'by its signal, where Node has no node:ffi',
     options: ['--no-experimental-ffi'],
@@ -27,7 +30,7 @@ const ways: readonly Way[] = [
 ];
 
 test.each(ways)('a process ends $how whatever it waits for, and what it does at an exit is done', async (way) => {
-  const { options = [], code, ended, thread = 'reset' } = way;
+  const { options = [], code, files, ended, thread = 'reset' } = way;
   const directory = mkdtempSync(`${tmpdir()}/weft-ends-`);
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const fifo = `${directory}/fifo`;
@@ -38,7 +41,9 @@ test.each(ways)('a process ends $how whatever it waits for, and what it does at 
   const { port } = server.address() as net.AddressInfo;
   const fixture = fileURLToPath(new URL('./end-at-once.fixture.ts', import.meta.url));
   const argv = [...options, fixture, fifo, `${port}`, ...(code === undefined ? [] : [code])];
-  const child = spawn(process.execPath, argv, { stdio: 'inherit' });
+  const limited = files === undefined ? [] : ['sh', '-c', `ulimit -n ${files} && exec "$0" "$@" none-left`];
+  const [program = '', ...all] = [...limited, process.execPath, ...argv];
+  const child = spawn(program, all, { stdio: 'inherit' });
   onTestFinished(() => void child.kill('SIGKILL'));
   const sockets = new Map<string, net.Socket>();
   const endings = new Map<string, string>();

@@ -22,6 +22,8 @@ const DEFINITIONS = {
 /** From asm-generic/socket.h. */
 const SOL_SOCKET = 1;
 const SO_LINGER = 13;
+/** Where files cannot be listed each number is tried, up to so many behind the last of a socket: as many as Linux mostly lets a process have, in some tenths of a second. */
+const MOST_BETWEEN = 1 << 20;
 
 let needed: boolean = false;
 
@@ -81,12 +83,23 @@ function resetOpen(): void {
     // struct linger: on, for no time. Who closes resets.
     const linger = new Uint8Array(new Int32Array([1, 0]).buffer);
     const at = ffi.getRawPointer(linger);
-    for (const name of readdirSync('/proc/self/fd')) {
-      const descriptor = Number(name);
-      // Of what is no socket nothing is set.
-      if (descriptor > 2) setsockopt(descriptor, SOL_SOCKET, SO_LINGER, at, linger.length);
-    }
+    // Of what is no socket nothing is set.
+    const resets = (descriptor: number) => setsockopt(descriptor, SOL_SOCKET, SO_LINGER, at, linger.length) === 0;
+    const open = listOpen();
+    for (const descriptor of open ?? []) if (descriptor > 2) resets(descriptor);
+    if (open !== undefined) return;
+    let last = 2;
+    for (let descriptor = 3; descriptor - last <= MOST_BETWEEN; descriptor++) if (resets(descriptor)) last = descriptor;
   } catch {
-    // Not permitted, or no file is left to look by.
+    // Not permitted.
+  }
+}
+
+/** Undefined where no file is left to look by. */
+function listOpen(): readonly number[] | undefined {
+  try {
+    return readdirSync('/proc/self/fd').map(Number);
+  } catch {
+    return undefined;
   }
 }
