@@ -177,6 +177,28 @@ describe.runIf(IS_ROOT && existsSync(PERL))('nobody is taken for a service', () 
     expect((await together.find(asked)).map(({ service }) => service)).toEqual([undefined, undefined]);
   });
 
+  it('who has more files open than are looked through, so that a program of another user is not seen to serve at what systemd handed it', async () => {
+    const server = program(...asUser(DAEMON));
+    const manager = program();
+    const rule = await serving(manager);
+    const way = join(tmpdir(), `weft-way-handed-${process.pid}`);
+    await server.ask(`await ${way}`);
+    cleanup.push(() => rmSync(way, { force: true }));
+    await manager.ask(`hand target ${way}`);
+    await server.ask('take-handed target');
+    await manager.ask('close target');
+    const crowd = program(...asUser(BIN));
+    // More than 100,000, of as many processes as it takes.
+    const most = Number(execFileSync('/bin/sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' })) || 15_000;
+    const each = Math.min(15_000, most - 100);
+    await crowd.ask(`files many ${each}`);
+    for (let count = each; count < 110_000; count += each) await crowd.ask('fork');
+    const finder = new OwnerFinder();
+    finder.follow([rule]);
+    expect(await serviceOf(finder, await server.call('connect', 'a', at))).toBe('web');
+    expect(finder.unlooked).toContain('bin');
+  });
+
   it.runIf(GROUPS !== undefined)('who has its user’s number in another container', async () => {
     const host = unit('container');
     const real = program(...asUser(DAEMON));

@@ -67,6 +67,11 @@ export class OwnerFinder {
     this.#alike.clear();
   }
 
+  /** Users who have so many files open that who of them serves what systemd listens for may not be known. */
+  get unlooked(): readonly string[] {
+    return this.#servers.unlooked.map((uid) => this.#users.nameOf(uid));
+  }
+
   /** In the order of the callers. */
   async find(callers: readonly CallerSocket[]): Promise<readonly Owner[]> {
     const owners = callers.map(() => Promise.withResolvers<Owner>());

@@ -76,6 +76,22 @@ function madeProcess(pid: number, files: Readonly<Record<string, string>>): stri
   return directory;
 }
 
+it.runIf(IS_ROOT)(
+  'looks for who was handed a socket among the files of each user in turn, and says of whom it could not look at all',
+  () => {
+    const many = (pid: number) => Object.fromEntries(Array.from({ length: 30 }, (_, file) => [file, `${pid}${file}`]));
+    chownSync(madeProcess(21, { 3: '15' }), 2, 2);
+    for (const pid of [22, 23]) chownSync(madeProcess(pid, many(pid)), 1, 1);
+    const find = (most: number) => {
+      const walk = new Holders(proc).handed(new Set(['15']), 1, most);
+      for (let step = walk.next(); ; step = walk.next()) if (step.done) return step.value;
+    };
+    const holder = [{ pid: 21, file: '3' }];
+    expect(find(40)).toEqual({ held: new Map([['15', holder]]), unlooked: [1] });
+    expect(find(100)).toEqual({ held: new Map([['15', holder]]), unlooked: [] });
+  },
+);
+
 it.runIf(IS_ROOT)('sees who else holds a socket that was another user’s when it was first met', () => {
   const uid = 1;
   chownSync(madeProcess(11, { 3: '15' }), uid, uid);

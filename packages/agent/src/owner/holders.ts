@@ -6,6 +6,7 @@
 import { fromSomewhere } from './from-somewhere.ts';
 import { atOnce, Lister } from './lister.ts';
 import { Processes } from './processes.ts';
+import { inTurn } from './slices.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -24,6 +25,12 @@ export interface Makers {
   readonly uid: number | undefined;
   /** Numbers of the processes of its control group; undefined where that is not known, or is no narrower. Asked where it is needed. */
   readonly group: () => readonly number[] | undefined;
+}
+
+export interface Handed {
+  readonly held: Held;
+  /** Users who have more files than could be looked at. */
+  readonly unlooked: readonly number[];
 }
 
 export interface Strangers {
@@ -119,16 +126,15 @@ export class Holders {
     return this.#remember(search.held);
   }
 
-  /** Who else holds these, of whatever user, than the one who made them and hands them on. Yields often. */
-  *handed(inodes: ReadonlySet<string>, by: number): Generator<void, Held> {
-    const search = new Search(this.#processes, inodes, MOST_FILES, true);
+  /** Who else holds these, of whatever user, than the one who made them and hands them on: of each user in turn, so that nobody's files hide another's. Yields often. */
+  *handed(inodes: ReadonlySet<string>, by: number, most: number = MOST_FILES): Generator<void, Handed> {
+    const search = new Search(this.#processes, inodes, most, true);
     this.#processes.list();
-    yield* this.#through(
-      search,
-      this.#processes.newest.filter((pid) => pid !== by),
-      undefined,
-    );
-    return search.held;
+    const others = this.#processes.newest.filter((pid) => pid !== by);
+    const users = Map.groupBy(others, (pid) => this.#processes.userOf(pid));
+    const looks = [...users].map(([uid, pids]) => [uid, this.#through(search, pids, uid)] as const);
+    const unlooked = yield* inTurn(new Map(looks), () => search.isOver);
+    return { held: search.held, unlooked: unlooked.flatMap((uid) => uid ?? []) };
   }
 
   /**

@@ -33,6 +33,8 @@ export interface FromOwnerThread {
   readonly owners: readonly (readonly [number, Owner, Learned | undefined])[];
   /** Whether the next question may come. */
   readonly next: boolean;
+  /** Users, by name, of whom not all could be looked at who may serve. */
+  readonly unlooked: readonly string[];
 }
 
 /** What was found of the process of that number; undefined where there is none. */
@@ -59,7 +61,7 @@ function serve(main: MessagePort, native: boolean, kernel: KernelSockets | undef
   let known: (readonly [number, Owner, Learned | undefined])[] = [];
   const tell = (next: boolean) => {
     if (known.length === 0 && !next) return;
-    main.postMessage({ owners: known, next } satisfies FromOwnerThread);
+    main.postMessage({ owners: known, next, unlooked: finder.unlooked } satisfies FromOwnerThread);
     known = [];
   };
   main.on('message', ({ rules, callers, process }: ToOwnerThread) => {

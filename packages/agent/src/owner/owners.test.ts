@@ -197,7 +197,7 @@ it('takes an answer that came in time, however long this thread was held up', as
     parentPort.on('message', ({ callers: [[number]] }) => {
       const waited = existsSync(wait);
       while (existsSync(wait));
-      parentPort.postMessage({ owners: [[number, { service: 'web' }]], next: true });
+      parentPort.postMessage({ owners: [[number, { service: 'web' }]], next: true, unlooked: [] });
       if (waited) writeFileSync(file, '');
     });
   `;
@@ -214,6 +214,18 @@ it('takes an answer that came in time, however long this thread was held up', as
   const isHeldUp = (tookMs: number) => tookMs < 600 || (!existsSync(file) && tookMs < 20_000);
   while (isHeldUp(performance.now() - begun)) Atomics.wait(still, 0, 0, 20);
   expect(await found).toEqual({ service: 'web' });
+});
+
+it('tells of users of whom not all could be looked at who may serve', async () => {
+  const program = `
+    import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ callers: [[number]] }) => {
+      parentPort.postMessage({ owners: [[number, { service: 'web' }]], next: true, unlooked: ['bob', 'alice'] });
+    });
+  `;
+  const { made, standing } = owners({ program });
+  expect(await made.find(somebody)).toEqual({ service: 'web' });
+  expect(standing.get('callers-unknown files')).toMatch(/^programs of alice, bob have more files open than .*match/);
 });
 
 it('knows nobody once the agent ends', async () => {

@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { messageOf } from '@weft/proto';
+import { byText, listed, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { type CallerSocket, type LookedFor, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
@@ -30,6 +30,8 @@ const WAIT_MS = 2_000;
 const LOOK_MS = 4_000;
 /** A thread that answers nothing for so long is ended. */
 const STUCK_MS = 10_000;
+/** Users that a message names. */
+const NAMED = 4;
 /** After one has failed, no other thread is begun sooner. */
 const AGAIN_MS = 1_000;
 
@@ -64,6 +66,7 @@ interface Asked {
 export class Owners {
   readonly #options: OwnersOptions;
   readonly #failed: () => void;
+  readonly #crowded: (message: string) => void;
   #waiting: Asked[] = [];
   /** Those that the thread knows of, by their numbers. */
   readonly #out = new Map<number, Asked>();
@@ -95,6 +98,7 @@ export class Owners {
         'which programs make the calls of this host could not be found out in time, so some were taken for no service of it, ' +
         'which denies more; see to what else is told of this host, such as too few files or a busy processor',
     });
+    this.#crowded = passing(options.problems, { code: 'callers-unknown', subject: 'files', message: '' });
     options.signal.addEventListener('abort', () => this.#end(), { once: true });
   }
 
@@ -252,7 +256,8 @@ export class Owners {
     this.#stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
   }
 
-  #answered({ owners, next }: FromOwnerThread): void {
+  #answered({ owners, next, unlooked }: FromOwnerThread): void {
+    if (unlooked.length > 0) this.#crowded(tooManyFiles(unlooked));
     for (const [number, owner, learned] of owners) {
       const asked = this.#out.get(number);
       this.#out.delete(number);
@@ -272,6 +277,7 @@ export class Owners {
     this.#answered({
       owners: [...this.#out.keys()].map((number) => [number, UNKNOWN_OWNER, undefined] as const),
       next: true,
+      unlooked: [],
     });
     for (const pid of [...this.#looks.keys()]) this.#looked(pid, 'not-looked-at');
   }
@@ -329,6 +335,14 @@ export class Owners {
     this.#forsaken();
     void thread?.terminate();
   }
+}
+
+function tooManyFiles(users: readonly string[]): string {
+  const whose = listed([...users].sort(byText), NAMED);
+  return (
+    `programs of ${whose} have more files open than can be looked through, so one of theirs that serves at a socket of systemd may not be known as its service, and ` +
+    'its calls are taken for none, which denies more; let them have fewer open, or say by match in the agent file how the processes of that service are known'
+  );
 }
 
 function settle({ late, answer }: Asked, owner: Owner): void {

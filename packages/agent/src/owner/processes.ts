@@ -60,6 +60,13 @@ export class Processes {
     return this.#known.has(pid);
   }
 
+  /** As it was when it was asked last; undefined of one that cannot hold a socket. */
+  userOf(pid: number): number | undefined {
+    const known = this.#known.get(pid);
+    if (known === undefined) return undefined;
+    return known.uid === 'unasked' ? this.#askUser(pid, known) : known.uid;
+  }
+
   /** `anothersMs`: of who was another's it is asked again after so long, for whoever drops its rights keeps its number. */
   isOf(pid: number, uid: number | undefined, anothersMs: number = Number.POSITIVE_INFINITY): boolean {
     const known = this.#known.get(pid);

@@ -69,6 +69,10 @@ for line in sys.stdin:
         if rest[1] == 'tcp': s.listen()
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
+    elif word == 'files':
+        # So many more.
+        held[rest[0]] = [open('/dev/null') for _ in range(int(rest[1]))]
+        print(len(held[rest[0]]), flush=True)
     elif word == 'close':
         held.pop(rest[0]).close()
         print('closed', flush=True)

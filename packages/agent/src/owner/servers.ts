@@ -58,6 +58,7 @@ export class Servers {
   /** The sockets that they were found by, and whether all who hold them were. */
   #listened = '';
   #whole: boolean = false;
+  #unlooked: readonly number[] = [];
 
   constructor(holders: Holders, sockets: Pick<Sockets, 'listeners'>, groupOf: GroupOf = () => undefined) {
     this.#holders = holders;
@@ -77,11 +78,17 @@ export class Servers {
     this.#foundMs = Number.NEGATIVE_INFINITY;
     this.#walkMs = Number.NEGATIVE_INFINITY;
     this.#listened = '';
+    this.#unlooked = [];
   }
 
   /** Whether any process may be one, as is known. */
   get mayBe(): boolean {
     return this.#found.size > 0;
+  }
+
+  /** Users who have so many files open that who serves may not be known of them. */
+  get unlooked(): readonly number[] {
+    return this.#unlooked;
   }
 
   /** Services at whose targets the process listens now, as is known. */
@@ -149,6 +156,7 @@ export class Servers {
     if (listened === this.#listened && this.#whole && this.#doServe()) return;
     this.#listened = listened;
     const servers = new Map<number, Server>();
+    const unlooked = new Set<number>();
     let whole = true;
     const makers = Map.groupBy(sockets.values(), ({ socket }) => `${socket.uid} ${socket.group ?? ''}`);
     for (const of of makers.values()) {
@@ -160,9 +168,12 @@ export class Servers {
       // What systemd made, a process of whatever user has from it; nobody, as long as it has not begun.
       const handed = new Set([...inodes].filter((inode) => first.socket.uid === ROOT && isSystemds(held.get(inode))));
       for (const inode of handed) held.delete(inode);
-      for (const [inode, those] of handed.size > 0 ? await inSlices(this.#holders.handed(handed, SYSTEMD)) : [])
-        held.set(inode, those);
-      whole &&= held.size === inodes.size;
+      if (handed.size > 0) {
+        const found = await inSlices(this.#holders.handed(handed, SYSTEMD));
+        for (const [inode, those] of found.held) held.set(inode, those);
+        for (const uid of found.unlooked) unlooked.add(uid);
+      }
+      whole &&= held.size === inodes.size && unlooked.size === 0;
       for (const [inode, those] of held) {
         for (const { pid, file } of those) {
           const began = beganAt(pid);
@@ -174,6 +185,7 @@ export class Servers {
       }
     }
     this.#whole = whole;
+    this.#unlooked = [...unlooked];
     this.#found = servers;
     const ended = performance.now();
     this.#walkMs = ended + AGAIN_SHARE * (ended - now);
