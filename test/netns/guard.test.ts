@@ -136,6 +136,10 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     expect(await own()).toEqual(['said', 'said', 'said']);
     expect(await tcp(web, 'redis')).toBe('said');
     expect(await guard('status')).toMatchObject({ code: 0 });
+    // As another user of the host, from where services are.
+    const forged = () =>
+      asRoot(data, 'setpriv', '--reuid=1', '--clear-groups', 'nc', '-dw1', '-s', '100.80.0.99', '127.0.0.1', '6379');
+    expect((await forged()).stdout).toBe('');
     // Of a directory where nobody wishes for one.
     expect(await asRoot(data, weft, 'guard', 'off', '--data', `${data.dir}/elsewhere`)).toMatchObject({
       code: 1,
@@ -150,6 +154,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     expect(await ruleset()).toBe(before);
     expect((await guard('off')).code).toBe(0);
     expect(await past()).toEqual(OPEN);
+    expect((await forged()).stdout).toBe('said');
   });
 
   test('a VIP range outside loopback is reached by its own host alone, also when the LAN routes to it', async () => {

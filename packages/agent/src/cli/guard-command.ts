@@ -140,6 +140,7 @@ function lineOf({ service, protocol, address, port }: ServicePlace): string {
   return printable(`${service.padEnd(12)} ${formatHostPort(address, port)}/${protocol}`);
 }
 
-function rangeLine({ range }: Wish, word: string): string {
-  return `${word.padEnd(11)}${formatRange(range)}, to and from other hosts`;
+function rangeLine({ range, users }: Wish, word: string): string {
+  const inside = users.length === 0 ? '' : ', and as a source to other users of this host';
+  return `${word.padEnd(11)}${formatRange(range)}, to and from other hosts${inside}`;
 }

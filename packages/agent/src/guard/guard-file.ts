@@ -4,6 +4,7 @@ import { PROTOCOLS, parseRange } from '@weft/proto';
 import { readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto/files';
 import { z } from 'zod';
 import { MOST_PLACES } from '../words/place.ts';
+import { LAST_USER } from './ruleset.ts';
 
 /** An address goes into nft's own words: nothing else may stand there. */
 const address = z.union([z.ipv4(), z.ipv6()]);
@@ -19,6 +20,8 @@ export const toBeClosed = z.object({
   places: z.array(servicePlace).max(MOST_PLACES).readonly(),
   /** Such as 100.80.0.0/12. */
   range: z.string().refine((text) => parseRange(text) !== undefined),
+  /** Who the agent is, by number; an agent before this said nothing of it. */
+  user: z.int().min(0).max(LAST_USER).optional(),
 });
 export type ToBeClosed = z.output<typeof toBeClosed>;
 

@@ -13,6 +13,7 @@ const place = (address: string, port: number, protocol: Place['protocol'] = 'tcp
 const WISH: GuardWish = {
   places: [place('::', 6379), place('0.0.0.0', 6379), place('10.0.0.5', 7001), place('2001:db8::5', 8125, 'udp')],
   range,
+  users: [0, 998],
   directory: '/var/lib/weft',
 };
 
@@ -37,7 +38,7 @@ test('the same places in another order are the same table', () => {
 });
 
 const mark = /comment "(.*)"/.exec(loadOf(WISH))?.[1] ?? '';
-const whole: LoadedTable = { mark, elements: 4, rules: 9, dropped: 0 };
+const whole: LoadedTable = { mark, elements: 4, rules: 11, dropped: 0 };
 
 test.each<[string, LoadedTable | undefined, string]>([
   ['as wished', whole, 'whole'],
@@ -72,6 +73,9 @@ test.each<[string, Partial<GuardWish>]>([
   ['a port with words behind it', { places: [place('::', '1 }' as unknown as number)] }],
   ['a protocol with words behind it', { places: [place('::', 1, 'tcp }' as 'tcp')] }],
   ['a range that no prefix says', { range: { base: 0x64500000, size: 3 } }],
+  ['a user that is none', { users: [-1] }],
+  ['the number of nobody', { users: [2 ** 32 - 1] }],
+  ['a user with words behind it', { users: ['0 accept' as unknown as number] }],
   ['a range beyond addresses', { range: { base: 2 ** 33, size: 1 } }],
   ['more places than it closes', { places: Array.from({ length: 4_097 }, () => place('::', 1)) }],
 ])('nothing is made of %s', (_, odd) => {
@@ -93,7 +97,7 @@ test('fragments of IPv6 are dropped where a place of IPv6 is closed, and nowhere
   const four = { ...WISH, places: [place('0.0.0.0', 6379)] };
   expect(loadOf(four)).not.toContain(fragments);
   const told = /comment "(.*)"/.exec(loadOf(four))?.[1] ?? '';
-  expect(stateOf(four, { mark: told, elements: 1, rules: 8, dropped: 0 })).toBe('whole');
+  expect(stateOf(four, { mark: told, elements: 1, rules: 10, dropped: 0 })).toBe('whole');
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -123,5 +127,54 @@ test.skipIf(!isRoot || !nft)(
     expect(before).toContain('table ip other');
     expect(after).toBe(before);
     expect(readListing(told)).toEqual(whole);
+  },
+);
+
+test('the agent of another user makes another table, and where who it is is not known all users may call from the range', () => {
+  expect(stateOf({ ...WISH, users: [0, 999] }, whole)).toBe('changed');
+  const { users: _, ...unknown } = WISH;
+  const chain = /chain inside \{[^}]*\}/.exec(loadOf({ ...unknown, users: [] }))?.[0];
+  expect(chain).not.toContain('drop');
+  expect(loadOf(WISH)).toContain('meta skuid != 0 meta skuid != 998 counter drop');
+});
+
+/** Calls a program of another user from an address as a user, by TCP and UDP; `-` is what the kernel chooses. */
+const CALLS = `
+use IO::Socket::INET; use IO::Select;
+$> = 1002;
+my %server = map { my ($proto) = $_; ($proto => IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => 7000, Proto => $proto, ReuseAddr => 1, $proto eq 'tcp' ? (Listen => 9) : ())) } qw(tcp udp);
+$> = 0;
+for (@ARGV) {
+  my ($uid, $from, $to) = split /,/;
+  for my $proto (qw(tcp udp)) {
+    $> = $uid;
+    my $call = IO::Socket::INET->new(PeerAddr => $to, PeerPort => 7000, Proto => $proto, Timeout => 1, $from eq '-' ? () : (LocalAddr => $from));
+    $call && $call->send('x') if $proto eq 'udp';
+    $> = 0;
+    my $came = $call && IO::Select->new($server{$proto})->can_read($proto eq 'udp' ? 0.2 : 1);
+    if ($came) { $proto eq 'tcp' ? $server{tcp}->accept : $server{udp}->recv(my $word, 9) }
+    print "$_ $proto ", ($came ? 'comes' : 'does not'), "\n";
+  }
+}`;
+
+test.skipIf(!isRoot || !nft)(
+  'the kernel lets nobody but the agent and root call a program from where services are, and everybody call services',
+  () => {
+    const [vip, other] = ['100.80.0.7', '100.80.0.9'];
+    const calls = [`998,${vip},127.0.0.1`, `0,${vip},127.0.0.1`, `1001,${vip},127.0.0.1`, `1001,-,127.0.0.1`];
+    // Of a service by whoever likes, from its own address, another's or the host's.
+    const free = [`1001,-,${vip}`, `1001,${other},${vip}`, `1001,127.0.0.1,${vip}`];
+    const script = `ip link set lo up; ip route add local 100.80.0.0/12 dev lo; perl -e "$1" "\${@:2}"; echo ==; nft -f - <<<"$0"; perl -e "$1" "\${@:2}"`;
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      ['-n', 'bash', '-c', script, loadOf(WISH), CALLS, ...calls, ...free],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    const all = [...calls, ...free].flatMap((call) => [`${call} tcp`, `${call} udp`]);
+    const told = stdout.split('==\n').map((part) => part.trim().split('\n'));
+    expect(told[0]).toEqual(all.map((call) => `${call} comes`));
+    const shut = (call: string) => call.startsWith(`1001,${vip},127`);
+    expect(told[1]).toEqual(all.map((call) => `${call} ${shut(call) ? 'does not' : 'comes'}`));
   },
 );

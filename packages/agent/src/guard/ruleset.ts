@@ -1,6 +1,6 @@
 /**
  * The guard's own table as nft(8) takes it, and as it tells it. Each load takes the place of what was there, in one transaction:
- * a packet meets the one or the other. The table only drops, and only what comes to this host from elsewhere.
+ * a packet meets the one or the other. The table only drops: what comes to this host from elsewhere, and what other users of it send from addresses that are services'.
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -10,11 +10,15 @@ import { MOST_PLACES, type Place } from '../words/place.ts';
 import { GuardError } from './errors.ts';
 
 export const TABLE = 'inet weft_guard';
+/** -1 is none. */
+export const LAST_USER = 2 ** 32 - 2;
 
 export interface GuardWish {
   readonly places: readonly Place[];
   /** Where services have their addresses here: of this host's own programs alone. */
   readonly range: AddressRange;
+  /** Whose programs may call from there, by number: who the agent is, and root. None where that is not known, and then all may. */
+  readonly users: readonly number[];
   /** Real path of the directory of the agent that they are of: no other agent's guard takes its place. */
   readonly directory: string;
 }
@@ -43,6 +47,9 @@ ${sets.join('')}  chain outside {
 ${lines(outsideRules(wish))}  }
   chain closed {
 ${lines(closedRules(wish))}  }
+  chain inside {
+    type filter hook output priority ${PRIORITY}; policy accept;
+${lines(insideRules(wish))}  }
 }
 `;
 }
@@ -65,11 +72,26 @@ function closedRules({ places, range }: GuardWish): readonly string[] {
   ];
 }
 
+/**
+ * A target knows its callers by their addresses, and any user of its host may take one as its own (bind(2)). Whoever listens on every address answers from there
+ * too, whatever address it is called from: of TCP only what opens a connection is dropped, of datagrams none of such a listener's port.
+ */
+function insideRules({ range, users }: GuardWish): readonly string[] {
+  if (users.length === 0) return [];
+  const services = formatRange(range);
+  const others = users.map((uid) => `meta skuid != ${uid}`).join(' ');
+  return ['tcp flags & (syn | ack) == syn', 'meta l4proto udp meta l4proto . th sport != @ports4'].map(
+    (calls) => `oif "lo" ip saddr ${services} ip daddr != ${services} ${calls} ${others} counter drop`,
+  );
+}
+
 /** Whoever asked for it, and however it was read: an address may hold no word more. */
-function refuseOddities({ places, range }: GuardWish): void {
+function refuseOddities({ places, range, users }: GuardWish): void {
   const read = parseRange(formatRange(range));
   if (read?.base !== range.base || read.size !== range.size) throw odd(`range ${formatRange(range)}`);
   if (places.length > MOST_PLACES) throw odd(`${places.length} places, of at most ${MOST_PLACES}`);
+  for (const uid of users)
+    if (!Number.isInteger(uid) || uid < 0 || uid > LAST_USER) throw odd(`user ${JSON.stringify(uid)}`);
   for (const { address, port, protocol } of places) {
     if (isIP(address) === 0 || address.includes('%')) throw odd(`address ${JSON.stringify(address)}`);
     if (!Number.isInteger(port) || port < 1 || port > 65_535) throw odd(`port ${JSON.stringify(port)}`);
@@ -125,12 +147,12 @@ const SETS: readonly PlaceSet[] = [
 ];
 
 /** Of the rules: a table of another form is made anew. */
-const FORM = 'form 2';
+const FORM = 'form 3';
 
 /** Stands as a comment at the first rule: whose it is, and what was asked of it. */
-function markOf({ places, range, directory }: GuardWish): string {
+function markOf({ places, range, users, directory }: GuardWish): string {
   const keys = places.map(({ protocol, address, port }) => `${protocol} ${address} ${port}`).sort(byText);
-  return `weft guard ${digest(directory)} ${digest([FORM, formatRange(range), ...keys].join('\n'))}`;
+  return `weft guard ${digest(directory)} ${digest([FORM, formatRange(range), users.join(), ...keys].join('\n'))}`;
 }
 
 function digest(text: string): string {
@@ -153,7 +175,7 @@ export type GuardState = 'whole' | 'absent' | 'changed' | 'other';
 export function stateOf(wish: GuardWish, loaded: LoadedTable | undefined): GuardState {
   if (loaded === undefined) return 'absent';
   if (isOfAnother(wish.directory, loaded)) return 'other';
-  const rules = outsideRules(wish).length + closedRules(wish).length;
+  const rules = [outsideRules, closedRules, insideRules].reduce((sum, of) => sum + of(wish).length, 0);
   const whole = loaded.mark === markOf(wish) && loaded.elements === wish.places.length && loaded.rules === rules;
   return whole ? 'whole' : 'changed';
 }

@@ -46,6 +46,8 @@ test('the wish is on disk before it is answered, for its owner alone, and gone w
   expect(await ask({})).toMatchObject({ wanted: false, places: [redis], range: '100.80.0.0/12', kept: false });
   expect(await ask({ want: true })).toMatchObject({ wanted: true });
   expect(kept()).toEqual([redis]);
+  const user = process.getuid?.();
+  expect([(await ask({})).user, JSON.parse(readFileSync(file(), 'utf8')).user]).toEqual([user, user]);
   expect(statSync(file()).mode & 0o777).toBe(0o600);
   const next = await open();
   expect(next.before).toEqual([redis]);

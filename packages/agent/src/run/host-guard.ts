@@ -3,7 +3,7 @@
  * again and again. The agent itself needs no such right.
  */
 import { createHash } from 'node:crypto';
-import { type AddressRange, byText, formatRange, messageOf } from '@weft/proto';
+import { type AddressRange, byText, defined, formatRange, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { readGuardFile, type ToBeClosed, writeGuardFile } from '../guard/guard-file.ts';
 import type { ServicePlace } from '../inbound/exposure.ts';
@@ -33,6 +33,7 @@ type Question = Extract<ReadQuestion, { ask: 'guard' }>;
 export class HostGuard {
   readonly #options: HostGuardOptions;
   readonly #range: string;
+  readonly #user: Pick<ToBeClosed, 'user'> = defined({ user: process.getuid?.() });
   readonly #now: () => number;
   /** By its number, the keys of the places. */
   readonly #known = new Map<string, ReadonlySet<string>>();
@@ -64,8 +65,11 @@ export class HostGuard {
     this.#now = options.now ?? performance.now.bind(performance);
     this.#wanted = wish !== undefined;
     this.before = wish?.places ?? [];
-    // A file that is damaged, or of another range, is written anew.
-    if (wish !== undefined) this.#written = wish.range === this.#range ? numberOf(wish.places.map(placeKey)) : '';
+    // A file that is damaged, or of another range or user, is written anew.
+    if (wish !== undefined) {
+      const isOfNow = wish.range === this.#range && wish.user === this.#user.user;
+      this.#written = isOfNow ? numberOf(wish.places.map(placeKey)) : '';
+    }
     this.#places = () => this.before;
     this.#heardMs = this.#now();
     const timer = setInterval(() => this.look(), BELIEVED_MS / 4).unref();
@@ -93,7 +97,8 @@ export class HostGuard {
     if (closed !== undefined && this.#wanted) this.#hear(closed);
     if (keeps !== undefined) this.#keptMs = keeps ? this.#now() : Number.NEGATIVE_INFINITY;
     if (this.#wanted && this.#written !== number) this.#keep(places, number);
-    return { wanted: this.#wanted, places, range: this.#range, number, kept: this.#now() - this.#keptMs < BELIEVED_MS };
+    const kept = this.#now() - this.#keptMs < BELIEVED_MS;
+    return { wanted: this.#wanted, places, range: this.#range, ...this.#user, number, kept };
   }
 
   /** Tells of a guard that is wanted, and nobody says that it is there. */
@@ -167,7 +172,10 @@ export class HostGuard {
   }
 
   #write(places: readonly ServicePlace[] | undefined): Promise<void> {
-    return writeGuardFile(this.#options.directory, places && { places: [...places], range: this.#range });
+    return writeGuardFile(
+      this.#options.directory,
+      places && { places: [...places], range: this.#range, ...this.#user },
+    );
   }
 }
 

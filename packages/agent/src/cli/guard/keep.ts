@@ -41,6 +41,8 @@ class Keeper {
   #lookedMs = Number.NEGATIVE_INFINITY;
   /** Of the places that are closed now; empty also where no agent gave them a number. */
   #closed = '';
+  /** Who may call from the range, as it is loaded. */
+  #users = '';
   /** Whether the table is of this keeper's making: it then goes with the wish for it. */
   #loaded: boolean = false;
   /** What was said last: the same is not said each second. */
@@ -92,7 +94,8 @@ class Keeper {
   async #see(): Promise<void> {
     const wish = this.#wish;
     const now = performance.now();
-    const isAsWished = wish?.wanted === true && this.#loaded && wish.number === this.#closed;
+    const isAsWished =
+      wish?.wanted === true && this.#loaded && wish.number === this.#closed && wish.users.join() === this.#users;
     if (isAsWished && !this.#touched && now - this.#lookedMs < LOOK_MS) return;
     this.#touched = false;
     try {
@@ -118,6 +121,7 @@ class Keeper {
     }
     this.#loaded = true;
     this.#closed = wish.number;
+    this.#users = wish.users.join();
   }
 
   async #open(): Promise<void> {

@@ -25,6 +25,14 @@ test('an answer as it should be is a wish', async () => {
   expect(loadOf(wish)).toContain('fd00::9 . tcp . 6379');
 });
 
+test('who may call from the range is root, who the agent says it is, and whose its directory is; nobody is said where it says nothing', async () => {
+  const owner = process.getuid?.() ?? 0;
+  const data = await agent({}, { guard: { ...ANSWER, user: 998 } });
+  expect((await askAgent(data, {}, never)).users).toEqual([...new Set([0, owner, 998])].sort((a, b) => a - b));
+  const silent = await agent({}, { guard: ANSWER });
+  expect((await askAgent(silent, {}, never)).users).toEqual([]);
+});
+
 /** Of an interface of this machine that is not loopback; where it has none there is nothing to overlap. */
 const own = Object.values(networkInterfaces())
   .flatMap((each) => each ?? [])
@@ -44,6 +52,8 @@ test.each<[string, object]>([
   ['a range with 127.0.0.1 in it', { range: '127.0.0.0/8' }],
   ['a network of this host', { range: own === undefined ? '169.254.0.0/16' : `${own}/32` }],
   ['a number with words behind it', { number: 'a b' }],
+  ['a user with words behind it', { user: '998 accept' }],
+  ['a user that is none', { user: 2 ** 32 - 1 }],
   ['a wish that is neither yes nor no', { wanted: 'yes' }],
 ])('%s is none', async (_, lie) => {
   const data = await agent({}, { guard: { ...ANSWER, ...lie } });

@@ -1,18 +1,20 @@
 /** What the guard of this host is to close: the agent says so, and while it is off the file that it keeps. */
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf } from '@weft/proto';
 import { z } from 'zod';
 import { readVipRange } from '../../config/vip-range.ts';
 import { GuardError } from '../../guard/errors.ts';
-import { readGuardFile, toBeClosed } from '../../guard/guard-file.ts';
+import { readGuardFile, type ToBeClosed, toBeClosed } from '../../guard/guard-file.ts';
 import type { GuardWish } from '../../guard/ruleset.ts';
 import type { ServicePlace } from '../../inbound/exposure.ts';
 import type { GuardAnswer, LocalQuestion } from '../../observe/local-question.ts';
+import { isUnknownUser } from '../../owner/users.ts';
 import { CommandError } from '../errors.ts';
 import { askRunning } from '../local-agent.ts';
 
 const ANSWER_MS = 5_000;
+const ROOT = 0;
 
 /** As asked for last. */
 export interface Wish extends GuardWish {
@@ -50,7 +52,7 @@ export async function askAgent(directory: string, told: Told, signal: AbortSigna
     const [issue] = read.error.issues;
     throw oddWish(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
   }
-  return { ...read.data, range: rangeOf(read.data.range), directory: realPathOf(directory) };
+  return { ...read.data, ...formOf(read.data, directory) };
 }
 
 /** Of an agent that is off, what it said last; undefined where it asks for no guard. Throws CommandError `guard-unreadable`. */
@@ -66,8 +68,7 @@ export async function keptWish(directory: string): Promise<Wish | undefined> {
     );
   }
   if (kept === undefined) return undefined;
-  const { places, range } = kept;
-  return { wanted: true, places, range: rangeOf(range), directory: realPathOf(directory), number: '', kept: false };
+  return { wanted: true, places: kept.places, ...formOf(kept, directory), number: '', kept: false };
 }
 
 /** The agent's word, else what it kept. Throws CommandError `nothing-to-ask` where there is neither, `guard-unreadable` where nobody knows. */
@@ -80,6 +81,17 @@ export async function wishNow(directory: string, told: Told, signal: AbortSignal
     if (kept === undefined) throw error;
     return kept;
   }
+}
+
+function formOf({ range, user }: ToBeClosed, directory: string): Pick<GuardWish, 'range' | 'users' | 'directory'> {
+  return { range: rangeOf(range), users: usersOf(user, directory), directory: realPathOf(directory) };
+}
+
+/** Who an agent in a user namespace is it does not know, but its directory does; and of a directory that is another's by an idmapped mount, the agent. */
+function usersOf(user: number | undefined, directory: string): readonly number[] {
+  if (user === undefined) return [];
+  const owner = statSync(directory).uid;
+  return [...new Set([ROOT, user, ...(isUnknownUser(owner) ? [] : [owner])])].sort((one, other) => one - other);
 }
 
 /** As the table has it. Also of a directory that is gone, whose guard may still stand. */
