@@ -11,7 +11,7 @@ import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
-import { hostReach, inexactRules, NO_REACH, notWorkedOut } from './inexact-rules.ts';
+import { besideReach, hostReach, inexactRules, NO_REACH } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
 import { readWait, requireNetwork } from './request.ts';
 
@@ -121,7 +121,7 @@ async function change(
   return {
     revision,
     changes,
-    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...notWorkedOut(told)],
+    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...besideReach(told)],
     hostReach: told.reach,
     ...taken,
   };

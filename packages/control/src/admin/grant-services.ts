@@ -7,7 +7,7 @@ import { fleetAgentOf } from '../fleet/projection.ts';
 import type { Grant, Granted, NetworkState } from '../state/types.ts';
 import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
-import { type HostReaches, hostReach, inexactRules, NO_REACH, notWorkedOut } from './inexact-rules.ts';
+import { besideReach, type HostReaches, hostReach, inexactRules, NO_REACH } from './inexact-rules.ts';
 import { rightsBehind } from './left-behind.ts';
 import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './request.ts';
 
@@ -47,7 +47,7 @@ export async function grantServices(
     ...made.warnings,
     ...behind,
     ...inexactThere(state.current.networks.get(network), made, options.live),
-    ...notWorkedOut(told),
+    ...besideReach(told),
   ];
   return { ...made, warnings, hostReach: told.reach, ...taken };
 }

@@ -2,7 +2,7 @@ import type { Mesh } from '@weft/proto';
 import { expect, test } from 'vitest';
 import type { LiveAgents } from '../fleet/live.ts';
 import { current, emptyState, joinHost, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
-import { hostReach, inexactRules, notWorkedOut, type Standing } from './inexact-rules.ts';
+import { besideReach, hostReach, inexactRules, type Standing } from './inexact-rules.ts';
 
 const SERVICES = [
   service('web', 'web', tcp(3000)),
@@ -115,7 +115,7 @@ test('what programs that speak as their host gain and lose is told by host, also
   expect(await between(shut, {})).toEqual([{ ...told, verdict: 'allow', rule: 'default' }]);
   expect(await between(shut, shut)).toEqual([]);
   // Who asked may be gone, and the time may be up: the answer comes all the same.
-  const unknown = { reach: [], more: 0, left: 5 };
+  const unknown = { reach: [], more: 0, left: 5, alone: new Map() };
   expect(await asked({}, shut, 0)).toEqual(unknown);
   expect(await asked({}, shut, undefined, AbortSignal.abort())).toEqual(unknown);
   // What is lost stands before what is gained, and what there is no room for is counted.
@@ -131,7 +131,7 @@ test('what programs that speak as their host gain and lose is told by host, also
     wide('new', (at) => at < 60),
   );
   expect(turned.reach.map(({ verdict }) => verdict)).toEqual([...Array(60).fill('deny'), ...Array(40).fill('allow')]);
-  expect(notWorkedOut(turned)).toEqual([
+  expect(besideReach(turned)).toEqual([
     { field: 'policies', message: expect.stringMatching(/^20 more entries/) as unknown },
   ]);
   // A rule in the place of one that said the same of all, and one host that it names.
@@ -155,4 +155,48 @@ test('what programs that speak as their host gain and lose is told by host, also
   expect(await between(guests, { ...guests, ...tagged })).toEqual([
     { hosts: ['laptop'], hostCount: 1, to: ['db:5432'], toCount: 1, verdict: 'deny', rule: 'no-guest' },
   ]);
+});
+
+test('a host that comes to run one service, or no more one alone, is judged as what its programs speak as before and after', async () => {
+  const may = ['web', 'redis'];
+  const held = await network({ mixed: may, single: may, other: may }, { mixed: may, single: ['web'], other: may });
+  const live = {
+    agent: (id: string) => ({ report: { othersAsHost: held.agents.get(id)?.host === 'mixed' } }),
+    instance: () => undefined,
+  } as unknown as LiveAgents;
+  const grants = (granted: Readonly<Record<string, readonly string[]>>) => ({
+    ...held,
+    agents: new Map([...held.agents].map(([id, one]) => [id, { ...one, granted: granted[one.host] ?? may }])),
+  });
+  const asked = async (parts: Partial<Mesh>, before: typeof held, after: typeof held) => {
+    const made = mesh({ services: SERVICES, ...parts });
+    const sides = [before, after].map((network): Standing => ({ mesh: made, network }));
+    return await hostReach(sides[0] as Standing, sides[1] as Standing, live, new AbortController().signal);
+  };
+  const reachOf = (host: string, verdict: 'allow' | 'deny', rule: string, to = ['db:5432']) => [
+    { hosts: [host], hostCount: 1, to, toCount: to.length, verdict, rule },
+  ];
+  const both = grants({});
+  const webAlone = grants({ mixed: ['web'] });
+  // What redis was denied its host was denied; web is not.
+  const noRedis = { policies: [rule('no-redis', 'deny', ['redis'], ['db'])] };
+  const fewer = await asked(noRedis, both, webAlone);
+  expect(fewer).toMatchObject({ reach: reachOf('mixed', 'allow', 'default'), left: 0 });
+  // Also where match tells web from others there: the host may be redis no more.
+  expect(fewer.alone).toEqual(new Map());
+  // What web alone may, any program there may from then on, but where match tells it from others.
+  const webOnly = { defaultAction: 'deny', policies: [rule('web-only', 'allow', ['web'], ['db'])] } as const;
+  const wider = await asked(webOnly, both, webAlone);
+  expect(wider.reach).toEqual(reachOf('mixed', 'allow', 'web-only'));
+  expect(besideReach(wider)).toEqual([
+    {
+      field: 'policies',
+      message: expect.stringMatching(/^mixed runs web alone after this, .* match of web, /) as unknown,
+    },
+  ]);
+  // And the other way, where its agent says what it is now.
+  expect((await asked(webOnly, grants({ other: ['web'] }), both)).reach).toEqual(reachOf('other', 'deny', 'default'));
+  const hostOnly = { defaultAction: 'deny', policies: [rule('host', 'allow', ['host:mixed'], ['db'])] } as const;
+  expect((await asked(hostOnly, both, webAlone)).reach).toEqual(reachOf('mixed', 'deny', 'default'));
+  expect((await asked(hostOnly, webAlone, both)).reach).toEqual([]);
 });

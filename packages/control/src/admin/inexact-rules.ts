@@ -11,7 +11,6 @@ import {
   type FieldProblem,
   formatPortRange,
   type HostReach,
-  type HostSource,
   type InexactRule,
   InexactRules,
   inexactEffect,
@@ -23,12 +22,14 @@ import {
   type Rule,
   RuleIndex,
   type Service,
+  type Source,
   type Verdict,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetRuns, fleetTold, speaksAsHost, tagsByHost } from '../fleet/projection.ts';
 import { mergeRanges, portSegments } from '../netmap/port-segments.ts';
 import { mayRunIn } from '../state/may-run.ts';
+import { firstOf } from '../state/meshes.ts';
 import type { NetworkState } from '../state/types.ts';
 
 /** Hosts and services that a warning names. */
@@ -103,13 +104,15 @@ export interface HostReaches {
   readonly more: number;
   /** Hosts of which it was not worked out in the time that there is. */
   readonly left: number;
+  /** Hosts that run this service alone from then on, and were taken to speak as it, where that makes a difference. */
+  readonly alone: ReadonlyMap<string, readonly string[]>;
 }
 
-export const NO_REACH: HostReaches = { reach: [], more: 0, left: 0 };
+export const NO_REACH: HostReaches = { reach: [], more: 0, left: 0, alone: new Map() };
 
 /**
- * By the evaluator of agents, of what both meshes declare; of a user that no rule names. Both are checked. A host of which it is known that it speaks
- * as its one service, before and after, has no such program. It ends after `mostMs`, or with the signal, by what it has; it does not reject.
+ * By the evaluator of agents, of what both meshes declare; of a user that no rule names. Both are checked. Each side is asked as whom such a program speaks there;
+ * where that is a service before and after, there is none. It ends after `mostMs`, or with the signal, by what it has; it does not reject.
  */
 export async function hostReach(
   before: Standing,
@@ -125,7 +128,7 @@ export async function hostReach(
   for (const was of old.services.values()) {
     const is = now.services.get(was.name);
     if (is === undefined) continue;
-    if (pace.isOver) return { reach: [], more: 0, left: after.network.agents.size };
+    if (pace.isOver) return { ...NO_REACH, left: after.network.agents.size };
     const about = [old, now].map(({ rules, index }) => index.to(is).flatMap((place) => rules[place] ?? []));
     if (isTouched(about)) services.push({ was, is, ports: portSegments(is, about.flat()) });
     await pace.after(about.reduce((sum, { length }) => sum + length, 1));
@@ -134,22 +137,35 @@ export async function hostReach(
   const [ranOn, runsOn] = [fleetRuns(before.network, live), fleetRuns(after.network, live)];
   let left = 0;
   // Hosts of which all rules say the same are asked of once.
-  const alike = new Map<string, { readonly hosts: string[]; readonly was: HostSource; readonly is: HostSource }>();
+  const alike = new Map<string, Alike>();
   for (const { id, host } of after.network.agents.values()) {
-    const isHeard = live.agent(id)?.report !== undefined && !speaksAsHost(live, id);
-    if (isHeard && ranOn(id, old.mayRun(host)).length === 1 && runsOn(id, now.mayRun(host)).length === 1) continue;
+    const saysService = live.agent(id)?.report !== undefined && !speaksAsHost(live, id);
+    const {
+      before: spoke,
+      after: speaks,
+      taken,
+    } = speechOn(ranOn(id, old.mayRun(host)), runsOn(id, now.mayRun(host)), saysService);
+    if (spoke !== undefined && speaks !== undefined) continue;
     if (pace.isOver) {
       left += 1;
       continue;
     }
-    const [was, is] = [old.source(host), now.source(host)];
+    const [was, is] = [old.source(host, spoke), now.source(host, speaks)];
     const [rulesOld, rulesNow] = [old.index.from(was), now.index.from(is)];
-    entryOf(alike, `${rulesOld.join()} ${rulesNow.join()}`, () => ({ hosts: [], was, is })).hosts.push(host);
+    const key = `${spoke ?? ''} ${rulesOld.join()} ${speaks ?? ''} ${rulesNow.join()}`;
+    // That it speaks as its host all the same is asked too, of which other rules may speak.
+    const own = taken ? { alone: speaks, else: now.source(host) } : undefined;
+    const otherwise = own === undefined ? '' : now.index.from(own.else).join();
+    entryOf(alike, `${key} ${otherwise}`, (): Alike => ({ hosts: [], was, is, own })).hosts.push(host);
     await pace.after(rulesOld.length + rulesNow.length + 1);
   }
   const found = new Map<string, { readonly hosts: string[]; readonly to: string[]; readonly is: Verdict }>();
-  for (const { hosts, was, is } of alike.values()) {
+  const alone = new Map<string, string[]>();
+  for (const { hosts, was, is, own } of alike.values()) {
     const turned = pace.isOver ? undefined : await turnedFor({ old, was }, { now, is }, services, pace);
+    const otherwise = own && (await turnedFor({ old, was }, { now, is: own.else }, services, pace));
+    if (own?.alone !== undefined && !isDeepStrictEqual(toldBy(turned), toldBy(otherwise)))
+      entryOf(alone, own.alone, () => []).push(...hosts);
     if (turned === undefined) {
       left += hosts.length;
       continue;
@@ -173,7 +189,28 @@ export async function hostReach(
       rule: is.rule,
     }),
   );
-  return { reach, more: told.length - reach.length, left };
+  for (const hosts of alone.values()) hosts.sort(byText);
+  return { reach, more: told.length - reach.length, left, alone };
+}
+
+/** Hosts of which all rules say the same. */
+interface Alike {
+  readonly hosts: string[];
+  readonly was: Source;
+  readonly is: Source;
+  /** Where it is taken for so that they speak as their one service: that, and what else they may be. */
+  readonly own: { readonly alone: string | undefined; readonly else: Source } | undefined;
+}
+
+/**
+ * The service as which all programs of a host speak, where there is one, by what runs before and after. An agent tells whether it is so of what runs now; of one that
+ * comes to be the only one it is taken for so (`taken`), for the agent file may have a `match` of it.
+ */
+function speechOn(ran: readonly string[], runs: readonly string[], saysService: boolean) {
+  const before = ran.length === 1 && saysService ? ran[0] : undefined;
+  if (runs.length !== 1) return { before, after: undefined, taken: false };
+  const isAsBefore = ran.length === 1 && ran[0] === runs[0];
+  return { before, after: isAsBefore ? before : runs[0], taken: !isAsBefore };
 }
 
 /** A service of which anything may have become, in both meshes. */
@@ -190,8 +227,8 @@ interface Turned {
 
 /** By what decides now; undefined where the time was up before all was asked. */
 async function turnedFor(
-  { old, was }: { readonly old: Side; readonly was: HostSource },
-  { now, is }: { readonly now: Side; readonly is: HostSource },
+  { old, was }: { readonly old: Side; readonly was: Source },
+  { now, is }: { readonly now: Side; readonly is: Source },
   services: readonly Touched[],
   pace: Pace,
 ): Promise<ReadonlyMap<string, Turned> | undefined> {
@@ -209,6 +246,10 @@ async function turnedFor(
     }
   }
   return turned;
+}
+
+function toldBy(turned: ReadonlyMap<string, Turned> | undefined) {
+  return turned && new Map([...turned].map(([how, { ports }]) => [how, ports]));
 }
 
 /** Lets others have their turn, and tells when the time is up. */
@@ -235,10 +276,21 @@ class Pace {
 }
 
 /** To be told beside what was worked out. */
-export function notWorkedOut({ left, more }: Pick<HostReaches, 'left' | 'more'>): FieldProblem[] {
+export function besideReach({ left, more, alone }: Omit<HostReaches, 'reach'>): FieldProblem[] {
   const rest = `${more} more entries of what hosts' programs gain and lose are not listed: there is room for ${MOST_RULES}, losses first`;
   const unknown = `what programs of ${left} more hosts gain and lose was not worked out: there is too much to ask at once`;
-  return [...(more > 0 ? [problem('policies', rest)] : []), ...(left > 0 ? [problem('policies', unknown)] : [])];
+  const taken = [...alone].map(([service, hosts]) =>
+    problem(
+      'policies',
+      `${listed(hosts, NAMED)} ${hosts.length === 1 ? 'runs' : 'run'} ${service} alone after this, and what programs there gain and lose is told as of ${service}, for which all of them then speak; ` +
+        `where the agent file there has a match of ${service}, those that it does not match go on to speak as their host`,
+    ),
+  );
+  const counted = [
+    ...(more > 0 ? [problem('policies', rest)] : []),
+    ...(left > 0 ? [problem('policies', unknown)] : []),
+  ];
+  return [...firstOf(taken, MOST_RULES, 'services that come to be the only ones of hosts'), ...counted];
 }
 
 /** Nothing of it is the doing of a rule: a worker, or a port that is declared on one side alone. */
@@ -252,7 +304,10 @@ function sideOf({ mesh, network }: Standing) {
   const [mayRun, tags] = [mayRunIn(mesh, network), tagsByHost(mesh)];
   // Many hosts have the same.
   const lists = new Map<readonly string[], readonly Service[]>();
-  const source = (name: string): HostSource => {
+  /** `alone`: the service as which all its programs speak. */
+  const source = (name: string, alone?: string): Source => {
+    const service = services.get(alone ?? '');
+    if (service !== undefined) return { type: 'service', service };
     const names = mayRun(name);
     const may = entryOf(lists, names, () => names.flatMap((one) => services.get(one) ?? []));
     return { type: 'host', name, tags: tags.get(name) ?? [], services: may };
