@@ -40,6 +40,15 @@ gateway: { http: "0.0.0.0:8080" }
     expect(file.gateway).toEqual({ http: { host: '0.0.0.0', port: 8080 } });
   });
 
+  test('an address in whichever way, as the system has it', () => {
+    const hosts = (...written: readonly string[]) => {
+      const targets = written.map((host, at) => `${at + 1}: "[${host}]:9"`).join(', ');
+      const file = parseAgentFile('weft.yaml', `services: { a: { targets: { ${targets} } } }`);
+      return file.services.get('a')?.targets.map(({ host }) => host);
+    };
+    expect(hosts('::ffff:127.0.0.1', '0:0::1', '2001:DB8::0:7')).toEqual(['127.0.0.1', '::1', '2001:db8::7']);
+  });
+
   test('ports that are meant to be reached past Weft', () => {
     const file = parseAgentFile('weft.yaml', 'exposure: { allow: [443, 8125/udp] }');
     expect(file.exposure?.allow).toEqual([

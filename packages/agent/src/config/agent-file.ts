@@ -5,6 +5,7 @@ import {
   defined,
   formatHostPort,
   type HostPort,
+  normalHost,
   type Protocol,
   publicHostProblem,
   serviceNameProblem,
@@ -244,7 +245,9 @@ function readZone(input: unknown): { readonly name: string } | string {
 /** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything else is refused. */
 function parseTarget(input: unknown): HostPort | string {
   const address = parseHostPort(input);
-  if (typeof address === 'string' || isIP(address.host) !== 0 || address.host === 'localhost') return address;
+  if (typeof address === 'string' || address.host === 'localhost') return address;
+  // In the form that the system has it, for it is compared: [::ffff:127.0.0.1] is 127.0.0.1.
+  if (isIP(address.host) !== 0) return { ...address, host: normalHost(address.host) ?? address.host };
   return `expected an IP address and port, such as 127.0.0.1:${address.port}, found the name ${formatHostPort(address.host, address.port)}`;
 }
 

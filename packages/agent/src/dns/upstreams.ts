@@ -1,7 +1,7 @@
 /** Who answers names that are not ours: a fixed list, or the host's own resolv.conf, read again when it changes. */
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { isOwnAddress, plainAddress } from '@weft/proto';
+import { isOnThisHost, plainAddress } from '@weft/proto';
 import type { Logger } from 'pino';
 
 export interface Upstream {
@@ -42,8 +42,7 @@ export function leadsTo(own: Upstream, upstream: Upstream): boolean {
   if (host === own.host) return true;
   if (host === '0.0.0.0' || host === '::') return true;
   if (own.host !== '0.0.0.0' && own.host !== '::') return false;
-  if (host.startsWith('127.') || host === '::1') return true;
-  return isOwnAddress(host);
+  return isOnThisHost(host);
 }
 
 export function fixedUpstreams(named: readonly Upstream[], own: Upstream): UpstreamSource {

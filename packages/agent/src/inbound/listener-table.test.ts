@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import type { open } from 'node:fs/promises';
 import net from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { expect, it } from 'vitest';
-import { ListenerTable, parseListeners, readListenerTable } from './listener-table.ts';
+import { networkAddress, textAddress } from '../owner/kernel-form.ts';
+import { type Listener, ListenerTable, parseListeners, readListenerTable } from './listener-table.ts';
 
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 501 1 00000000e2e42e89 100 0 0 10 0
@@ -72,6 +74,25 @@ it('tells by which users a connection is taken: those on the address itself, els
   expect(users('127.0.0.1', all.slice(3))).toEqual([4]);
   expect(new ListenerTable(all.slice(3)).withSixOnly(['1/tcp']).users('tcp', '127.0.0.1', 1)).toEqual([]);
   expect(new ListenerTable(all).users('udp', '127.0.0.1', 1)).toEqual([]);
+});
+
+it('tells nothing of who takes what goes to another host, and all of each address of its own', () => {
+  const own = Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
+  expect(own).toContain('127.0.0.1');
+  const listeners = ['0.0.0.0', '::', '198.51.100.7'].map((address) => ({ address, port: 1, uid: 1 }));
+  const users = (host: string, more: readonly Listener[] = []) =>
+    new ListenerTable([...listeners.map((one) => ({ ...one, protocol: 'tcp' as const })), ...more]).users(
+      'tcp',
+      host,
+      1,
+    );
+  for (const host of ['198.51.100.7', '198.51.100.8', '2001:db8::7']) expect(users(host)).toEqual([]);
+  for (const host of own) {
+    expect(users(host)).toEqual([1]);
+    // As the kernel's table has it.
+    const address = host.includes(':') ? textAddress(networkAddress(host)) : host;
+    expect(users(host, [{ protocol: 'tcp', address, port: 1, uid: 2 }])).toEqual([2]);
+  }
 });
 
 it.runIf(process.platform === 'linux')('sees a real listener come and go', async () => {

@@ -3,8 +3,8 @@
  * seen without a connection into any of them.
  */
 import { open } from 'node:fs/promises';
-import { byText, entryOf, type Protocol } from '@weft/proto';
-import { networkOrder, TAKING, textAddress } from '../owner/kernel-form.ts';
+import { byText, entryOf, isOnThisHost, type Protocol } from '@weft/proto';
+import { networkAddress, networkOrder, TAKING, textAddress } from '../owner/kernel-form.ts';
 import { isLoopback, isWildcard } from './addresses.ts';
 
 /** A bound socket: one that listens (TCP), or one that takes datagrams from anybody (UDP). */
@@ -44,11 +44,14 @@ export class ListenerTable {
     return host.includes(':') ? addresses.has('::') : this.hasWildcard(protocol, port);
   }
 
-  /** Users of who takes what comes to this address and port, as the kernel chooses: who is on the address itself, else who is on every one. */
+  /**
+   * Users of who takes what comes to this address and port, as the kernel chooses: who is on the address itself, else who is on every one. None of another host's
+   * address, which is taken there, whoever has the port on every address here.
+   */
   users(protocol: Protocol, host: string, port: number): readonly number[] {
     const at = this.#byPort.get(`${port}/${protocol}`);
-    if (at === undefined) return [];
-    if (host.includes(':')) return at.get(host) ?? at.get('::') ?? [];
+    if (at === undefined || !isOnThisHost(host)) return [];
+    if (host.includes(':')) return at.get(textAddress(networkAddress(host))) ?? at.get('::') ?? [];
     return at.get(host) ?? at.get('0.0.0.0') ?? (this.hasWildcard(protocol, port) ? at.get('::') : undefined) ?? [];
   }
 

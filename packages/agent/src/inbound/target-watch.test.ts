@@ -220,6 +220,21 @@ describe('the place of a service', () => {
     expect(await heard()).toBe('hello');
   });
 
+  it('is asked of this host’s own addresses alone', async () => {
+    const { inbound, problems, look } = await setup();
+    const services = inbound.services as Map<string, AgentService>;
+    const at = async (host: string, match?: AgentService['match']) => {
+      const targets = [{ port: 7001, protocol: 'udp' as const, host, targetPort: 7001 }];
+      services.set('redis', { name: 'redis', targets, ...(match && { match }) });
+      await look({ ...listener('0.0.0.0', 7001, 'udp'), uid: 1 });
+      return [taken(problems).length, Object.fromEntries(inbound.watch.firstUsers)];
+    };
+    expect(await at('198.51.100.7', { user: 'bin' })).toEqual([0, {}]);
+    expect(await at('198.51.100.7')).toEqual([0, {}]);
+    expect(await at('127.0.0.9', { user: 'bin' })).toEqual([1, {}]);
+    expect(await at('127.0.0.9')).toEqual([0, { redis: 1 }]);
+  });
+
   it('is nobody’s while programs of several users are there from the first', async () => {
     const { inbound, problems, look } = await setup();
     await look(by(1), by(2, 7002));

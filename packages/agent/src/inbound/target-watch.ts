@@ -6,7 +6,7 @@ import {
   formatHostPort,
   type InstanceReport,
   includesPort,
-  isOwnAddress,
+  isOnThisHost,
   MAX_OPENED_PORTS,
   mergePorts,
   type PortRange,
@@ -298,7 +298,7 @@ export class TargetWatch implements LocalTargets {
 
   /** None where the kernel does not tell. */
   #exposed(service: string, target: TargetAddress, protocol: Protocol): ExposedTarget[] {
-    if (this.#table === undefined || !(isLoopback(target.host) || isOwnAddress(target.host))) return [];
+    if (this.#table === undefined || !isOnThisHost(target.host)) return [];
     const found = exposedTarget(service, target, protocol, this.#table);
     return found === undefined ? [] : [found];
   }

@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { HostPort, Protocol } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,6 +12,12 @@ import type { Owner, OwnerRule } from '../words/owner.ts';
 import { OwnerFinder } from './finder.ts';
 import { type Finder, findBy, WAYS, type Way } from './finders.fixture.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
+
+/** Where others come, if there is any such address. */
+const OWN = Object.values(networkInterfaces())
+  .flatMap((all) => all ?? [])
+  .flatMap(({ internal, family, address }) => (internal || family === 'IPv6' ? [] : [address]))
+  .slice(0, 1);
 
 let server: net.Server;
 let datagrams: dgram.Socket;
@@ -221,6 +228,17 @@ describe.runIf(IS_ROOT)('who calls', () => {
     await other.ask(`take y tcp ::1 ${port}`);
     expect(await serviceOf(finder, await other.call('connect', 'a', at))).toBeUndefined();
     expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
+  });
+
+  it('is not who has the port here of a service that is served on another host', async () => {
+    const listener = program(asUser(DAEMON));
+    const port = Number(await listener.ask('take x tcp 0.0.0.0 0'));
+    await listener.ask(`take y tcp ::1 ${port}`);
+    const client = await listener.call('connect', 'a', at);
+    const byTarget = (host: string) =>
+      serviceOf(finderOf({ service: 'web', targets: [{ host, port, protocol: 'tcp' }] }), client);
+    for (const host of ['198.51.100.7', '2001:db8::7']) expect(await byTarget(host)).toBeUndefined();
+    for (const host of ['127.0.0.1', '::1', ...OWN]) expect(await byTarget(host)).toBe('web');
   });
 
   it('is who listened for the service first, whoever takes an address that its calls would go to before', async () => {

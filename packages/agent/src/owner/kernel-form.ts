@@ -1,6 +1,6 @@
 /** Addresses as /proc/net writes them: 32-bit words in the host's byte order, little-endian wherever Node runs but on s390x. */
 import { endianness } from 'node:os';
-import type { HostPort, Protocol } from '@weft/proto';
+import { groupsOf, type HostPort, type Protocol } from '@weft/proto';
 
 const LITTLE = endianness() === 'LE';
 const MAPPED_HEAD = LITTLE ? '0000000000000000FFFF0000' : '00000000000000000000FFFF';
@@ -24,9 +24,12 @@ export function kernelAddress(host: string): string {
   return (LITTLE ? octets.reverse() : octets).join('');
 }
 
-/** In the network's order, 8 or 32 digits; of IPv6 places, ::1 is all that a target is. */
+/** In the network's order, 8 or 32 digits, of a host in its one form. */
 export function networkAddress(host: string): string {
-  if (host.includes(':')) return '1'.padStart(32, '0');
+  if (host.includes(':'))
+    return groupsOf(host)
+      .map((group) => group.toString(16).padStart(4, '0'))
+      .join('');
   return host
     .split('.')
     .map((part) => hex(Number(part), 2))

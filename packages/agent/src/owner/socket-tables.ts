@@ -3,7 +3,7 @@
  * that holds one is found. Read in a thread of its own: the kernel walks its whole table, some milliseconds, however few it shows.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type HostPort, PROTOCOLS, type Protocol } from '@weft/proto';
+import { type HostPort, isOnThisHost, PROTOCOLS, type Protocol } from '@weft/proto';
 import type { CallerSocket } from '../words/owner.ts';
 import { kernelPlace, mappedPlace, networkAddress, networkOrder, TAKING } from './kernel-form.ts';
 
@@ -19,7 +19,7 @@ export interface FoundSocket {
 export interface Sockets {
   /** For each caller the sockets that it may have called from: of TCP one at most, of UDP all that have its port, whatever their address. */
   callers(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]>;
-  /** Sockets that take what comes to these places, as the kernel chooses: those on the address itself, else those on every one. */
+  /** Sockets that take what comes to these places, as the kernel chooses: those on the address itself, else those on every one; none for a place on another host. */
   listeners(
     places: readonly (HostPort & { readonly protocol: Protocol })[],
   ): Promise<readonly (readonly FoundSocket[])[]>;
@@ -138,7 +138,8 @@ export function taking(all: readonly Place[], { host, port }: HostPort): readonl
     const found = all.filter(
       (one) => one.taking && one.port === port && wanted.includes(one.address) && !(address.length === 8 && one.alone),
     );
-    if (found.length > 0) return found.map(({ socket }) => socket);
+    // Whoever likes may bind another host's address (IP_FREEBIND), or have its port on every one.
+    if (found.length > 0) return isOnThisHost(host) ? found.map(({ socket }) => socket) : [];
   }
   return [];
 }

@@ -1,5 +1,6 @@
 /** This host's own addresses, for whoever asks at any time: also while the host is short of files, or forbids to look. */
 import { networkInterfaces } from 'node:os';
+import { isLoopback, normalHost } from '../model/address.ts';
 
 type Interfaces = ReturnType<typeof networkInterfaces>;
 
@@ -26,4 +27,9 @@ export const hostInterfaces: () => Interfaces | undefined = remembered(networkIn
 /** Whether the address is one of this host's. */
 export function isOwnAddress(host: string): boolean {
   return Object.values(hostInterfaces() ?? {}).some((addresses) => addresses?.some(({ address }) => address === host));
+}
+
+/** Whether what is sent to the address stays on this host, so that it is this host's programs that take it. */
+export function isOnThisHost(host: string): boolean {
+  return isLoopback(host) || isOwnAddress(normalHost(host) ?? host);
 }
