@@ -1,4 +1,4 @@
-import { EXPOSED_PROBLEM, LISTENER_PROBLEMS, REACHED_PROBLEM, TARGET_PROBLEM } from '@weft/proto';
+import { EXPOSED_PROBLEM, LISTENER_PROBLEMS, PLACE_PROBLEM, REACHED_PROBLEM, TARGET_PROBLEM } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import { type LogCall, logCalls } from './log-calls.ts';
 import { codes, read, type Source, sources, tableRows } from './sources.ts';
@@ -79,7 +79,7 @@ test('LOGS.md has each problem once, and no other', () => {
   const written = scanned.flatMap(({ text }) =>
     Array.from(text.matchAll(/code: '([a-z-]+)',\s*subject/g), ([, code]) => code),
   );
-  const raised = [...LISTENER_PROBLEMS, TARGET_PROBLEM, EXPOSED_PROBLEM, REACHED_PROBLEM, ...written];
+  const raised = [...LISTENER_PROBLEMS, TARGET_PROBLEM, PLACE_PROBLEM, EXPOSED_PROBLEM, REACHED_PROBLEM, ...written];
   const told = tableRows(document, '## Problems').map(([code]) => codes(code)[0]);
   expect(written).toContain('port-shared');
   expect(told).toEqual(sorted(new Set(raised)));

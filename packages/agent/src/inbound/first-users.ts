@@ -1,6 +1,7 @@
 /** Whose the place of a service is: the user's whom the agent file's `match` names, else who was seen first to listen there, for the agent's life. */
+import { PLACE_PROBLEM } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
-import { Users } from '../owner/users.ts';
+import { asWritten, isUnknownUser, knowsAllUsers, Users } from '../owner/users.ts';
 import type { Problems } from '../words/problems.ts';
 
 /** By port of a service: of each of its targets, in the order to try, the users who listen there. */
@@ -12,8 +13,10 @@ const ROOT = 0;
 export class FirstUsers {
   readonly #problems: Problems;
   readonly #users = new Users();
+  /** Whether a user's number may stand for any that the user namespace does not know, the one that is meant or root. */
+  readonly #blurred = !knowsAllUsers();
   #first: ReadonlyMap<string, number> = new Map();
-  /** By service, what is told of it. */
+  /** By service without `match`, what is told of it. */
   #takers: ReadonlyMap<string, string> = new Map();
 
   constructor(problems: Problems) {
@@ -39,7 +42,7 @@ export class FirstUsers {
       if (only !== undefined && isOpen(service) && !this.#first.has(service))
         this.#first = new Map([...this.#first, [service, only]]);
     }
-    this.#tell(services, listening);
+    this.#tell(listening);
   }
 
   /** To be called before some questions about others. */
@@ -50,7 +53,8 @@ export class FirstUsers {
   /** Name of another user among those who listen for a service than its `match` names. A user that is not known here may be any. */
   otherThanMatched({ match }: AgentService, users: readonly number[]): string | undefined {
     const uid = match?.user === undefined ? undefined : this.#users.numberOf(match.user);
-    const other = uid === undefined ? undefined : users.find((one) => one !== uid && one !== ROOT);
+    if (uid === undefined) return undefined;
+    const other = users.find((one) => one !== uid && one !== ROOT && !(this.#blurred && isUnknownUser(one)));
     return other === undefined ? undefined : this.#users.nameOf(other);
   }
 
@@ -58,30 +62,21 @@ export class FirstUsers {
     this.#first = new Map([...this.#first].filter(([name]) => name !== service));
   }
 
-  #tell(services: ReadonlyMap<string, AgentService>, listening: ReadonlyMap<string, Listening>): void {
+  #tell(listening: ReadonlyMap<string, Listening>): void {
     const takers = new Map<string, string>();
     for (const [service, ports] of listening) {
-      const here = services.get(service);
       const first = this.#first.get(service);
+      if (first === undefined) continue;
       // Calls go to the first address where somebody listens.
       const called = ports.map((targets) => targets.find((users) => users.length > 0) ?? []);
-      const [taker] = first === undefined ? [] : called.flatMap((users) => (users.includes(first) ? [] : users));
-      const other = here && this.otherThanMatched(here, ports.flat(2));
-      if (other !== undefined) takers.set(service, this.#besideMatch(service, other, here?.match?.user ?? ''));
-      else if (taker !== undefined && first !== undefined) takers.set(service, this.#afterFirst(service, taker, first));
+      const [taker] = called.flatMap((users) => (users.includes(first) ? [] : users));
+      if (taker !== undefined) takers.set(service, this.#afterFirst(service, taker, first));
     }
-    for (const service of this.#takers.keys()) if (!takers.has(service)) this.#problems.clear('place-taken', service);
+    for (const service of this.#takers.keys()) if (!takers.has(service)) this.#problems.clear(PLACE_PROBLEM, service);
     for (const [service, message] of takers)
       if (this.#takers.get(service) !== message)
-        this.#problems.raise({ code: 'place-taken', subject: service, message });
+        this.#problems.raise({ code: PLACE_PROBLEM, subject: service, message });
     this.#takers = takers;
-  }
-
-  #besideMatch(service: string, now: string, matched: string): string {
-    return (
-      `a program of user ${now} listens where ${service} is served here, and the agent file says match: { user: ${matched} } for ${service}: no call to ${service} goes ` +
-      `there; end that program, or, where it is right, let the agent file say match: { user: ${now} }`
-    );
   }
 
   #afterFirst(service: string, taker: number, seen: number): string {
@@ -90,7 +85,7 @@ export class FirstUsers {
     return (
       `a program of user ${now} listens where ${service} is served here, and user ${first} was seen there first: calls to ${service} come to it, ` +
       `and where rules tell apart who calls from here, it is not taken for ${service}, but for the host; where that program is right, let the agent file say ` +
-      `match: { user: ${now} } for ${service}, or restart the agent; else end it`
+      `match: { user: ${asWritten(now)} } for ${service}, or restart the agent; else end it`
     );
   }
 }

@@ -204,9 +204,14 @@ describe('the place of a service', () => {
       return [inbound.watch.report()[0]?.healthy, inbound.watch.listening('redis', 7001, 'tcp'), isTold, ...codes];
     };
     expect(await look(1, { user: 'bin' })).toEqual([false, false, false, 'place-taken']);
-    expect(taken(problems)[0]?.message).toMatch(
-      /of user daemon listens .* match: \{ user: bin \} for redis: no call to redis goes there/,
-    );
+    expect(taken(problems)).toMatchObject([
+      {
+        subject: 'redis:7001/tcp',
+        message:
+          `redis 7001 → 127.0.0.1:${port}: a program of user daemon listens there, who is another than match in the agent file names, so no call goes there; ` +
+          'end that program, or, where it is right, let the agent file say match: { user: daemon } for redis',
+      },
+    ]);
     expect(await heard()).toBe('');
     await until(() => rig.records().length > 0);
     expect(rig.records()[0]).toMatchObject({
@@ -218,6 +223,39 @@ describe('the place of a service', () => {
       expect(await look(1, match)).toEqual([true, true, false]);
     expect(await look(0, { user: 'bin' })).toEqual([true, true, false]);
     expect(await heard()).toBe('hello');
+  });
+
+  it('is told of by port, neighbours as one, and hides no port where nobody listens', async () => {
+    const { inbound, problems, look } = await setup();
+    const services = inbound.services as Map<string, AgentService>;
+    services.set('redis', { name: 'redis', targets: [], match: { user: 'daemon' } });
+    const told = (code: string) =>
+      problems.current.flatMap((one) => (one.code === code && one.subject.startsWith('redis') ? [one.subject] : []));
+    // The first is bin's at ::1 alone, and nobody's where it is meant; a user without a name has the other two.
+    const games = (port: number) => by(54_321, port);
+    await look({ ...listener('::1', 7001), uid: 2 }, by(1, 7001), by(1, 7002), by(1, 7003));
+    expect([told('place-taken'), told(TARGET_PROBLEM)]).toEqual([['redis:7001/tcp'], ['redis:7001/udp']]);
+    expect(inbound.watch.listening('redis', 7001, 'tcp')).toBe(true);
+    await look({ ...listener('::1', 7001), uid: 2 }, games(7002), games(7003));
+    expect([told('place-taken'), told(TARGET_PROBLEM)]).toEqual([
+      ['redis:7001/tcp', 'redis:7002-7003/tcp'],
+      ['redis:7001/tcp', 'redis:7001/udp'],
+    ]);
+    expect(
+      taken(problems).map(({ message }) => / → (\S+): .* say (match: .*) for redis$/.exec(message)?.slice(1)),
+    ).toEqual([
+      ['[::1]:7001', 'match: { user: bin }'],
+      ['127.0.0.1:7002-7003', 'match: { user: "54321" }'],
+    ]);
+    // Nor is another's told of as where the service's own listens instead.
+    const targets = [{ port: 7001, protocol: 'tcp' as const, host: '127.0.0.1', targetPort: 7098 }];
+    services.set('redis', { name: 'redis', targets, match: { user: 'daemon' } });
+    const instead = async (uid: number) => {
+      await look(by(uid, 7001));
+      const message = targetProblems(problems).find((one) => one.includes(':7098'));
+      return message?.includes('a program listens on 127.0.0.1:7001');
+    };
+    expect([await instead(2), await instead(1)]).toEqual([false, true]);
   });
 
   it('is asked of this host’s own addresses alone', async () => {

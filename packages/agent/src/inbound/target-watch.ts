@@ -26,7 +26,7 @@ import type { Inside } from './inside.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
-import { REFUSED, type WrongTarget, WrongTargets } from './wrong-target.ts';
+import { anothers, REFUSED, type WrongTarget, WrongTargets } from './wrong-target.ts';
 
 /**
  * How a port stands with this host's own programs. `free`: none of a service here is on it. `specific`: one listens on its own
@@ -172,7 +172,7 @@ export class TargetWatch implements LocalTargets {
     return this.others.get(otherKey(service, target, protocol));
   }
 
-  /** Called when a report, an answering target, the use of a port or a first user changed. */
+  /** Called when a report, an answering target, the use of a port, a first user, or where another's program is not called changed. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -222,6 +222,7 @@ export class TargetWatch implements LocalTargets {
     const uses = new Map<string, PortUse>();
     const answered = new Set<string>();
     const wrong: WrongTarget[] = [];
+    const taken: WrongTarget[] = [];
     const exposed: ExposedTarget[] = [];
     const published: PublishedPorts[] = [];
     const listening = new Map<string, Listening>();
@@ -239,11 +240,18 @@ export class TargetWatch implements LocalTargets {
         const targets = here.shutIn === true ? [] : targetsOf(here, port, protocol);
         const found = targets.map(({ host, port: at }) => this.#table?.users(protocol, host, at) ?? []);
         users.push(found);
-        const theirs = targets.filter((target, at) => {
+        const theirs: TargetAddress[] = [];
+        for (const [at, target] of targets.entries()) {
           const other = this.#firstUsers.otherThanMatched(here, found[at] ?? []);
-          if (other !== undefined) others.set(otherKey(service.name, target, protocol), other);
-          return other === undefined;
-        });
+          if (other === undefined) {
+            theirs.push(target);
+            continue;
+          }
+          // Of each port one is told.
+          if (theirs.length === at)
+            taken.push({ service: service.name, port, protocol, target, cause: anothers(other), instead: '', other });
+          others.set(otherKey(service.name, target, protocol), other);
+        }
         const answering = theirs.find((target) => this.answers(target, protocol));
         for (const target of targets) {
           // Of TCP targets the first is enough to know, and no other is probed for it.
@@ -252,8 +260,9 @@ export class TargetWatch implements LocalTargets {
         }
         if (answering === undefined) {
           silent.push({ protocol, first: port, last: port });
-          // Whose another user is there is told as that.
-          if (theirs.length === targets.length) wrong.push(...this.#wrong(service.name, port, protocol, targets));
+          // Of the one that is meant, unless that is told as another's.
+          const [meant] = targets;
+          if (meant !== undefined && meant === theirs[0]) wrong.push(...this.#wrong(here, port, protocol, meant));
         }
         for (const target of targets) exposed.push(...this.#exposed(service.name, target, protocol));
         const likely = answering ?? targets[0];
@@ -285,6 +294,7 @@ export class TargetWatch implements LocalTargets {
     if (published.length > 0) this.#autoPorts ??= new AutoPorts(this.#options.problems);
     this.#autoPorts?.tell(published);
     this.#firstUsers.look(this.#options.services, listening);
+    wrong.push(...taken);
     const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong, [...this.firstUsers], [...others]]);
     this.#exposure.tell(exposed, {
       held: (protocol, port) => (this.#table?.beyondLoopback(protocol, port).length ?? 1) > 0,
@@ -304,16 +314,18 @@ export class TargetWatch implements LocalTargets {
   }
 
   /** None while nobody knows yet what comes of a call there. */
-  #wrong(service: string, port: number, protocol: Protocol, targets: readonly TargetAddress[]): WrongTarget[] {
-    const [target] = targets;
-    if (target === undefined) return [];
+  #wrong(here: AgentService, port: number, protocol: Protocol, target: TargetAddress): WrongTarget[] {
     const seen = isLoopback(target.host) ? this.#table : undefined;
     const cause = seen === undefined ? this.#probes.cause(target) : REFUSED;
     if (cause === undefined) return [];
-    const outside = seen?.outside(protocol, target.port)[0];
-    const declared = seen?.answers(protocol, target.host, port) === true ? target.host : undefined;
-    const [host, there] = outside === undefined ? [declared, port] : [outside, target.port];
-    return [{ service, port, protocol, target, cause, instead: host === undefined ? '' : formatHostPort(host, there) }];
+    // To call a program of another user instead is no advice.
+    const isTheirs = (host: string, at: number) =>
+      this.#firstUsers.otherThanMatched(here, seen?.users(protocol, host, at) ?? []) === undefined;
+    const outside = seen?.outside(protocol, target.port).find((host) => isTheirs(host, target.port));
+    const isDeclared = seen?.answers(protocol, target.host, port) === true && isTheirs(target.host, port);
+    const [host, there] = outside === undefined ? [isDeclared ? target.host : undefined, port] : [outside, target.port];
+    const instead = host === undefined ? '' : formatHostPort(host, there);
+    return [{ service: here.name, port, protocol, target, cause, instead }];
   }
 
   /** Without the kernel's table nobody knows what a program holds, and every port counts as free. */

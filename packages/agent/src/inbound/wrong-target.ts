@@ -1,25 +1,30 @@
-/** Where a program of this host is called in vain: in words, and as problems that stand while it is so. */
+/** Where a program of this host is called in vain, or is not called: in words, and as problems that stand while it is so. */
 import {
   entryOf,
   formatHostPort,
   formatPortRange,
+  PLACE_PROBLEM,
   type PortRange,
+  type Problem,
   type Protocol,
   portsName,
   TARGET_PROBLEM,
 } from '@weft/proto';
+import { asWritten } from '../owner/users.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { TargetAddress } from './addresses.ts';
 
-/** One declared port without a program. */
+/** One declared port without a program, or with another's. */
 export interface WrongTarget {
   readonly service: string;
   readonly port: number;
   readonly protocol: Protocol;
-  /** The address that was tried first, which is the one that is meant. */
+  /** The address that was tried first, which is the one that is meant; or the first where `other` listens. */
   readonly target: TargetAddress;
   /** What came of it. */
   readonly cause: string;
+  /** User of the program that listens there, which is not called. */
+  readonly other?: string;
   /** Where a program listens instead; empty when none is seen. */
   readonly instead: string;
 }
@@ -41,27 +46,40 @@ export function sayTarget({ service, port, protocol, target }: Place, cause: str
 /** Tells of those that stand, neighbours that fail alike as one. */
 export class WrongTargets {
   readonly #problems: Problems;
-  #standing: ReadonlySet<string> = new Set();
+  #standing: ReadonlyMap<string, Problem> = new Map();
 
   constructor(problems: Problems) {
     this.#problems = problems;
   }
 
-  /** All there are now, in the order of their ports. */
+  /** All there are now, in the order of their ports, and those with another's program by themselves. */
   tell(targets: readonly WrongTarget[]): void {
-    const standing = new Set<string>();
+    const standing = new Map<string, Problem>();
     for (const [first, count] of runs(targets)) {
-      const { service, protocol, port, target, cause, instead } = first;
-      const range = { protocol, first: port, last: port + count - 1 };
-      const subject = portsName(service, range);
-      standing.add(subject);
-      const advice = instead === '' ? `start the program, or ${TO_DO}` : `a program listens on ${instead}: ${TO_DO}`;
-      const message = `${sayTargets(service, range, target, cause)}; ${advice}`;
-      this.#problems.raise({ code: TARGET_PROBLEM, subject, message });
+      const problem = problemOf(first, count);
+      standing.set(`${problem.code} ${problem.subject}`, problem);
+      this.#problems.raise(problem);
     }
-    for (const before of this.#standing) if (!standing.has(before)) this.#problems.clear(TARGET_PROBLEM, before);
+    for (const [key, { code, subject }] of this.#standing) if (!standing.has(key)) this.#problems.clear(code, subject);
     this.#standing = standing;
   }
+}
+
+function problemOf(first: WrongTarget, count: number): Problem {
+  const { service, protocol, port, target, cause, other, instead } = first;
+  const range = { protocol, first: port, last: port + count - 1 };
+  const subject = portsName(service, range);
+  const said = sayTargets(service, range, target, cause);
+  if (other !== undefined) {
+    const rightBy = `where it is right, let the agent file say match: { user: ${asWritten(other)} } for ${service}`;
+    return {
+      code: PLACE_PROBLEM,
+      subject,
+      message: `${said}, so no call goes there; end that program, or, ${rightBy}`,
+    };
+  }
+  const advice = instead === '' ? `start the program, or ${TO_DO}` : `a program listens on ${instead}: ${TO_DO}`;
+  return { code: TARGET_PROBLEM, subject, message: `${said}; ${advice}` };
 }
 
 /** Of targets that are not looked at, since only a datagram that is sent there shows that nobody takes it. */

@@ -41,6 +41,11 @@ export class Users {
   }
 }
 
+/** As the agent file takes it: a number in quotes. */
+export function asWritten(user: string): string {
+  return /^\d+$/.test(user) ? `"${user}"` : user;
+}
+
 /** name:password:uid:gid:... */
 function entryOfLine(line: string): readonly (readonly [string, number])[] {
   const [name = '', , uid = ''] = line.split(':');

@@ -6,6 +6,7 @@ import {
   instanceListens,
   isOfPorts,
   listenerProblem,
+  PLACE_PROBLEM,
   TARGET_PROBLEM,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
@@ -101,12 +102,13 @@ function whyUnwell(candidate: Candidate, question: PathQuestion): string {
   return listening ? `${name} on ${agent.host} is not healthy` : whySilent(candidate, question);
 }
 
-/** With the address that its agent tried, when it says so. */
+/** With the address that its agent tried, or does not call since another's program is there, when it says so. */
 function whySilent({ name, agent }: Candidate, question: PathQuestion): string {
   const { port, protocol, live } = question;
   const problems = live.agent(agent.id)?.report?.problems ?? [];
-  const tried = problems.find(({ code, subject }) => code === TARGET_PROBLEM && isOfPorts(subject, question));
-  if (tried !== undefined) return `${name} on ${agent.host}: ${tried.message}`;
+  const told = (of: string) => problems.find(({ code, subject }) => code === of && isOfPorts(subject, question));
+  const found = told(TARGET_PROBLEM) ?? told(PLACE_PROBLEM);
+  if (found !== undefined) return `${name} on ${agent.host}: ${found.message}`;
   return `nothing listens on ${formatPortRange({ protocol, first: port, last: port })} at ${name} on ${agent.host}`;
 }
 

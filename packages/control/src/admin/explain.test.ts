@@ -122,6 +122,22 @@ describe('the way', () => {
     ]);
   });
 
+  test('tells of another user’s program that is not called there, and of none that is called', async () => {
+    const silent = tcp(6379);
+    const { answer } = await explain(
+      {},
+      {
+        unwell: ['redis@data-a', 'redis@data-b'],
+        notListening: { 'redis@data-a': silent, 'redis@data-b': silent },
+        problems: { 'data-a': 'place-taken redis:6379/tcp', 'data-b': 'place-taken redis' },
+      },
+    );
+    expect(answer.steps.slice(-2)).toEqual([
+      'redis/0 on data-a: because of place-taken',
+      'nothing listens on 6379 at redis/1 on data-b',
+    ]);
+  });
+
   test('leaves out those that do not listen, and tells of each', async () => {
     const { answer, traced } = await explain({}, { notListening: { 'redis@data-a': tcp(6379) } });
     expect(answer.breakPoint).toBe('none');

@@ -115,6 +115,12 @@ export function listenerProblem(
 /** Code of the problem of a service's ports at which no program takes calls; its subject is their name. */
 export const TARGET_PROBLEM = 'target-not-listening';
 
+/**
+ * Code of the problem of a service in whose place a program of another user listens. Its subject is the name of the ports where that is not
+ * called, as the agent file says whose the place is; else the service.
+ */
+export const PLACE_PROBLEM = 'place-taken';
+
 /** Such as `redis:6379/tcp`, or `redis:7001-7003/tcp` for neighbours. */
 export function portsName(service: string, { protocol, first, last }: PortRange): string {
   return `${service}:${first === last ? first : `${first}-${last}`}/${protocol}`;
