@@ -22,8 +22,8 @@ import {
   targetsOf,
 } from './addresses.ts';
 import type { Inside } from './inside.ts';
-import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
-import type { LocalTargets } from './target-watch.ts';
+import { connectDatagrams, FlowsToTargets, type HeldDatagrams } from './target-datagrams.ts';
+import { type LocalTargets, otherKey } from './target-watch.ts';
 import { anothers, type Place, REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
 
 export interface TargetDialer {
@@ -42,7 +42,7 @@ export interface DialerOptions {
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
   /** Whether a program is known to be there: where datagrams go must be known before, for the first is sent into silence. And whether it is another user's. */
-  readonly watched: Pick<LocalTargets, 'answers' | 'other' | 'others'>;
+  readonly watched: Pick<LocalTargets, 'answers' | 'other' | 'others' | 'onChange'>;
   readonly files: OpenFiles;
   readonly held: Pick<HeldDatagrams, 'makeRoom'>;
   readonly problems: Problems;
@@ -64,6 +64,8 @@ export function createDialer({
 }: DialerOptions): TargetDialer {
   const ports = new SourcePorts(systemPorts());
   const nobodyThere = new RefusedDatagrams(problems);
+  const conversations = new FlowsToTargets();
+  watched.onChange(() => conversations.end(watched.others));
 
   /** Once more, when a UDP flow that nobody uses could leave its file to this one. */
   async function connectWithRoom<C>(connect: () => Promise<C>, service: string): Promise<C> {
@@ -148,6 +150,40 @@ export function createDialer({
     return refuse('not-listening', detail);
   }
 
+  /** `refuse` is told why before the conduit closes. Throws also where another user has the place by now. */
+  async function converse(
+    place: Place,
+    localAddress: string | undefined,
+    deadline: Deadline,
+    refuse: (why: string) => void,
+  ): Promise<DatagramConduit> {
+    const { service, target, protocol } = place;
+    const key = otherKey(service, target, protocol);
+    const end = (user: string) => {
+      refuse(anothers(user));
+      conduit.close();
+    };
+    const conduit = await connectDatagrams(
+      target,
+      localAddress,
+      deadline,
+      files,
+      () => {
+        // The kernel's table tells of the others; and of a target that a changed file has no more, nobody need hear.
+        if (!isLoopback(target.host) && isMeant(place)) nobodyThere.met(place);
+        refuse(REFUSED);
+      },
+      () => conversations.remove(key, end),
+    );
+    const other = watched.others.get(key);
+    if (other === undefined) {
+      conversations.add(key, end);
+      return conduit;
+    }
+    conduit.close();
+    throw new Error(anothers(other));
+  }
+
   return {
     stream: (permit, caller, deadline) =>
       dial<Conduit>(
@@ -166,14 +202,11 @@ export function createDialer({
         permit,
         caller,
         deadline,
-        (target, localAddress) =>
-          connectDatagrams(target, localAddress, deadline, files, () => {
-            const { service, port, protocol } = permit.destination;
-            const place = { service: service.name, port, protocol, target };
-            // The kernel's table tells of the others; and of a target that a changed file has no more, nobody need hear.
-            if (!isLoopback(target.host) && isMeant(place)) nobodyThere.met(place);
-            refused(sayTarget(place, REFUSED));
-          }),
+        (target, localAddress) => {
+          const { service, port, protocol } = permit.destination;
+          const place = { service: service.name, port, protocol, target };
+          return converse(place, localAddress, deadline, (why) => refused(sayTarget(place, why)));
+        },
         (programs, from) => {
           const { service, port } = permit.destination;
           const gone = () => refused(`no program of ${service.name} in a sandbox takes datagrams at port ${port}`);

@@ -73,7 +73,7 @@ export function createInbound(options: InboundOptions): Inbound {
 /** For a thread that is told of the targets and does not watch them. */
 export function createInboundPath(
   options: InboundPathOptions,
-  targets: Pick<LocalTargets, 'answers' | 'other' | 'others'>,
+  targets: Pick<LocalTargets, 'answers' | 'other' | 'others' | 'onChange'>,
 ): InboundPath {
   const { netmap, registry, services, log, files, problems, inside } = options;
   const held = new HeldDatagrams();

@@ -20,7 +20,7 @@ const RECEIVE_BUFFER = 1 << 20;
 
 /**
  * Opens the socket. `refused` is told when the kernel says that nobody takes datagrams there, which it does only after
- * one was sent; the conduit closes then. Throws what bind or connect throws, and the deadline's reason.
+ * one was sent; the conduit closes then. `closed` is told once when it does, however. Throws what bind or connect throws, and the deadline's reason.
  */
 export async function connectDatagrams(
   target: TargetAddress,
@@ -28,6 +28,7 @@ export async function connectDatagrams(
   deadline: Deadline,
   files: OpenFiles,
   refused: () => void,
+  closed: () => void = () => undefined,
 ): Promise<DatagramConduit> {
   deadline.throwIfOver();
   const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
@@ -40,7 +41,7 @@ export async function connectDatagrams(
     socket.close();
     throw cause;
   }
-  return new TargetDatagrams(socket, refused);
+  return new TargetDatagrams(socket, refused, closed);
 }
 
 /** The same of a bound socket that was handed over. */
@@ -78,15 +79,17 @@ class TargetDatagrams implements DatagramConduit {
   readonly #socket: Socket;
   readonly #output: DatagramOutput;
   readonly #refused: () => void;
+  readonly #onClose: () => void;
   #events: DatagramEvents | undefined;
   #closed: boolean = false;
 
-  constructor(socket: Socket, refused: () => void) {
+  constructor(socket: Socket, refused: () => void, closed: () => void = () => undefined) {
     this.#socket = socket;
     this.#output = datagramOutput(socket, UNSENT_LIMIT, (cause) => {
       if (cause !== undefined) this.#failed(cause);
     });
     this.#refused = refused;
+    this.#onClose = closed;
     receiveDatagrams(socket, (payload) => this.#events?.datagram(payload));
     socket.on('error', (error) => this.#failed(error));
   }
@@ -104,6 +107,7 @@ class TargetDatagrams implements DatagramConduit {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
+    this.#onClose();
     this.#events?.closed();
   }
 
@@ -112,6 +116,28 @@ class TargetDatagrams implements DatagramConduit {
     if (this.#closed || !('code' in error) || error.code !== 'ECONNREFUSED') return;
     this.#refused();
     this.close();
+  }
+}
+
+/** Ends a UDP flow to a program, and says why. */
+type EndFlow = (user: string) => void;
+
+/** UDP flows by where they go, as `otherKey` has it: whoever takes the port there gets all that follows, though nobody called it. */
+export class FlowsToTargets {
+  readonly #byTarget = new Map<string, Set<EndFlow>>();
+
+  add(target: string, end: EndFlow): void {
+    entryOf(this.#byTarget, target, () => new Set()).add(end);
+  }
+
+  remove(target: string, end: EndFlow): void {
+    const flows = this.#byTarget.get(target);
+    if (flows?.delete(end) === true && flows.size === 0) this.#byTarget.delete(target);
+  }
+
+  /** Those to targets that are another user's by now, whose name is told by target. */
+  end(others: ReadonlyMap<string, string>): void {
+    for (const [target, user] of others) for (const end of [...(this.#byTarget.get(target) ?? [])]) end(user);
   }
 }
 

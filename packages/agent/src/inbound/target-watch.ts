@@ -45,6 +45,8 @@ export interface LocalTargets {
   other(service: string, target: TargetAddress, protocol: Protocol): string | undefined;
   /** All of them by `otherKey`: there are none, most of the time. */
   readonly others: ReadonlyMap<string, string>;
+  /** Called when these may have changed. */
+  onChange(listener: () => void): void;
 }
 
 export interface TargetWatchOptions {

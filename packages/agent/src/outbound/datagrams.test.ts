@@ -1,6 +1,8 @@
 import { createSocket, type RemoteInfo, Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { AgentService } from '../config/agent-file.ts';
+import { ListenerTable } from '../inbound/listener-table.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import { exceptTargets, Rig, type RigOptions, rule, service, until } from './rig.fixture.ts';
 
@@ -229,6 +231,28 @@ describe('a UDP flow', () => {
       },
     ]);
   });
+
+  it.each(['a', 's0'])(
+    'ends once a user who is not meant has the place of its program, called from %s',
+    async (from) => {
+      const program = await Endpoint.open((payload) => payload);
+      const { port } = program;
+      let uid = 1;
+      const readTable = async () => new ListenerTable([{ protocol: 'udp', address: '127.0.0.1', port, uid }]);
+      const rig = await setup([port], { readTable });
+      const services = rig.agent('s0').inbound.services as Map<string, AgentService>;
+      const targets = services.get('statsd')?.targets ?? [];
+      services.set('statsd', { name: 'statsd', targets, match: { user: 'daemon' } });
+      const client = await Endpoint.open();
+      send(rig, client, 'ping', from);
+      await until(() => client.heard.length === 1);
+      uid = 2;
+      await until(() => rig.live === 0);
+      const detail = `statsd ${PORT}/udp → 127.0.0.1:${port}: a program of user bin listens there, who is another than match in the agent file names`;
+      const ended = () => rig.agent('s0').recorder.recent();
+      expect(ended()).toMatchObject([{ outcome: 'not-listening', bytesSent: 4, bytesReceived: 4, detail }]);
+    },
+  );
 
   it('that failed is not tried again with each datagram, and is after a second', async () => {
     const rig = await setup([1]);

@@ -51,6 +51,7 @@ export class FollowedTargets implements LocalTargets {
 
   tellOthers(others: ReadonlyMap<string, string>): void {
     this.others = others;
+    for (const listener of this.#listeners) listener();
   }
 
   other(service: string, target: TargetAddress, protocol: Protocol): string | undefined {
@@ -74,7 +75,7 @@ export class FollowedTargets implements LocalTargets {
     return 'free';
   }
 
-  /** Called when a first user may have changed: nothing that a listener depends on does here. */
+  /** Called when a first user, or where another's program is not called, may have changed: nothing that a listener depends on does here. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
