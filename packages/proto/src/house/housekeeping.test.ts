@@ -238,11 +238,12 @@ describe('housekeeping', () => {
       house.helped = false;
       house.pass(Math.max(60 - rest, 1) - 1);
       expect(house.collections).toHaveLength(length);
+      const returns = house.returns.length;
       house.pass(1);
-      expect(house.collections).toHaveLength(length + 1);
+      expect([house.collections.length, house.returns.length]).toEqual([length + 1, returns + 1]);
     }
     house.pass(3_600);
-    expect(house.starts).toEqual([true, false, false]);
+    expect([house.starts, house.returns.length]).toEqual([[true, false, false], 3]);
   });
 
   test('rests while nothing works, and not while another thread does', () => {

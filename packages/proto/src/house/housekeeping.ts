@@ -103,7 +103,9 @@ export class Housekeeping {
     const grewMuch = held - this.#from >= MUCH_BYTES && began - this.#collectedMs >= MUCH_AGAIN_MS;
     // What the start ran does not run again.
     const start = grew && this.#kept === 0 && began - this.#startedMs <= START_MS;
-    const collects = start || grewMuch || ((grew || (this.#helped && alone)) && this.#quiet >= LEFT_LOOKS);
+    const left = this.#quiet >= LEFT_LOOKS;
+    const helpLeft = left && this.#helped && alone;
+    const collects = start || grewMuch || helpLeft || (left && grew);
     if (collects) {
       house.collect(start);
       this.#collectedMs = began;
@@ -111,7 +113,7 @@ export class Housekeeping {
       // Measured after it: what does not go away is no reason to try again.
       this.#kept = this.#from = house.held();
     }
-    const returns = this.#gives(house, start, collects);
+    const returns = this.#gives(house, start || helpLeft, collects);
     if (!collects && !returns) return;
     const ended = house.now();
     this.#restUntil = ended + REST * (ended - began);
@@ -119,12 +121,15 @@ export class Housekeeping {
     house.busy();
   }
 
-  /** Gives back what it holds outside of the heap, where that is worth it: `start`, a long rest behind growth, or what a collection has freed. Whether it did. */
-  #gives(house: House, start: boolean, collected: boolean): boolean {
+  /**
+   * Gives back what it holds outside of the heap, where that is worth it: a long rest behind growth, what a collection has freed, or once what is `over`, a start or another thread's
+   * help, needs its pages no more. Whether it did.
+   */
+  #gives(house: House, over: boolean, collected: boolean): boolean {
     const { giveBack } = house;
-    if (giveBack === undefined || (!start && this.#quiet < RESTING_LOOKS)) return false;
+    if (giveBack === undefined || (!over && this.#quiet < RESTING_LOOKS)) return false;
     const resident = house.resident();
-    const files = start || resident - this.#residentKept >= WORTH_RESIDENT_BYTES;
+    const files = over || resident - this.#residentKept >= WORTH_RESIDENT_BYTES;
     if (!files && !collected && resident - this.#trimmedKept < WORTH_TRIMMING_BYTES) return false;
     giveBack(files);
     this.#trimmedKept = house.resident();
