@@ -1,6 +1,4 @@
 /** A YAML file as a plain value that remembers where each piece of it stands. */
-import { readFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
 import {
   type Document,
   isMap,
@@ -15,6 +13,7 @@ import {
 } from 'yaml';
 import { aliasProblems } from './aliases.ts';
 import { FileError, type FileProblem } from './errors.ts';
+import { ReadError, readBounded } from './read-bounded.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -36,21 +35,27 @@ export interface YamlFile {
 export async function readYamlFile(file: string): Promise<YamlFile> {
   let text: string;
   try {
-    const bytes = file === '-' ? await buffer(process.stdin) : await readFile(file);
-    if (bytes.length > MAX_FILE_BYTES) {
-      throw new FileError('file-unreadable', file, [
-        { line: 0, column: 0, message: `is ${bytes.length} bytes long; at most ${MAX_FILE_BYTES} are read` },
-      ]);
-    }
+    const bytes = file === '-' ? await bytesOfStdin() : await readBounded(file, MAX_FILE_BYTES);
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    if (cause instanceof FileError) throw cause;
     throw new FileError('file-unreadable', file, [{ line: 0, column: 0, message: unreadable(cause) }], { cause });
   }
   return parseYaml(file, text);
 }
 
+async function bytesOfStdin(): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > MAX_FILE_BYTES) throw new ReadError(`is longer than ${MAX_FILE_BYTES} bytes; no more are read`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces, length);
+}
+
 function unreadable(cause: unknown): string {
+  if (cause instanceof ReadError) return cause.message;
   switch ((cause as NodeJS.ErrnoException).code) {
     case 'ENOENT':
       return 'no such file';
