@@ -51,6 +51,12 @@ test('rename keeps flows, is known everywhere, and survives a restart', async ()
     ({ tunnel }) => tunnel.peers.some(({ host }) => host === 'vault'),
   );
   await says(socket, 'still there');
+  // It is open still, for whoever asks by any of its hosts' names of now.
+  for (const filter of [{}, { host: 'vault' }, { host: 'near' }]) {
+    const { hosts } = await network.ask(adminService.listOpenFlows, { network: NETWORK, filter });
+    const open = hosts.flatMap(({ flows }) => flows);
+    expect(open).toMatchObject([{ sourceHost: 'near', destinationHost: 'vault', service: 'redis' }]);
+  }
   const closed = ending(socket);
   socket.end();
   await closed;

@@ -9,8 +9,8 @@ const SERVICES = 100;
 const BULK_MS = 10_000;
 /** In which it gives back what its start took. */
 const START_MS = 25_000;
-/** Each figure is the median of as long, for pages of files come and go. */
-const LOOK_MS = 20_000;
+/** Each figure is the median of as long: pages of files come and go, and what an agent does once a minute leaves 10 MiB for some seconds. */
+const LOOK_MS = 60_000;
 /** The second thread that bulk begins goes after a minute without it, and all is collected after a minute more. */
 const REST_MS = 140_000;
 /** The same of one thread. */

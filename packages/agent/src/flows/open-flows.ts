@@ -26,6 +26,31 @@ function passes({ source, service, port, host }: OpenFlowFilter, flow: LiveFlow)
   );
 }
 
+/** Names that this host had, as the recorder knows them. */
+interface NamesOfNow {
+  readonly wasRenamed: boolean;
+  byNamesOfNow(flow: OpenFlow): OpenFlow;
+}
+
+/** As `ask` tells, by the names of now: control takes them of no other, and means no other by what it asks for. */
+export async function openFlowsByNamesOfNow(
+  names: NamesOfNow,
+  asked: OpenFlowsQuestion,
+  ask: (asked: OpenFlowsQuestion) => Promise<OpenFlows>,
+): Promise<OpenFlows> {
+  if (!names.wasRenamed) return await ask(asked);
+  const { host, source, ...others } = asked.filter;
+  const told = await ask({ ...asked, filter: others });
+  const flows = told.flows
+    .map((flow) => names.byNamesOfNow(flow))
+    .filter(
+      (flow) =>
+        (host === undefined || flow.sourceHost === host || flow.destinationHost === host) &&
+        (source === undefined || flow.source === source),
+    );
+  return { ...told, flows };
+}
+
 /** Of several threads, as if they were one. */
 export function mergeOpenFlows(threads: readonly OpenFlows[], most: number): OpenFlows {
   const [only, ...others] = threads;

@@ -43,6 +43,9 @@ export interface RecorderCounters {
   readonly unanswered: number;
 }
 
+/** Hosts as a flow names them. */
+type Named = Pick<FlowRecord, 'source' | 'sourceHost' | 'destinationHost'>;
+
 export class FlowRecorder implements FlowSink {
   /** Where this host stands from now on. */
   zone: string | undefined;
@@ -85,6 +88,19 @@ export class FlowRecorder implements FlowSink {
     this.#renamed.delete(to);
   }
 
+  /** What is told of a flow that began when this host had another name. */
+  byNamesOfNow<Flow extends Named>(flow: Flow): Flow {
+    if (this.#renamed.size === 0) return flow;
+    const now = (host: string) => this.#renamed.get(host) ?? host;
+    const source = flow.source === `host:${flow.sourceHost}` ? `host:${now(flow.sourceHost)}` : flow.source;
+    return { ...flow, source, sourceHost: now(flow.sourceHost), destinationHost: now(flow.destinationHost) };
+  }
+
+  /** Whether there may be flows by a name of before. */
+  get wasRenamed(): boolean {
+    return this.#renamed.size > 0;
+  }
+
   /** Takes over what another thread has recorded, and its losses, as if it had been recorded here. */
   adopt(batch: FlowBatch): void {
     for (const flow of batch.records) this.record(flow);
@@ -100,7 +116,7 @@ export class FlowRecorder implements FlowSink {
   async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
     signal.throwIfAborted();
     if (this.#queue.size === 0) await this.#arrival(signal);
-    const records = this.#queue.take(this.#batch).map((record) => this.#byNamesOfNow(record));
+    const records = this.#queue.take(this.#batch).map((record) => this.byNamesOfNow(record));
     const dropped = this.#dropped;
     this.#dropped = 0;
     this.#unanswered += records.length;
@@ -139,13 +155,6 @@ export class FlowRecorder implements FlowSink {
       queued: this.#queue.size,
       unanswered: this.#unanswered,
     };
-  }
-
-  #byNamesOfNow(record: FlowRecord): FlowRecord {
-    if (this.#renamed.size === 0) return record;
-    const now = (host: string) => this.#renamed.get(host) ?? host;
-    const source = record.source === `host:${record.sourceHost}` ? `host:${now(record.sourceHost)}` : record.source;
-    return { ...record, source, sourceHost: now(record.sourceHost), destinationHost: now(record.destinationHost) };
   }
 
   #lost(count: number): void {

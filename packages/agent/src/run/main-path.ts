@@ -4,7 +4,7 @@ import { passingCause } from '../bytes/inside/pass-sockets.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { isAllowed } from '../config/agent-file.ts';
 import { localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
-import { mergeOpenFlows } from '../flows/open-flows.ts';
+import { mergeOpenFlows, openFlowsByNamesOfNow } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { Exposure, type HostExposure } from '../inbound/exposure.ts';
@@ -326,8 +326,10 @@ export async function openMainPath(
     programsInside: inside,
     servicesChanged,
     measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
-    openFlows: async (asked) =>
-      mergeOpenFlows([registry.openFlows(asked), ...((await pool?.openFlows(asked)) ?? [])], asked.most),
+    openFlows: (question) =>
+      openFlowsByNamesOfNow(recorder, question, async (asked) =>
+        mergeOpenFlows([registry.openFlows(asked), ...((await pool?.openFlows(asked)) ?? [])], asked.most),
+      ),
     count: async () => pool?.count(),
     settled,
     takeUp,
