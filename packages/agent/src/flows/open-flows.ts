@@ -1,6 +1,7 @@
 /** What control is told of flows that are open: each by the agent that will record it, unless the destinations cannot tell. */
 import type { OpenFlow, OpenFlowFilter, OpenFlows, OpenFlowsQuestion } from '@weft/proto';
 import type { LiveFlow } from './live-flow.ts';
+import type { NamesOfNow } from './recorder.ts';
 
 /** `flows` stand in the order in which they began. */
 export function openFlows(flows: Iterable<LiveFlow>, asked: OpenFlowsQuestion, nowMs: number): OpenFlows {
@@ -24,12 +25,6 @@ function passes({ source, service, port, host }: OpenFlowFilter, flow: LiveFlow)
     (port === undefined || flow.request.port === port) &&
     (host === undefined || flow.sourceHost === host || flow.destinationHost === host)
   );
-}
-
-/** Names that this host had, as the recorder knows them. */
-interface NamesOfNow {
-  readonly wasRenamed: boolean;
-  byNamesOfNow(flow: OpenFlow): OpenFlow;
 }
 
 /** As `ask` tells, by the names of now: control takes them of no other, and means no other by what it asks for. */

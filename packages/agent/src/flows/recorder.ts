@@ -43,6 +43,9 @@ export interface RecorderCounters {
   readonly unanswered: number;
 }
 
+/** What is told of a host that was renamed: control takes of it nothing by a name of before. */
+export type NamesOfNow = Pick<FlowRecorder, 'wasRenamed' | 'byNamesOfNow'>;
+
 /** Hosts as a flow names them. */
 type Named = Pick<FlowRecord, 'source' | 'sourceHost' | 'destinationHost'>;
 

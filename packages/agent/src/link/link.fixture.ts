@@ -222,6 +222,7 @@ export function linkRig() {
     const traffic = new FlowTraffic();
     const telemetry = new AgentTelemetry({
       traffic,
+      names: flows,
       host: () => 'build-3',
       lost: () => 0,
       queued: () => flows.counters.queued,

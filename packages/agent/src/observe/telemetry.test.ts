@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { AgentTelemetry, mergePeers } from './telemetry.ts';
 
@@ -24,6 +25,7 @@ test('what was given back is told with the next, for the time of both', async ()
   ];
   const telemetry = new AgentTelemetry({
     traffic,
+    names: new FlowRecorder(),
     host: () => 'near',
     queued: () => 7,
     lost: () => 12,
@@ -45,4 +47,26 @@ test('what was given back is told with the next, for the time of both', async ()
   expect(second.intervalMs).toBeGreaterThanOrEqual(first.intervalMs);
   expect((await telemetry.take()).pairs).toMatchObject([{ open: 1, opened: 0 }]);
   expect(telemetry.pauseMs()).toBe(4_500);
+});
+
+test('what moves at a host that was renamed is told by its name of now, and of both names together', async () => {
+  const traffic = new FlowTraffic();
+  const names = new FlowRecorder();
+  const parts = { traffic, names, host: () => 'new', queued: () => 0, lost: () => 0, now: () => 0, random: () => 0 };
+  const telemetry = new AgentTelemetry({ ...parts, pulses: async () => [], settings: { everyMs: 5_000 } });
+  const pair = (destinationHost: string) => ({ source: 'web', sourceHost: 'far', service: 'redis', destinationHost });
+  traffic.began(pair('old'), 'destination', true, 0);
+  names.renamed('old', 'new');
+  traffic.began(pair('new'), 'destination', true, 0);
+  traffic.began({ ...pair('far'), source: 'host:old', sourceHost: 'old' }, 'source', true, 0);
+  const told = await telemetry.take();
+  expect(told.pairs).toMatchObject([
+    { ...pair('new'), open: 2, opened: 2 },
+    { source: 'host:new', sourceHost: 'new', destinationHost: 'far', open: 1 },
+  ]);
+  telemetry.giveBack(told);
+  expect((await telemetry.take()).pairs).toMatchObject([
+    { open: 2, opened: 2 },
+    { open: 1, opened: 1 },
+  ]);
 });

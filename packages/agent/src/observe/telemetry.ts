@@ -1,6 +1,7 @@
 /** What moves now, of all threads of this agent, for control. */
-import { type PeerTunnels, type Telemetry, WIRE_LIMITS } from '@weft/proto';
+import { defined, type PairTraffic, type PeerTunnels, type Telemetry, WIRE_LIMITS } from '@weft/proto';
 import { isOther } from '../flows/pairs.ts';
+import type { NamesOfNow } from '../flows/recorder.ts';
 import type { FlowTraffic } from '../flows/traffic.ts';
 
 /** What one thread adds, beside its flows. */
@@ -19,6 +20,7 @@ export const TELEMETRY_SETTINGS: TelemetrySettings = { everyMs: 5_000 };
 
 export interface TelemetryParts {
   readonly traffic: FlowTraffic;
+  readonly names: NamesOfNow;
   /** Name of this agent's host. */
   readonly host: () => string;
   /** Flow records that control does not have yet. */
@@ -46,7 +48,7 @@ export class AgentTelemetry {
   }
 
   async take(): Promise<Telemetry> {
-    const { traffic, host, queued, lost, pulses, now } = this.#parts;
+    const { traffic, names, host, queued, lost, pulses, now } = this.#parts;
     const threads = await pulses();
     const { pairs, omitted } = traffic.take(WIRE_LIMITS.trafficPairs);
     const until = performance.now();
@@ -56,7 +58,7 @@ export class AgentTelemetry {
       sentMs: now(),
       intervalMs,
       // Control takes from an agent what touches its host; and of what is left over, this agent's share should be seen.
-      pairs: pairs.map((pair) => (isOther(pair, '') ? { ...pair, sourceHost: host() } : pair)),
+      pairs: byNamesOfNow(pairs, names).map((pair) => (isOther(pair, '') ? { ...pair, sourceHost: host() } : pair)),
       pairsOmitted: omitted,
       peers: mergePeers(threads.map(({ peers }) => peers)).slice(0, WIRE_LIMITS.peerTunnels),
       loopDelayUs: Math.max(0, ...threads.map(({ loopDelayUs }) => loopDelayUs)),
@@ -75,6 +77,32 @@ export class AgentTelemetry {
     const { settings, random } = this.#parts;
     return settings.everyMs * (0.9 + random() / 5);
   }
+}
+
+/** Pairs by two names of one host are one. */
+function byNamesOfNow(pairs: readonly PairTraffic[], names: NamesOfNow): readonly PairTraffic[] {
+  if (!names.wasRenamed) return pairs;
+  const merged = new Map<string, PairTraffic>();
+  for (const pair of pairs.map((each) => names.byNamesOfNow(each))) {
+    const key = [pair.source, pair.sourceHost, pair.service, pair.destinationHost].join(' ');
+    const known = merged.get(key);
+    merged.set(key, known === undefined ? pair : bothOf(known, pair));
+  }
+  return [...merged.values()];
+}
+
+function bothOf(one: PairTraffic, other: PairTraffic): PairTraffic {
+  const lastDenied = one.lastDenied ?? other.lastDenied;
+  return {
+    ...one,
+    open: one.open + other.open,
+    opened: one.opened + other.opened,
+    denied: one.denied + other.denied,
+    failed: one.failed + other.failed,
+    bytesSent: one.bytesSent + other.bytesSent,
+    bytesReceived: one.bytesReceived + other.bytesReceived,
+    ...defined({ lastDenied }),
+  };
 }
 
 /** Each peer once, those with the most tunnels first. */

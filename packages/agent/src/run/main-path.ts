@@ -249,6 +249,7 @@ export async function openMainPath(
   bound.gateway = gateway;
   const telemetry = new AgentTelemetry({
     traffic,
+    names: recorder,
     host: () => store.current.self?.host ?? '',
     queued: () => recorder.counters.queued + recorder.counters.unanswered,
     lost: () => recorder.counters.dropped,
