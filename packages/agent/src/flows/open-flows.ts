@@ -37,7 +37,7 @@ export async function openFlowsByNamesOfNow(
   const { host, source, ...others } = asked.filter;
   const told = await ask({ ...asked, filter: others });
   const flows = told.flows
-    .map((flow) => names.byNamesOfNow(flow))
+    .map((flow) => names.byNamesOfNow(flow, Date.now() - flow.ageMs))
     .filter(
       (flow) =>
         (host === undefined || flow.sourceHost === host || flow.destinationHost === host) &&

@@ -43,6 +43,15 @@ export interface RecorderCounters {
   readonly unanswered: number;
 }
 
+interface Rename {
+  readonly from: string;
+  readonly to: string;
+  readonly atMs: number;
+}
+
+/** Renames that are remembered, the last: flows of before others are told by the names of then. */
+const MOST_RENAMES = 100;
+
 /** What is told of a host that was renamed: control takes of it nothing by a name of before. */
 export type NamesOfNow = Pick<FlowRecorder, 'wasRenamed' | 'byNamesOfNow'>;
 
@@ -64,8 +73,10 @@ export class FlowRecorder implements FlowSink {
   /** Of these, other threads'. */
   #adopted = 0;
   #wake: (() => void) | undefined;
-  /** This host's former names, and those of now. */
-  readonly #renamed = new Map<string, string>();
+  /** Oldest first. */
+  readonly #renames: Rename[] = [];
+  /** Whose names are in use. */
+  #hosts: ReadonlySet<string> = new Set();
 
   constructor(options: RecorderOptions = {}) {
     this.zone = options.zone;
@@ -84,24 +95,43 @@ export class FlowRecorder implements FlowSink {
     this.#wake?.();
   }
 
-  /** This host has another name: control takes records of no other, also of flows that are older. */
+  /** A host has another name from now on, this one or a peer: of this one control takes records by no other, also of flows that are older. */
   renamed(from: string, to: string): void {
-    for (const [former, now] of this.#renamed) if (now === from) this.#renamed.set(former, to);
-    this.#renamed.set(from, to);
-    this.#renamed.delete(to);
+    this.#renames.push({ from, to, atMs: Date.now() });
+    if (this.#renames.length > MOST_RENAMES) this.#renames.shift();
   }
 
-  /** What is told of a flow that began when this host had another name. */
-  byNamesOfNow<Flow extends Named>(flow: Flow): Flow {
-    if (this.#renamed.size === 0) return flow;
-    const now = (host: string) => this.#renamed.get(host) ?? host;
-    const source = flow.source === `host:${flow.sourceHost}` ? `host:${now(flow.sourceHost)}` : flow.source;
-    return { ...flow, source, sourceHost: now(flow.sourceHost), destinationHost: now(flow.destinationHost) };
+  /** Hosts that have a name now. */
+  follow(hosts: ReadonlySet<string>): void {
+    this.#hosts = hosts;
   }
 
   /** Whether there may be flows by a name of before. */
   get wasRenamed(): boolean {
-    return this.#renamed.size > 0;
+    return this.#renames.length > 0;
+  }
+
+  /** What is told of a flow, or of several of which no time is known, whose hosts had other names as they began. */
+  byNamesOfNow<Flow extends Named>(flow: Flow, startedMs?: number): Flow {
+    if (!this.wasRenamed) return flow;
+    const [sourceHost, destinationHost] = [
+      this.#nameOfNow(flow.sourceHost, startedMs),
+      this.#nameOfNow(flow.destinationHost, startedMs),
+    ];
+    const source = flow.source === `host:${flow.sourceHost}` ? `host:${sourceHost}` : flow.source;
+    return { ...flow, source, sourceHost, destinationHost };
+  }
+
+  #nameOfNow(host: string, startedMs: number | undefined): string {
+    if (startedMs === undefined && this.#hosts.has(host)) return host;
+    let name = host;
+    let sinceMs = startedMs ?? Number.NEGATIVE_INFINITY;
+    for (const { from, to, atMs } of this.#renames) {
+      if (from !== name || atMs < sinceMs) continue;
+      name = to;
+      sinceMs = atMs;
+    }
+    return name;
   }
 
   /** Takes over what another thread has recorded, and its losses, as if it had been recorded here. */
@@ -119,7 +149,7 @@ export class FlowRecorder implements FlowSink {
   async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
     signal.throwIfAborted();
     if (this.#queue.size === 0) await this.#arrival(signal);
-    const records = this.#queue.take(this.#batch).map((record) => this.byNamesOfNow(record));
+    const records = this.#queue.take(this.#batch).map((record) => this.byNamesOfNow(record, record.startedMs));
     const dropped = this.#dropped;
     this.#dropped = 0;
     this.#unanswered += records.length;

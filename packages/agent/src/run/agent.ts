@@ -36,11 +36,11 @@ import { ENFORCEMENT } from './enforce.ts';
 import { explainHere } from './explain-here.ts';
 import { FileInForce } from './file-in-force.ts';
 import { hostFacts } from './host-facts.ts';
+import { hostNames } from './host-names.ts';
 import { localAnswerer } from './local-answers.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
-import { ownName } from './own-name.ts';
 import { FileReload } from './reload.ts';
 import { openSandboxes } from './sandboxes.ts';
 import { watchUpstreams } from './upstreams.ts';
@@ -214,7 +214,7 @@ async function runMember(
       problems: path.problems,
       signal: life.signal,
     });
-    const followName = ownName({ kept: membership, recorder: path.recorder, logger });
+    const followName = hostNames({ kept: membership, recorder: path.recorder, logger });
     followName(store.current);
     store.subscribe('kept', (next) => {
       keeper.changed();
