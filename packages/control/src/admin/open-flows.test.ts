@@ -1,5 +1,6 @@
 import { CAPABILITY, type OpenFlow, type OpenFlowsQuestion, TELLS_OPEN_FLOWS } from '@weft/proto';
 import { expect, test } from 'vitest';
+import type { Actor } from '../audit/types.ts';
 import { emptyState, joinHost, mesh, service, tcp } from '../netmap/network.fixture.ts';
 import { type HostOpenFlows, type OpenFlowsPlace, OpenFlowsWalk } from './open-flows.ts';
 
@@ -59,7 +60,7 @@ async function setUp(hosts: Readonly<Record<string, HostBehaviour>>) {
     let place: OpenFlowsPlace | undefined = START;
     let pages = 0;
     while (place !== undefined) {
-      const page: Awaited<ReturnType<typeof walk.page>> = await walk.page(network(), {}, place, size);
+      const page: Awaited<ReturnType<typeof walk.page>> = await walk.page(network(), {}, place, size, 'read');
       told.push(...page.hosts);
       place = page.next;
       pages += 1;
@@ -123,10 +124,10 @@ test('pages go host by host, with few asked at once, and who was revoked in betw
   const { all, walk, network, state, idOf, mostWaiting, asked } = await setUp(hosts);
   const { told, pages } = await all();
   expect([told.length, pages, mostWaiting(), asked.length]).toEqual([40, 3, 16, 40]);
-  const first = await walk.page(network(), {}, START, 5);
+  const first = await walk.page(network(), {}, START, 5, 'read');
   expect(first.hosts.map(({ host }) => host)).toEqual(['h00', 'h01', 'h02', 'h03', 'h04']);
   await state.revokeAgent('prod', idOf('h05'), 'control');
-  const second = await walk.page(network(), {}, first.next ?? START, 2);
+  const second = await walk.page(network(), {}, first.next ?? START, 2, 'read');
   expect(second.hosts.map(({ host }) => host)).toEqual(['h06', 'h07']);
 });
 
@@ -136,10 +137,13 @@ test('a page ends where its hosts have told much, and only so many are made at o
     a: { own: much },
     b: { own: [flow(1_000, 'x', 'b', 's'.repeat(120_000))] },
   });
-  const first = await walk.page(network(), {}, START, 100);
+  const page = (role: Actor['role'] = 'read') => walk.page(network(), {}, START, 100, role);
+  const first = await page();
   expect([first.hosts.map(({ host }) => host), first.next]).toEqual([['a'], [0, 'a']]);
   expect((await all()).told.map(({ host }) => host)).toEqual(['a', 'b']);
-  const pages = Array.from({ length: 9 }, () => walk.page(network(), {}, START, 100));
-  const refused = (await Promise.allSettled(pages)).filter(({ status }) => status === 'rejected');
+  const pages = Promise.allSettled(Array.from({ length: 7 }, () => page()));
+  // Who may only read shuts out nobody who acts.
+  expect((await page('admin')).hosts).toHaveLength(1);
+  const refused = (await pages).filter(({ status }) => status === 'rejected');
   expect(refused).toMatchObject([{ reason: { name: 'FlowsError', code: 'busy' } }]);
 });

@@ -11,15 +11,17 @@ import {
   TELLS_OPEN_FLOWS,
   WIRE_LIMITS,
 } from '@weft/proto';
+import type { Actor } from '../audit/types.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { OpenFlowsAsker } from '../fleet/questions.ts';
 import { FlowsError } from '../flows/errors.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
+import { RolePlaces } from './role-places.ts';
 
 /** Agents asked for one page, all at once. */
 const ASKED = 16;
-/** Pages at once, of all callers: so many answers may stand in memory. */
-const PAGES = 8;
+/** Pages at once: so many answers may stand in memory. */
+const PAGES = { read: 6, admin: 2 };
 const ANSWER_MS = 2_000;
 /** Characters of names in one page; an agent at its bounds has as many alone. */
 const CHARACTERS = 500_000;
@@ -51,7 +53,7 @@ export class OpenFlowsWalk {
   readonly #silent = new Set<string>();
   /** A state of a network never changes: it is put in order once. */
   readonly #byHost = new WeakMap<NetworkState, readonly AgentState[]>();
-  #pages = 0;
+  readonly #pages = new RolePlaces(PAGES);
 
   constructor(options: OpenFlowsOptions) {
     this.#options = options;
@@ -63,16 +65,13 @@ export class OpenFlowsWalk {
     filter: OpenFlowFilter,
     after: OpenFlowsPlace,
     size: number,
+    role: Actor['role'],
   ): Promise<OpenFlowsPage> {
-    if (this.#pages >= PAGES) throw new FlowsError('busy', 'too many ask for open flows at once; try again');
-    this.#pages += 1;
-    try {
-      return after[0] === 0
-        ? await this.#first(network, filter, after[1], size)
-        : await this.#second(network, filter, after[1], size);
-    } finally {
-      this.#pages -= 1;
-    }
+    const refused = () =>
+      new FlowsError('busy', `too many ask for open flows at once with the ${role} token; try again`);
+    return await this.#pages.within(role, refused, () =>
+      after[0] === 0 ? this.#first(network, filter, after[1], size) : this.#second(network, filter, after[1], size),
+    );
   }
 
   /** Every host, with what its agent will record. */

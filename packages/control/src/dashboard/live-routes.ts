@@ -5,12 +5,12 @@ import { defined, entryOf } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { requireNetwork } from '../admin/request.ts';
+import { RolePlaces } from '../admin/role-places.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/types.ts';
 import type { StateStore } from '../state/types.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
-import type { Role } from './api.ts';
 import { DashboardError } from './errors.ts';
 import { requireSession } from './guard.ts';
 import { ANSWER_HEADERS } from './headers.ts';
@@ -33,8 +33,6 @@ export interface LiveRouteOptions {
   readonly logger: Logger;
 }
 
-/** Of one role: who sees cannot shut out who acts. */
-const MOST_STREAMS: Readonly<Record<Role, number>> = { read: 48, admin: 16 };
 const MOST_OF_ONE_SESSION = 8;
 
 export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): void {
@@ -109,20 +107,19 @@ function pairKey({ source, sourceHost, service, destinationHost }: TrafficStatus
 
 /** How many streams may be open at once. */
 class Places {
-  readonly #taken: Record<Role, number> = { read: 0, admin: 0 };
+  readonly #ofRoles = new RolePlaces();
   readonly #bySession = new WeakMap<Session, number>();
 
   take(session: Session): () => void {
     const own = this.#bySession.get(session) ?? 0;
-    const { role } = session;
-    if (own >= MOST_OF_ONE_SESSION || this.#taken[role] >= MOST_STREAMS[role]) {
+    const leave = own < MOST_OF_ONE_SESSION ? this.#ofRoles.take(session.role) : undefined;
+    if (leave === undefined) {
       const whose = own >= MOST_OF_ONE_SESSION ? 'you have' : 'those who are signed in with your token have';
       throw new DashboardError('too-many-streams', `${whose} too many pages with live updates open; close one`);
     }
-    this.#taken[role] += 1;
     this.#bySession.set(session, own + 1);
     return () => {
-      this.#taken[role] -= 1;
+      leave();
       this.#bySession.set(session, (this.#bySession.get(session) ?? 1) - 1);
     };
   }

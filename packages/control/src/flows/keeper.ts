@@ -41,7 +41,8 @@ const PACK = 2_000;
 const MOST_QUEUED = 200_000;
 /** And in characters, should each record be of another sort. */
 const MOST_CHARACTERS = 32_000_000;
-const MOST_ASKED = 64;
+/** More than all roles together may ask and watch (admin/role-places.ts). */
+const MOST_ASKED = 128;
 const COMPLAIN_MS = 60_000;
 const CLOSE_MS = 10_000;
 

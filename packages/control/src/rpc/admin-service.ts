@@ -22,8 +22,11 @@ import type { ReachOf } from '../admin/reach.ts';
 import { renameAgent } from '../admin/rename.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
 import { removeNetwork, revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
+import { RolePlaces } from '../admin/role-places.ts';
 import type { Actor, AuditLog } from '../audit/types.ts';
+import { FlowsError } from '../flows/errors.ts';
 import type { FlowWindow } from '../flows/window.ts';
+import { StateError } from '../state/errors.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic } from '../traffic/types.ts';
 import type { AdminCalls } from './calls.ts';
@@ -51,6 +54,13 @@ export interface AdminServiceOptions extends CreateTokenOptions, ChangeMeshOptio
 export function adminCalls(options: AdminServiceOptions): AdminCalls {
   const { state, live, flows } = options;
   const watch = new NetworkWatch(options);
+  const flowWatches = new RolePlaces();
+  const flowQuestions = new RolePlaces();
+  const asked = <T>({ role }: Actor, question: () => Promise<T>): Promise<T> => {
+    const refused = (most: number) =>
+      new FlowsError('busy', `more than ${most} questions about flows with the ${role} token at once; try again`);
+    return flowQuestions.within(role, refused, question);
+  };
 
   return {
     ...meshChanges(options),
@@ -139,23 +149,32 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       return explanationToWire(found, actor);
     },
 
-    listFlows: ({ request, signal }) => {
+    listFlows: ({ request, actor, signal }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return listFlows(flows, name, readFlowPage(name, request), signal);
+      const query = readFlowPage(name, request);
+      return asked(actor, () => listFlows(flows, name, query, signal));
     },
 
-    watchFlows: ({ request, signal, write }) => {
+    watchFlows: ({ request, actor, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
+      const query = readFlowWatch(name, request);
       const isThere = () => state.current.networks.has(name);
-      return watchFlows(flows, name, readFlowWatch(name, request), isThere, signal, write);
+      const { role } = actor;
+      const refused = (most: number) =>
+        new StateError(
+          'limit',
+          `flows are watched ${most} times at once with the ${role} token, and no more; end one first`,
+        );
+      return flowWatches.within(role, refused, () => watchFlows(flows, name, query, isThere, signal, write));
     },
 
-    listOpenFlows: ({ request }) =>
-      listOpenFlows(options.openFlows, requireNetwork(state.current, request.network), request, options.now()),
+    listOpenFlows: ({ request, actor: { role } }) =>
+      listOpenFlows(options.openFlows, requireNetwork(state.current, request.network), request, options.now(), role),
 
-    countFlows: async ({ request, signal }) => {
+    countFlows: async ({ request, actor, signal }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return countsToWire(await flows.history(name, readFlowCount(request), signal));
+      const query = readFlowCount(request);
+      return countsToWire(await asked(actor, () => flows.history(name, query, signal)));
     },
 
     listTraffic: ({ request }) =>

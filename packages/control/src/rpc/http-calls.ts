@@ -9,13 +9,13 @@ import { formatHostPort } from '@weft/proto';
 import type { Span, Tracer } from '@weft/proto/observe';
 import { adminService } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { RolePlaces } from '../admin/role-places.ts';
 import type { Actor } from '../audit/types.ts';
 import { type AdminGate, bearerOf } from './admin-auth.ts';
 import type { CallObserver } from './call-observer.ts';
 import type { AdminCalls, AnyCall } from './calls.ts';
 import { type HttpAnswer, singleAnswer, streamAnswer } from './http-answer.ts';
 import { readHeaders, readMessage } from './http-request.ts';
-import { MOST_STREAMS } from './roles.ts';
 import { CallRefused, noSuchMethod, refusedCall, statusFor } from './status.ts';
 import { describe, endSpan, spanOf } from './tracing.ts';
 
@@ -53,7 +53,7 @@ export class HttpCalls {
   readonly #options: HttpCallsOptions;
   readonly #closing = new AbortController();
   readonly #open = new Set<Promise<void>>();
-  readonly #streams: Record<Role, number> = { read: 0, admin: 0 };
+  readonly #streams = new RolePlaces();
   #loading: Promise<Codecs> | undefined;
 
   constructor(options: HttpCallsOptions) {
@@ -171,14 +171,12 @@ export class HttpCalls {
   }
 
   #takePlace(role: Role, over: AbortSignal): void {
-    if (this.#streams[role] >= MOST_STREAMS[role]) {
-      const details = `${MOST_STREAMS[role]} streams are open with this token or its sessions, and no more are; end one first`;
+    const leave = this.#streams.take(role);
+    if (leave === undefined) {
+      const details = `${this.#streams.most[role]} streams are open with this token or its sessions, and no more are; end one first`;
       throw refusedCall(status.RESOURCE_EXHAUSTED, 'too-many-streams', details);
     }
-    this.#streams[role] += 1;
-    over.addEventListener('abort', () => {
-      this.#streams[role] -= 1;
-    });
+    over.addEventListener('abort', leave);
   }
 }
 

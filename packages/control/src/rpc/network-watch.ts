@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { entryOf } from '@weft/proto';
 import type { pb } from '@weft/proto/wire';
 import { requireNetwork } from '../admin/request.ts';
+import { RolePlaces } from '../admin/role-places.ts';
 import type { Actor } from '../audit/types.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetServices } from '../fleet/projection.ts';
@@ -15,7 +16,6 @@ import { StateError } from '../state/errors.ts';
 import type { State } from '../state/types.ts';
 import type { Write } from './calls.ts';
 import { agentStatus, networkStatus, serviceStatus } from './listings.ts';
-import { MOST_STREAMS } from './roles.ts';
 
 export interface NetworkWatchOptions {
   readonly state: { readonly current: State };
@@ -35,7 +35,7 @@ export class NetworkWatch {
   /** Of networks that were ever watched, until they are removed: each keeps what it last saw, so that a watcher can resume. */
   readonly #feeds = new Map<string, Feed>();
   /** Of all networks: each holds what its reader has not taken. */
-  readonly #watchers: Record<Actor['role'], number> = { read: 0, admin: 0 };
+  readonly #places = new RolePlaces();
 
   constructor(options: NetworkWatchOptions) {
     this.#options = options;
@@ -49,16 +49,25 @@ export class NetworkWatch {
     signal: AbortSignal,
     write: Write<pb.WatchNetworkResponse>,
   ): Promise<void> {
-    const most = MOST_STREAMS[role];
-    if (this.#watchers[role] >= most) {
-      const words = `networks are watched ${most} times at once with the ${role} token, and no more; end one first`;
-      throw new StateError('limit', words);
-    }
+    const words = (most: number) =>
+      `networks are watched ${most} times at once with the ${role} token, and no more; end one first`;
+    await this.#places.within(
+      role,
+      (most) => new StateError('limit', words(most)),
+      () => this.#watch(network, resumeToken, signal, write),
+    );
+  }
+
+  async #watch(
+    network: string,
+    resumeToken: string,
+    signal: AbortSignal,
+    write: Write<pb.WatchNetworkResponse>,
+  ): Promise<void> {
     const look = () => looked(this.#options, network);
     this.#letGo();
     const feed = entryOf(this.#feeds, network, () => new Feed(look));
     const leave = feed.enter();
-    this.#watchers[role] += 1;
     try {
       let sent = feed.resumed(resumeToken);
       for (;;) {
@@ -69,7 +78,6 @@ export class NetworkWatch {
         signal.throwIfAborted();
       }
     } finally {
-      this.#watchers[role] -= 1;
       leave();
       this.#letGo();
     }

@@ -3,6 +3,7 @@ import { type FieldProblem, type OpenFlowFilter, problem, WIRE_LIMITS } from '@w
 import { callerFromWire, openFlowsStateCodec, openFlowToWire, type pb } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
 import type { OpenFlowsPlace, OpenFlowsWalk } from '../admin/open-flows.ts';
+import type { Actor } from '../audit/types.ts';
 import type { NetworkState } from '../state/types.ts';
 import { readPage, tokenOf } from './page.ts';
 
@@ -12,12 +13,13 @@ export async function listOpenFlows(
   network: NetworkState,
   request: pb.ListOpenFlowsRequest,
   nowMs: number,
+  role: Actor['role'],
 ): Promise<pb.Outgoing<pb.ListOpenFlowsResponse>> {
   const filter = readFilter(request.filter);
   const { source = '', service = '', host = '', port = 0 } = filter;
   const listing = { of: ['open-flows', network.name, source, service, host, `${port}`], form: [0, ''] };
   const { size, after } = readPage(request, listing);
-  const { hosts, next } = await walk.page(network, filter, placeOf(after), size);
+  const { hosts, next } = await walk.page(network, filter, placeOf(after), size, role);
   return {
     hosts: hosts.map(({ state, flows, ...told }) => ({
       ...told,

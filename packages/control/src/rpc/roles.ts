@@ -1,6 +1,5 @@
 /** What each role may call. Every call that is not named here, and so every new one, takes the admin token. */
 import { adminService } from '@weft/proto/wire';
-import type { Actor } from '../audit/types.ts';
 
 export const ADMIN_PREFIX = '/weft.v1.AdminService/';
 
@@ -23,9 +22,6 @@ const READ_CALLS = [
 
 /** Paths of the calls that the read token is enough for. */
 export const READ_PATHS: ReadonlySet<string> = new Set(READ_CALLS.map((name) => adminService[name].path));
-
-/** Streams, or watches of networks, of one role at once: who sees cannot shut out who acts. */
-export const MOST_STREAMS: Readonly<Record<Actor['role'], number>> = { read: 48, admin: 16 };
 
 /** Paths of all calls of the admin service. */
 export const ADMIN_PATHS: ReadonlySet<string> = new Set(Object.values(adminService).map(({ path }) => path));
