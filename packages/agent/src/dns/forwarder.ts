@@ -127,7 +127,7 @@ export class Forwarder {
     const now = performance.now();
     const leaves = this.#pending.roomFor(key, domain, now);
     if (leaves === undefined) return true;
-    this.#crowded = { atMs: now, domain: this.#pending.greatest.domain };
+    this.#crowded = { atMs: now, domain: this.#pending.crowding };
     if (leaves === false) return false;
     const left = this.#pending.delete(leaves);
     left?.exchange.cancel();

@@ -71,17 +71,25 @@ export class WaitingQuestions<T extends Waiting> {
       return dearest !== key && dearest;
     }
     if (known || this.#all.size < this.#bounds.questions) return undefined;
-    const { greatest } = this;
+    const greatest = this.#greatest();
+    const hasHalf = greatest.questions * 2 >= this.#all.size;
     const [oldest] = this.#all.keys();
     const [oldestOfIt] = this.#ofDomain.get(greatest.domain) ?? [];
-    if (greatest.domain !== domain && greatest.questions * 2 >= this.#all.size) return oldestOfIt;
+    if (hasHalf && greatest.domain !== domain) return oldestOfIt;
     const longEnough = (candidate: string | undefined): boolean =>
       candidate !== undefined && nowMs - (this.#all.get(candidate)?.sinceMs ?? nowMs) >= ROOM_AFTER_MS;
-    return [oldestOfIt, oldest].find(longEnough) ?? false;
+    // It gets none of others' places: each of its own is young, where it is asked for faster than that.
+    return (hasHalf ? [oldestOfIt] : [oldestOfIt, oldest]).find(longEnough) ?? false;
+  }
+
+  /** Whose names take most of what there is none left of, once there is no room. */
+  get crowding(): string {
+    if (this.#waiters < this.#bounds.waiters) return this.#greatest().domain;
+    return this.#all.get(this.#dearest())?.domain ?? '';
   }
 
   /** The domain of which most questions wait, the oldest of those. */
-  get greatest(): { readonly domain: string; readonly questions: number } {
+  #greatest(): { readonly domain: string; readonly questions: number } {
     let greatest = { domain: '', questions: 0 };
     for (const [domain, { size }] of this.#ofDomain)
       if (size > greatest.questions) greatest = { domain, questions: size };
