@@ -1,4 +1,5 @@
 /** Talking to control as an operator: where it is, what proves us, and what its refusals mean. */
+import { accessSync, constants } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
@@ -203,16 +204,25 @@ async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): P
   return token;
 }
 
-/** Whether control is asked by it. One that cannot be looked at may be there, and reading it says what is wrong. */
+/** Whether control is asked by it: one that nobody named and that may not be read leads nowhere, and is as good as none. */
 export function hasToken({ named, tokenFile }: Pick<AdminAccess, 'named' | 'tokenFile'>): boolean {
-  return named || !isAbsent(tokenFile);
+  return named || isReadable(tokenFile);
 }
 
 /** Why nobody asks control by it, where nobody named it. */
 export function untakenToken({ tokenFile }: Pick<AdminAccess, 'tokenFile'>): string {
   return isAbsent(tokenFile)
     ? `there is no admin token at ${tokenFile}`
-    : `whether there is an admin token at ${tokenFile} may not be seen by who asks`;
+    : `there is no admin token at ${tokenFile} that may be read`;
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A failure in words for the person who gave the command. */

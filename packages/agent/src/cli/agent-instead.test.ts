@@ -5,7 +5,7 @@ import type { FlowRecord, OpenFlow } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import type { ServiceView } from '../observe/service-view.ts';
-import { hasToken } from './admin.ts';
+import { hasToken, untakenToken } from './admin.ts';
 import { commandLine, NOW } from './command-line.fixture.ts';
 import { agentStatus, localAgents } from './local-agent.fixture.ts';
 
@@ -208,10 +208,13 @@ test('with neither an agent nor a token both are named', async () => {
   });
 });
 
-test('a token that cannot be looked at is not one that is not there', () => {
-  // A name that no file system takes: it is not seen, whoever asks.
-  expect(hasToken({ named: false, tokenFile: join(directory, 'x'.repeat(300)) })).toBe(true);
-  expect(hasToken({ named: false, tokenFile: join(directory, 'none') })).toBe(false);
+test('a default token that may not be read leads to nobody, and is not told of as one that is not there', () => {
+  // A name that no file system takes: nobody may read it, root neither.
+  const unread = { named: false, tokenFile: join(directory, 'x'.repeat(300)) };
+  const absent = { named: false, tokenFile: join(directory, 'none') };
+  expect([unread, absent, { ...unread, named: true }].map(hasToken)).toEqual([false, false, true]);
+  expect(untakenToken(unread)).toMatch(/^there is no admin token at .*x that may be read$/);
+  expect(untakenToken(absent)).toMatch(/^there is no admin token at .*none$/);
 });
 
 test('control is asked where something leads to it', async () => {
