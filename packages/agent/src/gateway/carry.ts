@@ -3,6 +3,7 @@
  * on one side slows the writer on the other.
  */
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { resetSocket } from '../bytes/net-transport.ts';
 import type { Admitted } from './admission.ts';
 import type { UpstreamAgent } from './client.ts';
 import { ConduitDuplex } from './duplex.ts';
@@ -212,7 +213,7 @@ function relayResponse(incoming: IncomingMessage, request: IncomingMessage, resp
   const cut = (): void => {
     // One that is told no length takes the end of the connection for the end of the answer.
     if (hasBody && !response.chunkedEncoding && incoming.headers['content-length'] === undefined)
-      request.socket.resetAndDestroy();
+      resetSocket(request.socket);
     else response.destroy();
   };
   onCutShort(incoming, cut);

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { plainAddress } from '@weft/proto';
 import type { Seat } from '@weft/proto/bounds';
 import { Deadline } from '../bytes/deadline.ts';
+import { resetSocket } from '../bytes/net-transport.ts';
 import { IngressError } from './errors.ts';
 import { Pace } from './pace.ts';
 import type { GatewayLimits, OpenIngress } from './types.ts';
@@ -95,7 +96,7 @@ export class Client {
     const going = this.#going;
     if (going.stillMs > (room ? stallMs : untakenMs) || (room && going.slowMs > bodyMs)) {
       // What the kernel holds for it is not to be held any longer either.
-      this.#socket.resetAndDestroy();
+      resetSocket(this.#socket);
     } else if (this.response?.headersSent === false) {
       if (coming.stillMs <= stallMs && coming.slowMs <= (room ? bodyMs : stallMs)) return;
       refused(this.response);
@@ -131,7 +132,7 @@ export class Client {
     const amid = this.#raw
       ? !this.#socket.writableFinished
       : response?.headersSent === true && !response.writableFinished;
-    if (amid) this.#socket.resetAndDestroy();
+    if (amid) resetSocket(this.#socket);
     else this.#socket.destroy();
   }
 

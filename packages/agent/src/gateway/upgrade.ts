@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { resetSocket } from '../bytes/net-transport.ts';
 import { blame, type Carriage, onCutShort, openRequest } from './carry.ts';
 import { part } from './client.ts';
 import { IngressError, isGarbled, isHangUp } from './errors.ts';
@@ -98,7 +99,7 @@ function switchingProtocols(incoming: IncomingMessage): string {
  * its request is in a protocol that nobody speaks.
  */
 function relayDecline(incoming: IncomingMessage, socket: Socket, idleMs: number): void {
-  const cut = (): void => void socket.resetAndDestroy();
+  const cut = (): void => resetSocket(socket);
   socket.setTimeout(idleMs).on('timeout', cut);
   const fields = ['Connection', 'close', ...responseFields(incoming, false)];
   socket.write(rawHead(incoming.statusCode ?? 502, incoming.statusMessage, fields), 'latin1');
@@ -120,6 +121,6 @@ function splice(near: Socket, far: Duplex): void {
   // One that is not ended in order is reset.
   bind(near, far, () => void far.destroy());
   bind(far, near, () => {
-    if (!near.destroyed) near.resetAndDestroy();
+    if (!near.destroyed) resetSocket(near);
   });
 }
