@@ -236,15 +236,17 @@ describe('agents with --workers 3', () => {
   test.each([
     ['a second signal', 143, undefined],
     ['a second signal, also where a thread hangs in a system call', 143, 'hang-1'],
+    ['a second signal, also where one hangs and no file is left', 143, 'hang-2', 'no file is left'],
     ['an error in a thread that nobody expected', 1, 'fail-2'],
-  ])('%s resets what is open, whichever thread carries it', async (_why, code, fault) => {
+  ])('%s resets what is open, whichever thread carries it', async (_why, code, fault, spent?: string) => {
     const sockets = await connectMany();
     expect(busy(await status(front))).toBe(3);
     const ended = endings(sockets);
     const { process } = front.agent;
     const file = path(front.host.dir, fault ?? '');
     if (fault !== undefined) writeFileSync(file, '');
-    if (fault === 'hang-1') await process.output(/it hangs/);
+    if (fault?.startsWith('hang') === true) await process.output(/it hangs/);
+    if (spent !== undefined) await takeFiles(front);
     if (fault !== 'fail-2') {
       process.signal('SIGTERM');
       await process.output(/"event":"stopping"/);
@@ -304,21 +306,26 @@ describe('agents with --workers 3', () => {
     await agent.process.kill();
   });
 
-  test('an ordinary stop hands over the records of all threads', async () => {
-    await records(MANY, async () => {
-      const sockets = await connectMany();
-      await until(
-        'all flows in the numbers',
-        () => status(data),
-        ({ flows }) => flows.open === MANY,
-      );
-      data.agent.process.signal('SIGTERM');
-      expect((await data.agent.process.finished()).code).toBe(0);
-      await until('every connection is over', () => closed(sockets) === MANY);
-    });
-    await data.agent.restart();
-    await flowsAgain();
-  });
+  test.each(['', ', also where no file is left'])(
+    'an ordinary stop resets what is open and hands over the records of all threads%s',
+    async (spent) => {
+      await records(MANY, async () => {
+        const sockets = await connectMany();
+        const ended = endings(sockets);
+        await until(
+          'all flows in the numbers',
+          () => status(data),
+          ({ flows }) => flows.open === MANY,
+        );
+        if (spent !== '') await takeFiles(data);
+        data.agent.process.signal('SIGTERM');
+        expect((await data.agent.process.finished()).code).toBe(0);
+        expect(await ended).toEqual(sockets.map(() => 'ECONNRESET'));
+      });
+      await data.agent.restart();
+      await flowsAgain();
+    },
+  );
 
   test('a revocation cuts the flows of all threads', async () => {
     const sockets = await connectMany();

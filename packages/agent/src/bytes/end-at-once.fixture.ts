@@ -15,7 +15,8 @@ if (isMainThread) {
   new Worker(new URL(import.meta.url), { workerData: fifo, argv: [fifo, port] });
   open(fifo, () => {});
   socket.once('data', () => {
-    if (files === 'none-left') takeAll();
+    // Behind what is reset then, whose files are free.
+    if (files === 'none-left') process.once('exit', takeAll);
     endAtOnce(code === undefined ? undefined : Number(code));
   });
 } else {
