@@ -3,13 +3,14 @@ import { accessSync, constants } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, decodeAdminToken, isAbsent, pages, parseHostPort, TokenError } from '@weft/proto';
+import { ADMIN_LIMITS, decodeAdminToken, isAbsent, pages, parseHostPort, TokenError, tellProblems } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
   ControlUnreachableError,
   callServerStream,
   callUnary,
+  errorDetails,
   isServiceError,
   type pb,
   pinnedCredentials,
@@ -250,5 +251,8 @@ function explained(cause: unknown, { address, tokenFile }: AdminAccess): unknown
       'control-unreachable',
       `control at ${address} did not answer: ${details}; check that weft-control runs there`,
     );
-  return told('control-refused', `control at ${address} refused: ${details}`);
+  const { fields, metadata } = errorDetails(cause);
+  const why = fields.length > 1 ? tellProblems(fields, Number(metadata.fields ?? fields.length), '\n  ') : details;
+  const words = `control at ${address} refused:${fields.length > 1 ? '\n  ' : ' '}${why}`;
+  return new CommandError('control-refused', words, { cause }, fields);
 }

@@ -1,5 +1,5 @@
 /** How commands end. */
-import { CodedError } from '@weft/proto';
+import { CodedError, type FieldProblem } from '@weft/proto';
 
 /**
  * 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `connect` is denied, `diff` says that an apply
@@ -45,4 +45,16 @@ export class CommandError extends CodedError<
   | 'guard-unreadable'
 > {
   override readonly name = 'CommandError';
+  /** What is wrong with which field of what was asked, where control named any; its message tells them too. */
+  readonly fields: readonly FieldProblem[];
+
+  constructor(
+    code: CommandError['code'],
+    message: string,
+    options?: ErrorOptions,
+    fields: readonly FieldProblem[] = [],
+  ) {
+    super(code, message, options);
+    this.fields = fields;
+  }
 }

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { errorStatus } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 import { failureOf, tellFailure, toldAs } from './failure.ts';
@@ -72,6 +73,34 @@ describe('with --json, an error is one line of JSON on stderr', () => {
     expect(await failed('revoke', 'b')).toMatchObject({ code: 1, error: { code: 'control-refused' } });
     await noToken();
     expect(await failed('agents')).toMatchObject({ code: 1, error: { code: 'admin-token' } });
+  });
+
+  test('of what control finds wrong in several fields, with each', async () => {
+    const fields = [
+      { field: 'services[0]', message: 'expected a name' },
+      { field: 'ttl', message: 'expected more' },
+    ];
+    await serve({ createToken: (_call, answer) => answer(errorStatus(3, '', { reason: 'invalid', fields })) });
+    expect(await failed('token', 'create', '--network', 'prod')).toEqual({
+      code: 1,
+      version: 1,
+      error: { code: 'control-refused', message: expect.stringContaining('ttl: expected more'), fields },
+    });
+    const { err } = await weft('token', 'create', '--network', 'prod');
+    expect(err).toMatch(
+      /^weft: control at \S+ refused:\n {2}services\[0\]: expected a name\n {2}ttl: expected more\n$/,
+    );
+  });
+
+  test('and how many more there were, where they are too many', async () => {
+    const fields = Array.from({ length: 1_000 }, (_, index) => ({
+      field: `services[${index}]`,
+      message: 'expected a name',
+    }));
+    await serve({ createToken: (_call, answer) => answer(errorStatus(3, '', { reason: 'invalid', fields })) });
+    const { err } = await weft('token', 'create', '--network', 'prod');
+    const told = err.trimEnd().split('\n');
+    expect(told.at(-1)).toBe(`  and ${1_000 - (told.length - 2)} more`);
   });
 
   test('of an interruption', async () => {

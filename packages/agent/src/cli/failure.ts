@@ -1,5 +1,5 @@
 /** How a command ends that does not get to its end: one place that puts every error into words, and never shows a stack unasked. */
-import { CodedError, escapeUnseen, isSystemError, systemErrorWords } from '@weft/proto';
+import { CodedError, escapeUnseen, type FieldProblem, isSystemError, systemErrorWords } from '@weft/proto';
 import { CommanderError } from 'commander';
 import { FileError, type FileProblem } from '../config/errors.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
@@ -14,6 +14,7 @@ interface Failure {
   /** The message is there already, or has no need of the program's name. */
   readonly told?: true;
   readonly problems?: readonly FileProblem[];
+  readonly fields?: readonly FieldProblem[];
 }
 
 export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSignal): Failure {
@@ -32,6 +33,8 @@ export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSig
   if (error instanceof UsageError) return { code: 2, error: error.code, message: error.message };
   if (error instanceof CommandError && error.code === 'denied')
     return { code: 3, error: error.code, message: error.message };
+  if (error instanceof CommandError && error.fields.length > 0)
+    return { code: 1, error: error.code, message: error.message, fields: error.fields };
   if (error instanceof CodedError) return { code: 1, error: String(error.code), message: error.message };
   if (isSystemError(error)) return { code: 1, error: error.code, message: systemErrorWords(error) };
   const message = error instanceof Error ? error.message : String(error);
@@ -57,12 +60,12 @@ const ONLY_READS: ReadonlySet<string> = new Set(['diff', 'lint']);
 
 /** On stderr: in words, or as one line of JSON. */
 export function tellFailure(
-  { error, message, told, problems }: Failure,
+  { error, message, told, problems, fields }: Failure,
   { json, changes }: Told,
   terminal: Terminal,
 ): void {
   const name = paintErr(terminal, 'red', 'weft');
-  if (json) writeJsonLine({ out: terminal.err }, 'error', { error: { code: error, message, problems } });
+  if (json) writeJsonLine({ out: terminal.err }, 'error', { error: { code: error, message, problems, fields } });
   else if (problems !== undefined) {
     terminal.err(`${escapeUnseen(message)}\n${changes ? `${name}: nothing was changed\n` : ''}`);
   }

@@ -13,7 +13,7 @@ import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
 import { besideReach, hostReach, inexactRules, NO_REACH } from './inexact-rules.ts';
 import { gainsBehind, leftBehind } from './left-behind.ts';
-import { readWait, requireNetwork } from './request.ts';
+import { requireNetwork } from './request.ts';
 
 export interface ChangeMeshOptions {
   readonly state: StateStore;
@@ -25,12 +25,11 @@ export interface ChangeMeshOptions {
   readonly words?: Vocabulary;
 }
 
-/** As they are ordered, unchecked. */
 export interface ChangeOrder {
   readonly dryRun: boolean;
   readonly wait: boolean;
-  /** 0 for what is usual. */
-  readonly timeoutMs: number;
+  /** How long, at most. */
+  readonly waitMs: number;
   /** 0 for any. */
   readonly expectedRevision: number;
   /** Whether members that cannot read all of it are to be left behind. */
@@ -86,12 +85,11 @@ interface Asked {
 async function change(
   options: ChangeMeshOptions,
   { mesh, make, named = (found) => found }: Asked,
-  { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
+  { dryRun, wait, waitMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<MeshChanged> {
   const { state, live, logger, flows, words } = options;
-  const longest = readWait(timeoutMs);
   const actor = actorName(by);
   const before = state.current.networks.get(mesh.network);
   const crowded = listenerWarnings(mesh, before, live);
@@ -113,7 +111,7 @@ async function change(
   const unmet = unmetCallers(mesh, before, live, (network) => flows.users(network)).map(named);
   // At the same time: an answer that was waited for must not be later by what is told beside it.
   const [taken, told] = await Promise.all([
-    waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal),
+    waited(options, mesh.network, revision, wait && !dryRun ? waitMs : undefined, signal),
     before === undefined || changes.length === 0
       ? NO_REACH
       : hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal),

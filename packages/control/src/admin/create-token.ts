@@ -5,6 +5,7 @@ import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import { createJoinToken, type NewToken, replaceJoinToken } from '../enroll/tokens.ts';
 import type { ReplacedToken, StateStore } from '../state/types.ts';
+import { readAll } from './errors.ts';
 import { readName, readReplacement, readTokenNetwork, readTokenOrder, type TokenRequest } from './request.ts';
 import { tokenAddresses } from './token-addresses.ts';
 
@@ -31,8 +32,12 @@ export async function createToken(
   by: TokenOrderer,
 ): Promise<NewToken & { readonly warnings: readonly FieldProblem[] }> {
   const { state, pin, logger } = options;
-  const network = readTokenNetwork(state.current, request.network);
-  const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
+  const { network, order } = readAll({
+    network: () => readTokenNetwork(state.current, request.network),
+    order: () => readTokenOrder(request),
+  });
+  const { lifetimeMs, addresses: requested } = order;
+  const scope = { ...order.scope, network };
   const addresses = whereControlIs(options, requested, by);
   const actor = actorName(by.actor);
   const absent = request.newNetwork ? 'make' : 'refuse';
@@ -62,12 +67,8 @@ function whereControlIs(
 }
 
 /** Which token is to be replaced, and how; unchecked. */
-export interface Replacement {
+export interface Replacement extends Pick<TokenRequest, 'ttl' | 'addresses'> {
   readonly tokenId: string;
-  /** 0 for as long as the one before. */
-  readonly ttlSeconds: number;
-  /** As of a TokenRequest. */
-  readonly addresses: readonly string[];
 }
 
 /** Rejects with RequestError, StateError. */
@@ -77,8 +78,11 @@ export async function replaceToken(
   by: TokenOrderer,
 ): Promise<ReplacedToken & { readonly text: string }> {
   const { state, pin, logger } = options;
-  const id = readName(request.tokenId, 'token_id');
-  const { lifetimeMs, addresses: requested } = readReplacement(request);
+  const { id, replacement } = readAll({
+    id: () => readName(request.tokenId, 'token_id'),
+    replacement: () => readReplacement(request),
+  });
+  const { lifetimeMs, addresses: requested } = replacement;
   const addresses = whereControlIs(options, requested, by);
   const actor = actorName(by.actor);
   const made = await replaceJoinToken(state, { id, lifetimeMs, addresses, pin, actor });

@@ -72,12 +72,8 @@ const FLOWS: Readonly<Record<Exclude<FlowsErrorCode, 'failed'>, FailureKind>> = 
 
 /** Undefined for an error that is control's own, whose text may hold paths or worse. */
 export function failureOf(error: unknown): Failure | undefined {
-  if (error instanceof WireError) {
-    const { code, field, message } = error;
-    return failure('invalid', { code, message }, [{ field, message: unprefixed(error) }]);
-  }
   if (error instanceof FormatError || error instanceof OversizedMessageError) return failure('invalid', error);
-  if (error instanceof RequestError) return failure('invalid', error, error.fields);
+  if (error instanceof RequestError || error instanceof WireError) return failure('invalid', error, error.fields);
   if (error instanceof StateError) return failure(STATE[error.code], error, error.fields, error.about);
   // What a file holds that cannot be read is for the log.
   if (error instanceof FlowsError && error.code !== 'failed') return failure(FLOWS[error.code], error);
@@ -97,9 +93,4 @@ function failure(
   about: Failure['about'] = {},
 ): Failure {
   return { kind, code, message, fields, about };
-}
-
-/** A WireError's message begins with its field, which stands beside it. */
-function unprefixed({ field, message }: WireError): string {
-  return message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
 }

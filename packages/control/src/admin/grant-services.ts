@@ -6,29 +6,38 @@ import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgentOf } from '../fleet/projection.ts';
 import type { Grant, Granted, NetworkState } from '../state/types.ts';
 import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
-import { RequestError } from './errors.ts';
+import { RequestError, readAll } from './errors.ts';
 import { besideReach, type HostReaches, hostReach, inexactRules, NO_REACH } from './inexact-rules.ts';
 import { rightsBehind } from './left-behind.ts';
-import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './request.ts';
+import { readName, readServices, requireNetworkOfAgent } from './request.ts';
 
-/** `network` may be empty where the member is told by it. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
+/** A grant, checked. Throws RequestError. */
+export function readGrant(request: Grant): Grant {
+  // By name: a message from the wire has what its sender left out by its prototype alone, and no copy of it does.
+  const { take } = request;
+  const { agent, services } = readAll({
+    agent: () => readName(request.agent, 'agent'),
+    services: () => {
+      if (request.services.length === 0) throw new RequestError([problem('services', 'expected at least one')]);
+      return readServices(request.services);
+    },
+  });
+  return { agent, services, take };
+}
+
+/** `named` is the network, or empty where the member is told by it. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
 export async function grantServices(
   options: ChangeMeshOptions,
-  // By name: a message from the wire has what its sender left out by its prototype alone, and no copy of it does.
-  { network: named, agent: who, services, take }: Grant & { readonly network: string },
-  { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
+  named: string,
+  grant: Grant,
+  { dryRun, wait, waitMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<Granted & MeshChanged> {
   const { state, logger } = options;
-  const longest = readWait(timeoutMs);
-  const grant = { agent: readName(who, 'agent'), services, take };
-  const problems = servicesProblems(services);
-  if (services.length === 0) problems.push(problem('services', 'expected at least one'));
-  if (problems.length > 0) throw new RequestError(problems);
   const held = requireNetworkOfAgent(state.current, named, grant.agent);
   const network = held.name;
-  const behind = take ? [] : behindBy(held, grant, options.live, leaveBehind);
+  const behind = grant.take ? [] : behindBy(held, grant, options.live, leaveBehind);
   if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const actor = actorName(by);
   const how = { dryRun, actor, ...defined({ expected: expectedRevision || undefined }) };
@@ -40,7 +49,7 @@ export async function grantServices(
       'what an agent may run was changed',
     );
   const [taken, told] = await Promise.all([
-    waited(options, network, revision, wait && !dryRun ? longest : undefined, signal),
+    waited(options, network, revision, wait && !dryRun ? waitMs : undefined, signal),
     reachAfter(held, made, options.live, signal),
   ]);
   const warnings = [

@@ -3,8 +3,8 @@ import { hostNameProblem, problem } from '@weft/proto';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import type { RenamedAgent } from '../state/types.ts';
-import { RequestError } from './errors.ts';
-import { readName, requireNetworkOfAgent } from './request.ts';
+import { RequestError, readAll } from './errors.ts';
+import { readName, readNetworkName, requireNetworkOfAgent } from './request.ts';
 import type { RevokeOptions } from './revoke.ts';
 
 export interface NewName {
@@ -21,9 +21,11 @@ export async function renameAgent(
   request: NewName,
   by: Actor,
 ): Promise<RenamedAgent & { readonly network: string }> {
-  const name = readName(request.agent, 'agent');
-  const wrong = hostNameProblem(request.host);
-  if (wrong !== undefined) throw new RequestError([problem('host', wrong)]);
+  const { name } = readAll({
+    network: () => readNetworkName(request.network),
+    name: () => readName(request.agent, 'agent'),
+    host: () => requireHostName(request.host),
+  });
   const network = requireNetworkOfAgent(state.current, request.network, name).name;
   const actor = actorName(by);
   const renamed = await state.renameAgent(network, name, request.host, actor);
@@ -33,4 +35,9 @@ export async function renameAgent(
     'agent renamed',
   );
   return { ...renamed, network };
+}
+
+function requireHostName(host: string): void {
+  const wrong = hostNameProblem(host);
+  if (wrong !== undefined) throw new RequestError([problem('host', wrong)]);
 }

@@ -6,8 +6,8 @@ import type { Actor } from '../audit/types.ts';
 import { hangingOn, tokensOf } from '../state/member-rights.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
 import { type ChangeMeshOptions, waited } from './change-mesh.ts';
-import { RequestError } from './errors.ts';
-import { readName, requireNetwork, requireNetworkOfAgent } from './request.ts';
+import { RequestError, readAll } from './errors.ts';
+import { readName, readNetworkName, requireNetwork, requireNetworkOfAgent } from './request.ts';
 
 export interface RevokeOptions {
   readonly state: StateStore;
@@ -55,7 +55,10 @@ export async function revokeAgent(
   by: Actor,
 ): Promise<RevokedAgent> {
   const { state, logger, now } = options;
-  const name = readName(request.agent, 'agent');
+  const { name } = readAll({
+    network: () => readNetworkName(request.network),
+    name: () => readName(request.agent, 'agent'),
+  });
   const network = requireNetworkOfAgent(state.current, request.network, name);
   const agent = network.agents.get(network.hosts.get(name) ?? name);
   const actor = actorName(by);

@@ -1,5 +1,5 @@
 /** What the dashboard refuses, and how every error that a request can meet is told to the page. */
-import { CodedError } from '@weft/proto';
+import { CodedError, tellProblems } from '@weft/proto';
 import { type FailureKind, failureOf } from '../admin/failure.ts';
 import type { Failure } from './api.ts';
 
@@ -61,10 +61,8 @@ export function refusalOf(error: unknown): Refusal | undefined {
   const known = failureOf(error);
   if (known !== undefined) {
     const { kind, code, message, fields } = known;
-    const [field] = fields;
-    // Every field's problem stands in the text where there are several: here the text is all there is.
-    const told = fields.length === 1 && field !== undefined ? `${field.field}: ${field.message}` : message;
-    return refusal(OF_KIND[kind], code, told);
+    // The text is all there is here.
+    return refusal(OF_KIND[kind], code, fields.length === 0 ? message : tellProblems(fields));
   }
   if (!(error instanceof Error)) return undefined;
   const { code = '', statusCode = 500 } = error as { readonly code?: string; readonly statusCode?: number };

@@ -13,7 +13,6 @@ const order = {
   reusable: false,
   newNetwork: false,
   ephemeral: false,
-  ttlSeconds: 1,
 };
 
 /** As they come in: what is not set has its default. */
@@ -42,8 +41,8 @@ const READERS: Readonly<Record<keyof typeof ADMIN_LIMITS, (size: number) => unkn
   },
   buckets: (buckets) => readFlowCount(count({ buckets })),
   flowText: (size) => readFlowPage('prod', page({ filter: { text: 't'.repeat(size) } })),
-  tokenSeconds: (ttlSeconds) => readTokenOrder({ ...order, addresses: [], ttlSeconds }, 'prod'),
-  tokenAddresses: (size) => readTokenOrder({ ...order, addresses: addresses(size) }, 'prod'),
+  tokenSeconds: (seconds) => readTokenOrder({ ...order, addresses: [], ttl: { seconds } }),
+  tokenAddresses: (size) => readTokenOrder({ ...order, addresses: addresses(size) }),
   waitMs: readWait,
 };
 

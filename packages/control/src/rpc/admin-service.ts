@@ -1,21 +1,19 @@
 /** The admin service: requests checked, changes handed to the state, answers made from it. */
-import { CAPABILITY, defined, problem } from '@weft/proto';
+import { CAPABILITY, defined } from '@weft/proto';
 import {
   actionCodec,
   breakPointCodec,
   callerFromWire,
-  durationFromWire,
   meshToWire,
   type pb,
   protocolCodec,
-  rolesFromWire,
   ruleToWire,
   timestampToWire,
 } from '@weft/proto/wire';
 import { meshToYaml } from '@weft/proto/yaml';
 import type { ChangeMeshOptions } from '../admin/change-mesh.ts';
 import { type CreateTokenOptions, createToken, replaceToken } from '../admin/create-token.ts';
-import { RequestError } from '../admin/errors.ts';
+import { readAll } from '../admin/errors.ts';
 import type { Explain, Explanation } from '../admin/explain.ts';
 import type { OpenFlowsWalk } from '../admin/open-flows.ts';
 import type { ReachOf } from '../admin/reach.ts';
@@ -27,15 +25,25 @@ import type { Actor, AuditLog } from '../audit/types.ts';
 import { FlowsError } from '../flows/errors.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { StateError } from '../state/errors.ts';
+import type { NetworkState } from '../state/types.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic } from '../traffic/types.ts';
 import type { AdminCalls } from './calls.ts';
-import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
+import {
+  countsToWire,
+  listFlows,
+  readFlowCount,
+  readFlowPage,
+  readFlowWatch,
+  requireFilter,
+  watchFlows,
+} from './flow-request.ts';
 import { listAudit, listRevisions, olderDataStatus, originToWire } from './history-listings.ts';
-import { listAgents, listReach, listServices, listTokens, listTraffic, networkStatus } from './listings.ts';
+import { listAgents, listReach, listServices, listTokens, listTraffic, networkStatus, readView } from './listings.ts';
 import { meshChanges } from './mesh-changes.ts';
 import { NetworkWatch } from './network-watch.ts';
-import { listOpenFlows } from './open-flow-pages.ts';
+import { listOpenFlows, readOpenFlowFilter } from './open-flow-pages.ts';
+import { type PageRequest, requireSize } from './page.ts';
 
 export interface AdminServiceOptions extends CreateTokenOptions, ChangeMeshOptions {
   readonly explain: Explain;
@@ -61,6 +69,13 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       new FlowsError('busy', `more than ${most} questions about flows with the ${role} token at once; try again`);
     return flowQuestions.within(role, refused, question);
   };
+  /** `check` reads what else is asked, as far as it is the same for every network. */
+  const networkOf = ({ network }: { readonly network: string }, check = (): unknown => undefined): NetworkState =>
+    readAll({ network: () => requireNetwork(state.current, network), check }).network;
+  const listedOf = (
+    request: PageRequest & { readonly network: string },
+    check = (): unknown => undefined,
+  ): NetworkState => networkOf(request, () => readAll({ check, size: () => requireSize(request) }));
 
   return {
     ...meshChanges(options),
@@ -88,10 +103,15 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       ),
     }),
 
-    listServices: ({ request }) => listServices(requireNetwork(state.current, request.network), live, request),
+    listServices: ({ request }) => listServices(listedOf(request), live, request),
 
     listAgents: ({ request }) =>
-      listAgents(requireNetwork(state.current, request.network), live, request, options.now()),
+      listAgents(
+        listedOf(request, () => readView(request.view)),
+        live,
+        request,
+        options.now(),
+      ),
 
     watchNetwork: ({ request, actor, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
@@ -110,24 +130,18 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
     createToken: async ({ request, actor, authority }) => {
       const by = { actor, authority };
-      const { network, services, host, reusable, ephemeral, addresses, newNetwork } = request;
-      const ttlSeconds = readTtl(request.ttl);
-      const roles = rolesFromWire(request.roles, 'roles');
-      const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses, newNetwork };
-      const { text, token, warnings } = await createToken(options, order, by);
+      const { text, token, warnings } = await createToken(options, request, by);
       const { id: tokenId, expiresMs, networkCreated } = token;
       return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated, warnings };
     },
 
     listTokens: ({ request }) => {
-      const { name } = requireNetwork(state.current, request.network);
+      const { name } = listedOf(request);
       return listTokens(state.tokens(name), name, request, options.now());
     },
 
     replaceToken: async ({ request, actor, authority, signal }) => {
-      const { tokenId, addresses } = request;
-      const order = { tokenId, addresses, ttlSeconds: readTtl(request.ttl) };
-      const { text, token, ...replaced } = await replaceToken(options, order, { actor, authority });
+      const { text, token, ...replaced } = await replaceToken(options, request, { actor, authority });
       const taken = await takenUp(options, token.network, replaced.revision, signal);
       return { ...replaced, ...taken, token: text, tokenId: token.id, expireTime: timestampToWire(token.expiresMs) };
     },
@@ -141,22 +155,24 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     },
 
     explain: async ({ request, actor, signal }) => {
-      const network = requireNetwork(state.current, request.network);
       const { service, port } = request;
-      const from = callerFromWire(request.from, 'from');
-      const protocol = protocolCodec.fromWire(request.protocol, 'protocol');
+      const { network, from, protocol } = readAll({
+        network: () => networkOf(request),
+        from: () => callerFromWire(request.from, 'from'),
+        protocol: () => protocolCodec.fromWire(request.protocol, 'protocol'),
+      });
       const found = await options.explain(network, { from, service, port, protocol }, signal);
       return explanationToWire(found, actor);
     },
 
     listFlows: ({ request, actor, signal }) => {
-      const { name } = requireNetwork(state.current, request.network);
+      const { name } = listedOf(request, () => requireFilter(request.filter));
       const query = readFlowPage(name, request);
       return asked(actor, () => listFlows(flows, name, query, signal));
     },
 
     watchFlows: ({ request, actor, signal, write }) => {
-      const { name } = requireNetwork(state.current, request.network);
+      const { name } = networkOf(request, () => requireFilter(request.filter));
       const query = readFlowWatch(name, request);
       const isThere = () => state.current.networks.has(name);
       const { role } = actor;
@@ -168,35 +184,30 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       return flowWatches.within(role, refused, () => watchFlows(flows, name, query, isThere, signal, write));
     },
 
-    listOpenFlows: ({ request, actor: { role } }) =>
-      listOpenFlows(options.openFlows, requireNetwork(state.current, request.network), request, options.now(), role),
-
-    countFlows: async ({ request, actor, signal }) => {
-      const { name } = requireNetwork(state.current, request.network);
-      const query = readFlowCount(request);
-      return countsToWire(await asked(actor, () => flows.history(name, query, signal)));
+    listOpenFlows: ({ request, actor: { role } }) => {
+      const network = listedOf(request, () => readOpenFlowFilter(request.filter));
+      return listOpenFlows(options.openFlows, network, request, options.now(), role);
     },
 
-    listTraffic: ({ request }) =>
-      listTraffic(options.traffic, requireNetwork(state.current, request.network).name, request),
+    countFlows: async ({ request, actor, signal }) => {
+      const { network, query } = readAll({
+        network: () => networkOf(request),
+        query: () => readFlowCount(request),
+      });
+      return countsToWire(await asked(actor, () => flows.history(network.name, query, signal)));
+    },
 
-    listReach: ({ request, signal }) =>
-      listReach(options.reach, requireNetwork(state.current, request.network), request, signal),
+    listTraffic: ({ request }) => listTraffic(options.traffic, listedOf(request).name, request),
 
-    listRevisions: ({ request }) => listRevisions(state, requireNetwork(state.current, request.network).name, request),
+    listReach: ({ request, signal }) => listReach(options.reach, listedOf(request), request, signal),
+
+    listRevisions: ({ request }) => listRevisions(state, listedOf(request).name, request),
 
     listAudit: ({ request }) => {
-      const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
+      const network = request.network === '' ? '' : listedOf(request).name;
       return listAudit(options.audit, network, request);
     },
   };
-}
-
-/** Whole seconds; 0 where none is said. */
-function readTtl(ttl: Parameters<typeof durationFromWire>[0]): number {
-  const ttlMs = durationFromWire(ttl, 'ttl');
-  if (ttlMs !== undefined && ttlMs <= 0) throw new RequestError([problem('ttl', 'expected more than 0 s')]);
-  return Math.ceil((ttlMs ?? 0) / 1_000);
 }
 
 const MOST_DENIES = 100;

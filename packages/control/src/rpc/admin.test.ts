@@ -51,6 +51,17 @@ describe('apply', () => {
     expect(error.code).toBe(status.INVALID_ARGUMENT);
     expect(errorDetails(error).reason).toBe('INVALID');
     expect(errorDetails(error).fields.length).toBeGreaterThan(1);
+    // Of what is out of form, and in whichever part of the request.
+    const odd = { network: 'prod', services: [{ ...redis, kind: 0 }], policies: [{ name: 'a', action: 9 }] };
+    const out = await refusal(
+      bench.ask(adminService.apply, { mesh: odd, file: 'etc/x', terms: { timeout: durationToWire(-1) } }),
+    );
+    expect(errorDetails(out).fields.map(({ field }) => field)).toEqual([
+      'services.redis.kind',
+      'policies[0].action',
+      'terms.timeout',
+      'file',
+    ]);
     const unset = await refusal(bench.ask(adminService.apply, {}));
     expect([unset.code, errorDetails(unset).fields]).toEqual([
       status.INVALID_ARGUMENT,

@@ -21,7 +21,7 @@ import {
   timestampToWire,
   WireError,
 } from '@weft/proto/wire';
-import { RequestError } from '../admin/errors.ts';
+import { RequestError, readAll } from '../admin/errors.ts';
 import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery } from '../flows/types.ts';
 import { type FlowWatchQuery, watchOf } from '../flows/watch.ts';
 import { StateError } from '../state/errors.ts';
@@ -37,11 +37,11 @@ const watchesOf = (network: string): Listing => ({ of: ['watch-flows', network],
 
 /** Throws RequestError. */
 export function readFlowPage(network: string, { filter: wire, pageSize, pageToken }: pb.ListFlowsRequest): FlowQuery {
-  const problems: FieldProblem[] = [];
-  const asked = readFilter(wire, problems);
-  if (problems.length > 0) throw new RequestError(problems);
-  const { size, after } = readPage({ pageSize, pageToken }, pagesOf(network));
-  return { ...asked, ...defined({ before: after && -Number(after[0]) }), limit: size };
+  const { asked, page } = readAll({
+    asked: () => requireFilter(wire),
+    page: () => readPage({ pageSize, pageToken }, pagesOf(network)),
+  });
+  return { ...asked, ...defined({ before: page.after && -Number(page.after[0]) }), limit: page.size };
 }
 
 /** Throws RequestError. */
@@ -83,6 +83,14 @@ export function readFlowCount({ filter: wire, buckets }: pb.CountFlowsRequest): 
   };
 }
 
+/** Throws RequestError. */
+export function requireFilter(wire: pb.FlowFilter | null | undefined): ReadFilter {
+  const problems: FieldProblem[] = [];
+  const asked = readFilter(wire, problems);
+  if (problems.length > 0) throw new RequestError(problems);
+  return asked;
+}
+
 interface ReadFilter {
   readonly filter: FlowFilter;
   readonly fromMs?: number;
@@ -121,7 +129,7 @@ function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProbl
       return from();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      problems.push(problem(error.field, error.message.slice(`${error.field}: `.length)));
+      problems.push(...error.fields);
       return undefined;
     }
   }

@@ -110,9 +110,9 @@ describe('one answer', () => {
   test.each([
     ['a key that nothing has', { service: { ...redis, prots: [] } }, 'service.prots'],
     ['one within a list', { service: { ...redis, ports: [{ frist: 1 }] } }, 'service.ports[0].frist'],
-    ['a wrong type', { service: { ...redis, ports: [{ first: 'x' }] } }, 'first'],
+    ['a wrong type', { service: { ...redis, ports: [{ first: 'x' }] } }, 'service.ports[0].first'],
     ['a name that no enum has', { service: { ...redis, kind: 'KIND_ODD' } }, 'service.kind'],
-    ['half a character', { service: { ...redis, tags: ['\ud800'] } }, 'tags'],
+    ['half a character', { service: { ...redis, tags: ['\ud800'] } }, 'service.tags[0]'],
     ['__proto__', JSON.parse('{"__proto__": {"network": "prod"}}'), '__proto__'],
     ['what the call itself refuses', { terms: {} }, 'service'],
   ])('names the field of %s', async (_name, request, field) => {
@@ -143,7 +143,11 @@ describe('one answer', () => {
       code: 'not_found',
       details: [{ debug: { reason: 'NO_SUCH_SERVICE' } }],
     });
-    expect(await ask('NoSuchCall', {})).toMatchObject({ http: 404, code: 'unimplemented' });
+    expect(await ask('NoSuchCall', {})).toMatchObject({
+      http: 404,
+      code: 'unimplemented',
+      details: [{ debug: { reason: 'NO_SUCH_METHOD', domain: 'weft' } }],
+    });
   });
 });
 

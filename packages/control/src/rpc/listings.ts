@@ -94,7 +94,7 @@ export function listAgents(
   nowMs: number,
 ): pb.Outgoing<pb.Message<'ListAgentsResponse'>> {
   const asked = readPage(request, { of: ['agents', network.name], form: [''] });
-  const whole = agentViewCodec.fromWire(request.view || BASIC, 'view') === 'full';
+  const whole = readView(request.view) === 'full';
   const fleetAgent = fleetAgentOf(network, live);
   const hintOf = addressHints(whole ? fleetAgents(network, live) : []);
   const { page, nextPageToken } = pageOf(network.agents.values(), asked, {
@@ -110,6 +110,11 @@ export function listAgents(
 }
 
 const BASIC = agentViewCodec.toWire('basic');
+
+/** Throws WireError. */
+export function readView(view: number): ReturnType<typeof agentViewCodec.fromWire> {
+  return agentViewCodec.fromWire(view || BASIC, 'view');
+}
 
 function weightOfRights({ rights = [] }: pb.Outgoing<pb.Agent>): number {
   return rights.reduce((weight, { services = [] }) => weight + 1 + services.length, 0);

@@ -19,7 +19,9 @@ import {
   editMesh,
   type MeshChanged,
 } from '../admin/change-mesh.ts';
-import { grantServices } from '../admin/grant-services.ts';
+import { readAll } from '../admin/errors.ts';
+import { grantServices, readGrant } from '../admin/grant-services.ts';
+import { readNetworkName, readWait } from '../admin/request.ts';
 import type { MeshEdit } from '../state/edits.ts';
 import type { AdminCalls, Call } from './calls.ts';
 import { changesToWire } from './history-listings.ts';
@@ -35,34 +37,47 @@ interface EditRequest {
 }
 
 export function meshChanges(options: ChangeMeshOptions): MeshChanges {
-  const edit = async ({ request, actor, signal }: Call<EditRequest>, edit: MeshEdit) => {
-    return toWire(await editMesh(options, request.network, edit, orderOf(request.terms), actor, signal));
+  const edit = async ({ request, actor, signal }: Call<EditRequest>, readEdit: () => MeshEdit) => {
+    const { network, edit, order } = readAll({
+      network: () => readNetworkName(request.network),
+      edit: readEdit,
+      order: () => orderOf(request.terms),
+    });
+    return toWire(await editMesh(options, network, edit, order, actor, signal));
   };
   return {
     apply: async ({ request, actor, signal }) => {
-      const mesh = meshFromWire(request.mesh);
-      return toWire(await applyMesh(options, mesh, rulePlacesFromWire(request), orderOf(request.terms), actor, signal));
+      const { mesh, order, places } = readAll({
+        mesh: () => meshFromWire(request.mesh),
+        order: () => orderOf(request.terms),
+        places: () => rulePlacesFromWire(request),
+      });
+      return toWire(await applyMesh(options, mesh, places, order, actor, signal));
     },
-    putService: (call) => {
-      const entry = serviceFromWire(required(call.request.service, 'service'), 'service');
-      return edit(call, { section: 'services', name: entry.name, entry });
-    },
-    deleteService: (call) => edit(call, { section: 'services', name: nameOf(call.request), entry: undefined }),
-    putPolicy: (call) => {
-      const entry = ruleFromWire(required(call.request.policy, 'policy'), 'policy');
-      return edit(call, { section: 'policies', name: entry.name, entry });
-    },
-    deletePolicy: (call) => edit(call, { section: 'policies', name: nameOf(call.request), entry: undefined }),
-    putAgent: (call) => {
-      const entry = agentSettingsFromWire(required(call.request.agent, 'agent'), 'agent');
-      return edit(call, { section: 'agents', name: entry.name, entry });
-    },
+    putService: (call) =>
+      edit(call, () => {
+        const entry = serviceFromWire(required(call.request.service, 'service'), 'service');
+        return { section: 'services', name: entry.name, entry };
+      }),
+    deleteService: (call) => edit(call, () => ({ section: 'services', name: nameOf(call.request), entry: undefined })),
+    putPolicy: (call) =>
+      edit(call, () => {
+        const entry = ruleFromWire(required(call.request.policy, 'policy'), 'policy');
+        return { section: 'policies', name: entry.name, entry };
+      }),
+    deletePolicy: (call) => edit(call, () => ({ section: 'policies', name: nameOf(call.request), entry: undefined })),
+    putAgent: (call) =>
+      edit(call, () => {
+        const entry = agentSettingsFromWire(required(call.request.agent, 'agent'), 'agent');
+        return { section: 'agents', name: entry.name, entry };
+      }),
     grantServices: async ({ request, actor, signal }) => {
-      const {
-        host: _,
-        granted,
-        ...changed
-      } = await grantServices(options, request, orderOf(request.terms), actor, signal);
+      const { network, grant, order } = readAll({
+        network: () => readNetworkName(request.network),
+        grant: () => readGrant(request),
+        order: () => orderOf(request.terms),
+      });
+      const { host: _, granted, ...changed } = await grantServices(options, network, grant, order, actor, signal);
       return { ...toWire(changed), granted };
     },
   };
@@ -76,7 +91,8 @@ function nameOf({ name }: { readonly name: string }): string {
 
 function orderOf(terms: pb.ChangeTerms | null | undefined): ChangeOrder {
   const { dryRun = false, wait = false, expectedRevision = 0, leaveBehind = false, timeout } = terms ?? {};
-  return { dryRun, wait, expectedRevision, leaveBehind, timeoutMs: durationFromWire(timeout, 'terms.timeout') ?? 0 };
+  const waitMs = readWait(durationFromWire(timeout, 'terms.timeout') ?? 0);
+  return { dryRun, wait, expectedRevision, leaveBehind, waitMs };
 }
 
 function toWire({ changes, hostReach, ...changed }: MeshChanged): { readonly result: pb.Outgoing<pb.ChangeResult> } {

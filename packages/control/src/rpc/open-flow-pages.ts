@@ -1,7 +1,7 @@
 /** Open flows as the API lists them, host by host. */
-import { type FieldProblem, type OpenFlowFilter, problem, WIRE_LIMITS } from '@weft/proto';
+import { type OpenFlowFilter, problemIf, WIRE_LIMITS } from '@weft/proto';
 import { callerFromWire, openFlowsStateCodec, openFlowToWire, type pb } from '@weft/proto/wire';
-import { RequestError } from '../admin/errors.ts';
+import { RequestError, readAll } from '../admin/errors.ts';
 import type { OpenFlowsPlace, OpenFlowsWalk } from '../admin/open-flows.ts';
 import type { Actor } from '../audit/types.ts';
 import type { NetworkState } from '../state/types.ts';
@@ -15,7 +15,7 @@ export async function listOpenFlows(
   nowMs: number,
   role: Actor['role'],
 ): Promise<pb.Outgoing<pb.ListOpenFlowsResponse>> {
-  const filter = readFilter(request.filter);
+  const filter = readOpenFlowFilter(request.filter);
   const { source = '', service = '', host = '', port = 0 } = filter;
   const listing = { of: ['open-flows', network.name, source, service, host, `${port}`], form: [0, ''] };
   const { size, after } = readPage(request, listing);
@@ -34,21 +34,31 @@ function placeOf([round, host]: readonly (string | number)[] = [0, '']): OpenFlo
   return [Number(round), String(host)];
 }
 
-function readFilter(wire: pb.ListOpenFlowsRequest['filter']): OpenFlowFilter {
+/** Throws RequestError, WireError. */
+export function readOpenFlowFilter(wire: pb.ListOpenFlowsRequest['filter']): OpenFlowFilter {
   if (wire === null || wire === undefined) return {};
   const { service, host, port } = wire;
-  const problems: FieldProblem[] = [];
-  for (const [field, name] of Object.entries({ service, host })) {
-    if (name.length <= WIRE_LIMITS.name) continue;
-    problems.push(problem(`filter.${field}`, `expected at most ${WIRE_LIMITS.name} characters`));
-  }
-  if (port > 65_535) problems.push(problem('filter.port', 'expected 1 to 65535'));
-  if (problems.length > 0) throw new RequestError(problems);
-  const source = callerFromWire(wire.caller, 'filter.caller');
+  const { source } = readAll({
+    names: () => requireNames({ service, host, port }),
+    source: () => callerFromWire(wire.caller, 'filter.caller'),
+  });
   return {
     ...(source === '' ? {} : { source }),
     ...(service === '' ? {} : { service }),
     ...(host === '' ? {} : { host }),
     ...(port === 0 ? {} : { port }),
   };
+}
+
+function requireNames({
+  port,
+  ...names
+}: Readonly<Record<'service' | 'host', string>> & { readonly port: number }): void {
+  const problems = [
+    ...Object.entries(names).flatMap(([field, name]) =>
+      problemIf(name.length > WIRE_LIMITS.name, `filter.${field}`, `expected at most ${WIRE_LIMITS.name} characters`),
+    ),
+    ...problemIf(port > 65_535, 'filter.port', 'expected 1 to 65535'),
+  ];
+  if (problems.length > 0) throw new RequestError(problems);
 }

@@ -2,7 +2,7 @@
  * Pages of listings, as google.aip.dev/158 has them. A page begins after an entry and not after a number of them, so that what
  * comes or goes between two pages hides no other entry, and shows none twice.
  */
-import { ADMIN_LIMITS, problem } from '@weft/proto';
+import { ADMIN_LIMITS, type FieldProblem, problem, problemIf } from '@weft/proto';
 import { RequestError } from '../admin/errors.ts';
 
 /** What an entry is found by and the order of its listing: numbers rise, so what is newest first has negative ones. */
@@ -31,10 +31,19 @@ const USUAL = 100;
 const WEIGHT = 10_000;
 const MOST_TOKEN = 2_048;
 
+function sizeProblems({ pageSize }: Pick<PageRequest, 'pageSize'>): FieldProblem[] {
+  return problemIf(pageSize > ADMIN_LIMITS.page, 'page_size', `expected at most ${ADMIN_LIMITS.page}`);
+}
+
+/** Of whichever listing. Throws RequestError. */
+export function requireSize(request: PageRequest): void {
+  const problems = sizeProblems(request);
+  if (problems.length > 0) throw new RequestError(problems);
+}
+
 /** Throws RequestError. */
 export function readPage({ pageSize, pageToken }: PageRequest, listing: Listing): Page {
-  const problems = [];
-  if (pageSize > ADMIN_LIMITS.page) problems.push(problem('page_size', `expected at most ${ADMIN_LIMITS.page}`));
+  const problems = sizeProblems({ pageSize });
   const after = pageToken === '' ? undefined : keyOf(pageToken, listing);
   if (pageToken !== '' && after === undefined) {
     problems.push(problem('page_token', 'expected the next_page_token of another page of the same listing'));

@@ -6,6 +6,7 @@ import {
   type DescField,
   type DescMessage,
   fromBinary,
+  fromJson,
   fromJsonString,
   type JsonValue,
   toBinary,
@@ -16,10 +17,10 @@ import { isFieldError } from '@bufbuild/protobuf/reflect';
 import * as details from '#messages/google/rpc/error_details_pb';
 import { AdminService } from '#messages/weft/v1/admin_pb';
 import { quote } from '../model/problem.ts';
-import { WireError } from '../wire/errors.ts';
+import { WireError, Wrongs } from '../wire/errors.ts';
 
 export interface JsonMethod {
-  /** A request's text as bytes. Throws WireError, with the path of the field: a key that is not known is refused. */
+  /** A request's text as bytes. Throws WireError, with the paths of the fields: a key that is not known is refused. */
   read(text: string): Uint8Array;
   /** An answer's bytes as text. */
   write(bytes: Uint8Array): string;
@@ -56,13 +57,20 @@ function readRequest(schema: DescMessage, text: string): Uint8Array {
   try {
     return toBinary(schema, fromJsonString(schema, text));
   } catch (error) {
-    // Looked for only where it is known that something is wrong.
-    const known = unknown(schema, parsed(text));
-    if (known !== undefined) throw new WireError(known.code, known.field, known.message, error);
-    const cause = error instanceof Error ? error.cause : undefined;
-    const field = isFieldError(cause) ? cause.field().name : 'request';
-    throw new WireError('wire-form', field, quote(String((cause ?? error) as Error)), error);
+    const wrong = formError(error);
+    const json = parsed(text);
+    if (!isMap(json)) throw wrong;
+    const search = new Search();
+    search.message(schema, json, '', wrong);
+    search.end();
+    throw wrong;
   }
+}
+
+function formError(error: unknown, place?: string): WireError {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const field = place ?? (isFieldError(cause) ? cause.field().name : 'request');
+  return new WireError('wire-form', field, quote(String((cause ?? error) as Error)), error);
 }
 
 function brackets(text: string): number {
@@ -82,43 +90,71 @@ function parsed(text: string): unknown {
   }
 }
 
-interface Unknown {
-  readonly code: 'wire-key' | 'wire-enum';
-  /** Its path, in the caller's own words. */
-  readonly field: string;
-  readonly message: string;
-}
+/**
+ * For every key that no field has, and every value that is none of its field. What is right as a whole is not looked into, so that this
+ * takes some times as long as to read it. Paths are in the caller's own words, and put together of what is found alone.
+ */
+class Search {
+  readonly #wrongs = new Wrongs();
 
-/** The first key that no field has, or name that its enum has not. Paths are put together of what is found alone. */
-function unknown(schema: DescMessage, json: unknown): Unknown | undefined {
-  // Well-known types have a form of their own in JSON.
-  if (typeof json !== 'object' || json === null || schema.typeName.startsWith('google.protobuf.')) return undefined;
-  for (const key of Object.keys(json)) {
-    const field = schema.fields.find(({ name, jsonName }) => key === name || key === jsonName);
-    const shown = key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY)}…` : key;
-    if (field === undefined) return { code: 'wire-key', field: shown, message: 'there is no such field' };
-    const value = (json as Record<string, unknown>)[key];
-    if (!Array.isArray(value)) {
-      const found = unknownIn(field, value);
-      if (found !== undefined) return below(shown, found);
-      continue;
+  /** `error` is what is wrong with it, if nothing within is. */
+  message(schema: DescMessage, json: object, path: string, error: WireError): void {
+    let right = true;
+    for (const [key, value] of Object.entries(json)) {
+      if (this.#wrongs.full) return;
+      const shown = key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY)}…` : key;
+      const at = path === '' ? shown : `${path}.${shown}`;
+      const field = schema.fields.find(({ name, jsonName }) => key === name || key === jsonName);
+      if (field === undefined) this.#found(new WireError('wire-key', at, 'there is no such field'));
+      else if (!this.#value(schema, field, value, value, at)) right = false;
+      right &&= field !== undefined;
     }
-    for (const [index, each] of value.entries()) {
-      const found = unknownIn(field, each);
-      if (found !== undefined) return below(`${shown}[${index}]`, found);
-    }
+    if (right) this.#found(error);
   }
-  return undefined;
+
+  /** Throws WireError. */
+  end(): void {
+    this.#wrongs.throwIfAny();
+  }
+
+  /** Whether it is right. `whole`: as it stands in its message. */
+  #value(schema: DescMessage, field: DescField, value: unknown, whole: unknown, at: string): boolean {
+    const error = errorOf(schema, { [field.name]: whole as JsonValue }, at);
+    if (error === undefined) return true;
+    const { message, enum: words } = field;
+    if (field.fieldKind === 'list' && Array.isArray(value) && whole === value) {
+      const right = Array.from(value, (each, index) => {
+        return this.#wrongs.full || this.#value(schema, field, each, [each], `${at}[${index}]`);
+      });
+      if (!right.includes(false)) this.#found(error);
+    } else if (message !== undefined && isMap(value) && !message.typeName.startsWith('google.protobuf.')) {
+      // Well-known types have a form of their own in JSON.
+      this.message(message, value, at, error);
+    } else {
+      const names = words?.values.map(({ name }) => name);
+      const unknown = names !== undefined && typeof value === 'string' && !names.includes(value);
+      this.#found(unknown ? new WireError('wire-enum', at, `expected one of ${names.join(', ')}`) : error);
+    }
+    return false;
+  }
+
+  #found(error: WireError): void {
+    this.#wrongs.read(() => {
+      throw error;
+    });
+  }
 }
 
-function unknownIn(field: DescField, value: unknown): Unknown | undefined {
-  if (field.message !== undefined) return unknown(field.message, value);
-  if (field.enum === undefined || typeof value !== 'string') return undefined;
-  const names = field.enum.values.map(({ name }) => name);
-  if (names.includes(value)) return undefined;
-  return { code: 'wire-enum', field: '', message: `expected one of ${names.join(', ')}` };
+/** Undefined where it is right, also in bytes: a text that is no UTF-8 is seen there alone. */
+function errorOf(schema: DescMessage, json: JsonValue, at: string): WireError | undefined {
+  try {
+    toBinary(schema, fromJson(schema, json));
+    return undefined;
+  } catch (error) {
+    return formError(error, at);
+  }
 }
 
-function below(path: string, found: Unknown): Unknown {
-  return { ...found, field: found.field === '' ? path : `${path}.${found.field}` };
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

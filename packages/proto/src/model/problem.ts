@@ -16,6 +16,16 @@ export function problemIf(wrong: boolean, field: string, message: string): Field
   return wrong ? [problem(field, message)] : [];
 }
 
+/** All of them as one text, in their order. `count`: of all there are, where these are the first. */
+export function tellProblems(
+  problems: readonly FieldProblem[],
+  count: number = problems.length,
+  between = '; ',
+): string {
+  const told = problems.map(({ field, message }) => `${field}: ${message}`);
+  return [...told, ...(count > told.length ? [`and ${count - told.length} more`] : [])].join(between);
+}
+
 /** A text from a file or a peer as it can stand in a message: escaped, and cut where it is long. */
 export function quote(text: string): string {
   return escapeUnseen(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));

@@ -3,7 +3,7 @@ import { parseHostPort } from '../model/endpoint.ts';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem } from '../model/names.ts';
 import { UNSEEN } from '../model/problem.ts';
-import { WireError } from './errors.ts';
+import { WireError, Wrongs } from './errors.ts';
 
 export function required<T>(value: T | null | undefined, field: string): T {
   if (value === null || value === undefined) throw new WireError('wire-missing', field, 'not set');
@@ -94,5 +94,24 @@ export function list<Wire, Model>(
   const items = values ?? [];
   if (items.length > most)
     throw new WireError('wire-length', field, `${items.length} entries; expected at most ${most}`);
-  return items.map((value, index) => read(value, `${field}[${index}]`));
+  const wrongs = new Wrongs();
+  const known: Model[] = [];
+  for (const [index, value] of items.entries()) {
+    const model = wrongs.read(() => read(value, `${field}[${index}]`));
+    if (wrongs.full) break;
+    known.push(model as Model);
+  }
+  wrongs.throwIfAny();
+  return known;
+}
+
+/** The parts of a message, each read by its own: what is wrong with several is told together, in this order. */
+export function parts<Model extends object>(readers: { readonly [Part in keyof Model]: () => Model[Part] }): Model {
+  const wrongs = new Wrongs();
+  const read = Object.entries(readers as Record<string, () => unknown>).map(([part, from]) => [
+    part,
+    wrongs.read(from),
+  ]);
+  wrongs.throwIfAny();
+  return Object.fromEntries(read) as Model;
 }

@@ -96,7 +96,7 @@ export function rolesFromWire(numbers: readonly number[] | null | undefined, fie
   if (given.length > AGENT_ROLE_WORDS.length) {
     throw new WireError('wire-range', field, `expected at most ${AGENT_ROLE_WORDS.length} roles`);
   }
-  return sortedRoles(given.map((number, index) => roleCodec.fromWire(number, `${field}[${index}]`)));
+  return sortedRoles(list(given, field, given.length, (number, at) => roleCodec.fromWire(number, at)));
 }
 
 /** Roles that control grants. One that is not known grants nothing. Throws WireError. */

@@ -21,18 +21,21 @@ export function problemsFromWire(messages: readonly pb.Outgoing<pb.FieldMessage>
   return (messages ?? []).map(({ field, message }) => ({ field: field ?? '', message: message ?? '' }));
 }
 
-/** `code` is a stable word, such as `token-expired`. As many fields as fit go along; the first stands for the message then. */
+/**
+ * `code` is a stable word, such as `token-expired`. As many fields as fit go along, the first of them first, and the metadata `fields` says how
+ * many there were where not all do; the first stands for the message then.
+ */
 export function errorStatus(
   code: status,
   message: string,
   { reason, metadata = {}, fields = [], retryMs }: Partial<ErrorDetails> & Pick<ErrorDetails, 'reason'>,
 ): StatusObject {
   const details = cut(fields.length === 0 ? message : describe(fields), MAX_DETAILS);
-  const info = { reason: reason.toUpperCase().replaceAll('-', '_'), domain: ERROR_DOMAIN, metadata: bounded(metadata) };
+  const fieldViolations = fitting(fields);
+  const about = fieldViolations.length < fields.length ? { ...metadata, fields: `${fields.length}` } : metadata;
+  const info = { reason: reason.toUpperCase().replaceAll('-', '_'), domain: ERROR_DOMAIN, metadata: bounded(about) };
   const packed = [any('ErrorInfo', google.rpc.ErrorInfo.encode(info))];
-  if (fields.length > 0) {
-    packed.push(any('BadRequest', google.rpc.BadRequest.encode({ fieldViolations: fitting(fields) })));
-  }
+  if (fields.length > 0) packed.push(any('BadRequest', google.rpc.BadRequest.encode({ fieldViolations })));
   if (retryMs !== undefined) {
     packed.push(any('RetryInfo', google.rpc.RetryInfo.encode({ retryDelay: durationToWire(retryMs) })));
   }

@@ -1,5 +1,6 @@
 /** What goes wrong between the wire and the model, and on the way to control. */
 import { CodedError, fullMessageOf } from '../model/errors.ts';
+import { type FieldProblem, problem } from '../model/problem.ts';
 import type { Unreachable } from './unreachable.ts';
 
 export type WireCode =
@@ -16,10 +17,48 @@ export class WireError extends CodedError<WireCode> {
   override readonly name = 'WireError';
   /** Path of the field. */
   readonly field: string;
+  /** All that is wrong, in the order of the message; the first is this field. */
+  readonly fields: readonly FieldProblem[];
 
-  constructor(code: WireCode, field: string, message: string, cause?: unknown) {
+  constructor(code: WireCode, field: string, message: string, cause?: unknown, others: readonly FieldProblem[] = []) {
     super(code, `${field}: ${message}`, cause === undefined ? undefined : { cause });
     this.field = field;
+    this.fields = [problem(field, message), ...others];
+  }
+}
+
+/** Of one message: past this many the list says nothing new. */
+const MOST_WRONG = 100;
+
+/** Reads what may be wrong in several places, and tells of all of them. */
+export class Wrongs {
+  readonly #found: WireError[] = [];
+  #count = 0;
+
+  /** The rest need not be looked at. */
+  get full(): boolean {
+    return this.#count >= MOST_WRONG;
+  }
+
+  /** Undefined for what is wrong. */
+  read<T>(from: () => T): T | undefined {
+    try {
+      return from();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#found.push(error);
+      this.#count += error.fields.length;
+      return undefined;
+    }
+  }
+
+  /** Throws WireError where anything was. */
+  throwIfAny(): void {
+    const [first, ...more] = this.#found;
+    if (first === undefined) return;
+    const [{ field, message } = problem('', ''), ...others] = first.fields;
+    const all = [...others, ...more.flatMap(({ fields }) => fields)];
+    throw new WireError(first.code, field, message, first.cause, all.slice(0, MOST_WRONG - 1));
   }
 }
 

@@ -149,7 +149,10 @@ describe('a unary call', () => {
     const services = Array.from({ length: 5_000 }, (_, n) => ({ name: `service-${n}` }));
     const error = await failure(callUnary(admin, adminService.apply, { mesh: { services } }, { metadata }));
     expect(error.details).toBe('services.service-0: not today (and 4999 more)');
-    expect(errorDetails(error).fields.length).toBeGreaterThan(100);
+    const { fields, metadata: about } = errorDetails(error);
+    expect(fields.length).toBeGreaterThan(100);
+    expect(fields[100]?.field).toBe('services.service-100');
+    expect(about.fields).toBe('5000');
   });
 
   it('has no field errors to read from other errors', async () => {

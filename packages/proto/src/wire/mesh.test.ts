@@ -28,6 +28,40 @@ describe('a mesh off the wire', () => {
   ])('is refused for %s, in the words of the file', (_what, mesh, field) => {
     expect(() => meshFromWire(mesh)).toThrow(expect.objectContaining({ name: 'WireError', field }));
   });
+  it('names all that is wrong, in order', () => {
+    const wrong = {
+      services: [
+        { ...service, kind: 0, tags: ['ok', 'a\nb'], public: { port: 0 } },
+        { name: 'web', kind: 9 },
+      ],
+      policies: [{ name: 'a', ports: [{ protocol: 9, first: 0 }] }],
+      agents: [{ name: 'h', tags: Array(33).fill('t') }],
+      tests: [{ service: 'b' }],
+    };
+    const fields = [
+      'services.redis.kind',
+      'services.redis.public.port',
+      'services.redis.tags[1]',
+      'services.web.kind',
+      'policies[0].action',
+      'policies[0].ports[0].protocol',
+      'policies[0].ports[0]',
+      'agents.h.tags',
+      'tests[0].to',
+      'tests[0].to',
+      'tests[0].expect',
+    ];
+    expect(() => meshFromWire(wrong)).toThrow(
+      expect.objectContaining({ code: 'wire-enum', fields: fields.map((field) => expect.objectContaining({ field })) }),
+    );
+  });
+  it('names the first hundred of more', () => {
+    const services = Array.from({ length: 5_000 }, (_, index) => ({ name: `s${index}` }));
+    const fields = Array.from({ length: 100 }, (_, index) =>
+      expect.objectContaining({ field: `services.s${index}.kind` }),
+    );
+    expect(() => meshFromWire({ services })).toThrow(expect.objectContaining({ fields }));
+  });
   it('allows by default', () => {
     expect(meshFromWire({ network: 'prod' }).defaultAction).toBe('allow');
   });

@@ -16,7 +16,7 @@ import type {
 import { readSelector } from '../model/selector.ts';
 import { defined } from '../model/values.ts';
 import { callerName, callerToWire } from './caller.ts';
-import { integer, list, required, text } from './check.ts';
+import { integer, list, parts, required, text } from './check.ts';
 import { actionCodec, type EnumCodec, kindCodec, protocolCodec, ruleProtocolCodec } from './enums.ts';
 import { WireError } from './errors.ts';
 import type * as pb from './pb.ts';
@@ -59,7 +59,7 @@ function rangesFromWire<Transport extends string>(
   codec: EnumCodec<Transport>,
 ): { readonly protocol: Transport; readonly first: number; readonly last: number }[] {
   return list(ranges, field, WIRE_LIMITS.portRanges, (range, at) => {
-    return rangeOf(codec.fromWire(range.protocol, `${at}.protocol`), range, at);
+    return rangeOf(() => codec.fromWire(range.protocol, `${at}.protocol`), range, at);
   });
 }
 
@@ -70,13 +70,19 @@ function partialRanges<Transport extends string>(
   codec: EnumCodec<Transport>,
 ) {
   return list(ranges, field, WIRE_LIMITS.portRanges, (range, at) => {
-    return rangeOf(codec.knownFromWire(range.protocol, `${at}.protocol`), range, at);
+    return rangeOf(() => codec.knownFromWire(range.protocol, `${at}.protocol`), range, at);
   });
 }
 
-function rangeOf<Transport>(protocol: Transport, range: pb.Outgoing<pb.PortRange>, field: string) {
-  const first = integer(range.first, field, 1, 65_535);
-  return { protocol, first, last: integer(range.last, field, first, 65_535) };
+function rangeOf<Transport>(transport: () => Transport, range: pb.Outgoing<pb.PortRange>, field: string) {
+  const { protocol, ends } = parts({
+    protocol: transport,
+    ends: () => {
+      const first = integer(range.first, field, 1, 65_535);
+      return { first, last: integer(range.last, field, first, 65_535) };
+    },
+  });
+  return { protocol, ...ends };
 }
 
 export function serviceToWire({ public: ingress, autoPorts, ...service }: Service): pb.Outgoing<pb.Service> {
@@ -143,26 +149,40 @@ function readService(
   readPorts: typeof portsFromWire,
   readTimeout: typeof timeoutFromWire,
 ): Service {
-  const name = text(wire.name, field ?? 'services', WIRE_LIMITS.name);
-  const at = field ?? `services.${name}`;
-  const ingress = wire.public;
+  const at = field ?? `services.${text(wire.name, 'services', WIRE_LIMITS.name)}`;
+  const {
+    public: ingress,
+    tags,
+    description,
+    ...service
+  } = parts({
+    name: () => text(wire.name, field ?? 'services', WIRE_LIMITS.name),
+    kind: () => kindCodec.fromWire(wire.kind, `${at}.kind`),
+    ports: () => readPorts(wire.ports, `${at}.ports`),
+    public: () => (wire.public ? readIngress(wire.public, `${at}.public`, readTimeout) : undefined),
+    tags: () => list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
+    description: () => text(wire.description, `${at}.description`, WIRE_LIMITS.sentence) || undefined,
+  });
   return {
-    name,
-    kind: kindCodec.fromWire(wire.kind, `${at}.kind`),
-    ports: readPorts(wire.ports, `${at}.ports`),
+    ...service,
     ...(wire.autoPorts === true ? { autoPorts: true } : {}),
-    ...(ingress === null || ingress === undefined
-      ? {}
-      : {
-          public: {
-            port: integer(ingress.port, `${at}.public.port`, 1, 65_535),
-            hosts: list(ingress.hosts, `${at}.public.hosts`, LIMITS.publicHosts, shortText),
-            ...defined({ responseTimeoutMs: readTimeout(ingress, `${at}.public.response_timeout`) }),
-          },
-        }),
-    tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
-    ...defined({ description: text(wire.description, `${at}.description`, WIRE_LIMITS.sentence) || undefined }),
+    ...defined({ public: ingress }),
+    tags,
+    ...defined({ description }),
   };
+}
+
+function readIngress(
+  wire: pb.Outgoing<pb.Message<'PublicIngress'>>,
+  field: string,
+  readTimeout: typeof timeoutFromWire,
+): PublicIngress {
+  const { responseTimeoutMs, ...ingress } = parts({
+    port: () => integer(wire.port, `${field}.port`, 1, 65_535),
+    hosts: () => list(wire.hosts, `${field}.hosts`, LIMITS.publicHosts, shortText),
+    responseTimeoutMs: () => readTimeout(wire, `${field}.response_timeout`),
+  });
+  return { ...ingress, ...defined({ responseTimeoutMs }) };
 }
 
 export function ruleToWire(rule: Rule): pb.Outgoing<pb.Rule> {
@@ -171,13 +191,13 @@ export function ruleToWire(rule: Rule): pb.Outgoing<pb.Rule> {
 
 /** Throws WireError. */
 export function ruleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule {
-  return {
-    name: text(wire.name, `${field}.name`, WIRE_LIMITS.name),
-    action: actionCodec.fromWire(wire.action, `${field}.action`),
-    from: list(wire.from, `${field}.from`, LIMITS.selectors, shortText),
-    to: list(wire.to, `${field}.to`, LIMITS.selectors, shortText),
-    ports: rangesFromWire(wire.ports, `${field}.ports`, ruleProtocolCodec),
-  };
+  return parts({
+    name: () => text(wire.name, `${field}.name`, WIRE_LIMITS.name),
+    action: () => actionCodec.fromWire(wire.action, `${field}.action`),
+    from: () => list(wire.from, `${field}.from`, LIMITS.selectors, shortText),
+    to: () => list(wire.to, `${field}.to`, LIMITS.selectors, shortText),
+    ports: () => rangesFromWire(wire.ports, `${field}.ports`, ruleProtocolCodec),
+  });
 }
 
 /**
@@ -218,25 +238,24 @@ export function meshToWire(mesh: Mesh): pb.Outgoing<pb.Mesh> {
 /** Throws WireError, whose field is in the mesh file's words. A default that is not set is allow. */
 export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mesh {
   const mesh = required(wire, 'mesh');
-  return {
-    network: text(mesh.network, 'network', WIRE_LIMITS.name),
-    services: list(mesh.services, 'services', LIMITS.services, (service) => serviceFromWire(service)),
-    defaultAction: mesh.defaultAction ? actionCodec.fromWire(mesh.defaultAction, 'default') : 'allow',
-    policies: list(mesh.policies, 'policies', LIMITS.policies, ruleFromWire),
-    agents: list(mesh.agents, 'agents', LIMITS.agents, (agent) => agentSettingsFromWire(agent)),
-    tests: list(mesh.tests, 'tests', LIMITS.tests, testFromWire),
-  };
+  return parts<Mesh>({
+    network: () => text(mesh.network, 'network', WIRE_LIMITS.name),
+    services: () => list(mesh.services, 'services', LIMITS.services, (service) => serviceFromWire(service)),
+    defaultAction: () => (mesh.defaultAction ? actionCodec.fromWire(mesh.defaultAction, 'default') : 'allow'),
+    policies: () => list(mesh.policies, 'policies', LIMITS.policies, ruleFromWire),
+    agents: () => list(mesh.agents, 'agents', LIMITS.agents, (agent) => agentSettingsFromWire(agent)),
+    tests: () => list(mesh.tests, 'tests', LIMITS.tests, testFromWire),
+  });
 }
 
 /** Throws WireError. */
 export function agentSettingsFromWire(wire: pb.Outgoing<pb.AgentSettings>, field?: string): AgentSettings {
-  const name = text(wire.name, field ?? 'agents', WIRE_LIMITS.name);
-  const at = field ?? `agents.${name}`;
-  return {
-    name,
-    tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
-    services: list(wire.services, `${at}.services`, LIMITS.runnable, shortText),
-  };
+  const at = field ?? `agents.${text(wire.name, 'agents', WIRE_LIMITS.name)}`;
+  return parts({
+    name: () => text(wire.name, field ?? 'agents', WIRE_LIMITS.name),
+    tags: () => list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
+    services: () => list(wire.services, `${at}.services`, LIMITS.runnable, shortText),
+  });
 }
 
 /** Undefined for a mesh of no file. Throws WireError. */
@@ -258,13 +277,13 @@ export function rulePlacesFromWire({ file, policyLines, mesh }: pb.Outgoing<pb.A
 }
 
 function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTest {
-  return {
-    from: callerName(wire.from, `${field}.from`),
-    service: shortText(wire.service, `${field}.to`),
-    port: integer(wire.port, `${field}.to`, 1, 65_535),
-    protocol: protocolCodec.fromWire(wire.protocol, `${field}.to`),
-    expect: actionCodec.fromWire(wire.expect, `${field}.expect`),
-  };
+  return parts({
+    from: () => callerName(wire.from, `${field}.from`),
+    service: () => shortText(wire.service, `${field}.to`),
+    port: () => integer(wire.port, `${field}.to`, 1, 65_535),
+    protocol: () => protocolCodec.fromWire(wire.protocol, `${field}.to`),
+    expect: () => actionCodec.fromWire(wire.expect, `${field}.expect`),
+  });
 }
 
 function shortText(value: string | null | undefined, field: string): string {

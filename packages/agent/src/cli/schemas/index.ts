@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { type JsonSchema, toJsonSchema } from '../../config/json-schema.ts';
 import { snakeCase } from '../snake-case.ts';
 import { explain, flows } from './flows.ts';
-import { fileProblem, list, TOLD, text, told } from './form.ts';
+import { fieldProblem, fileProblem, list, TOLD, text, told } from './form.ts';
 import { check, env, forward, guardStatus, ping, reload, status } from './host.ts';
 import {
   agents,
@@ -48,7 +48,14 @@ export const ANSWERS = {
   grant,
   revoke,
   /** Of any of them, on stderr. */
-  error: told({ error: told({ code: text, message: text, problems: list(fileProblem).optional() }) }),
+  error: told({
+    error: told({
+      code: text,
+      message: text,
+      problems: list(fileProblem).optional().describe('of a file'),
+      fields: list(fieldProblem).optional().describe('of what control was asked'),
+    }),
+  }),
 } satisfies Record<string, z.ZodType>;
 
 export type Answering = keyof typeof ANSWERS;

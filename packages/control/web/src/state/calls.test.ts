@@ -10,9 +10,13 @@ describe('what is refused', () => {
     details: [{ debug: { reason: 'INVALID' } }, { debug: { fieldViolations: fields.map(violation) } }],
   });
 
-  it('names the field that alone is wrong, and else has it in its text', () => {
+  it('names each field that is wrong, and how many more there were', () => {
     expect(failureOf(refused('ttl'))?.message).toBe('ttl: expected more');
-    expect(failureOf(refused('ttl', 'host'))?.message).toBe('it is wrong');
+    expect(failureOf(refused('ttl', 'host'))?.message).toBe('ttl: expected more; host: expected more');
+    const { details, ...rest } = refused('ttl');
+    const more = { ...rest, details: [{ debug: { metadata: { fields: '3' } } }, ...details] };
+    expect(failureOf(more)?.message).toBe('ttl: expected more; and 2 more');
+    expect(failureOf(refused())?.message).toBe('it is wrong');
     expect(failureOf({ code: 'signed-out', message: 'sign in' })).toEqual({ code: 'signed-out', message: 'sign in' });
   });
 

@@ -3,7 +3,7 @@
  * there is zero, empty or not set; enums are told by name, times in RFC 3339, lengths of time in seconds, 64 bits as text.
  */
 import type { ActionJson, AdminService, CallerJson, MessageJsonType } from '@weft/proto/messages';
-import type { Action } from '@weft/proto/model';
+import { type Action, tellProblems } from '@weft/proto/model';
 import type { Failure } from '../../../src/dashboard/api.ts';
 
 type Calls = (typeof AdminService)['method'];
@@ -16,18 +16,24 @@ export function pathOf(name: CallName): string {
   return `weft.v1.AdminService/${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 
-interface Violations {
-  readonly fieldViolations?: readonly { readonly field: string; readonly description: string }[];
+interface Detail {
+  readonly debug?: {
+    /** Of a BadRequest. */
+    readonly fieldViolations?: readonly { readonly field: string; readonly description: string }[];
+    /** Of an ErrorInfo. */
+    readonly metadata?: Readonly<Record<string, string>>;
+  };
 }
 
 /** What is refused, in the API's form or in that of the routes beside it; undefined for what is neither. */
 export function failureOf(answer: unknown): Failure | undefined {
   if (typeof answer !== 'object' || answer === null || !('code' in answer && 'message' in answer)) return undefined;
-  const { code, message, details = [] } = answer as Failure & { readonly details?: readonly { debug?: Violations }[] };
-  const [field, more] = details.flatMap(({ debug }) => debug?.fieldViolations ?? []);
-  // Every field's problem stands in the text where there are several.
-  const alone = field !== undefined && more === undefined;
-  return { code, message: alone ? `${field.field}: ${field.description}` : message };
+  const { code, message, details = [] } = answer as Failure & { readonly details?: readonly Detail[] };
+  const fields = details.flatMap(({ debug }) => debug?.fieldViolations ?? []);
+  if (fields.length === 0) return { code, message };
+  const [count = fields.length] = details.flatMap(({ debug }) => debug?.metadata?.fields ?? []).map(Number);
+  const problems = fields.map(({ field, description }) => ({ field, message: description }));
+  return { code, message: tellProblems(problems, count) };
 }
 
 /** All pages, one after the other. */
