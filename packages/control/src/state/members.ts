@@ -180,10 +180,8 @@ export function removeNetwork(memory: Memory, draft: Draft, name: string, actor:
   // Nobody can come back with a token of it, and in another network of its name they are new.
   end(memory, draft, { network, agents }, { reason: `${subject} was removed by an operator`, revoked: false, act });
   draft.writes.push({ write: 'removeNetwork', row: { name, revision } });
-  // The revision is the newest of any network, as ever, so that none is given twice.
-  const other = [...memory.state.networks.values()].find((each) => each !== network);
-  const networks = other === undefined ? [] : [{ ...other, revision }];
-  return { answer: { hosts, revision }, networks, removed: name, takesAway: true, act };
+  // Nothing of another network is another by it: the audit keeps the number, so that none is given twice.
+  return { answer: { hosts, revision }, removed: name, takesAway: true, act };
 }
 
 /** Whether there was such an ephemeral member. */

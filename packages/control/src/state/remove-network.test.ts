@@ -20,7 +20,7 @@ test('its members and tokens end with it, and who listens is told at once', asyn
     hosts: ['one', 'two'],
     revision: before + 1,
   });
-  expect(told).toEqual([[bench.state.current, { networks: ['stage', 'prod'], takesAway: true }]]);
+  expect(told).toEqual([[bench.state.current, { networks: ['prod'], takesAway: true }]]);
   const { networks, agents, revision } = bench.state.current;
   expect([[...networks.keys()], [...agents], revision]).toEqual([['stage'], [], before + 1]);
   expect(bench.state.token(token)).toBe(undefined);
@@ -74,4 +74,35 @@ test('where it was the last, its number is not given again either; its hosts may
   expect([bench.state.current.revision, bench.state.current.networks.size]).toEqual([revision, 0]);
   expect((await bench.apply(mesh([redis]))).revision).toBe(revision + 1);
   expect(bench.state.endedAgent(joined.id)).toMatchObject({ revoked: false });
+});
+
+test('nothing of another network is another by it', async () => {
+  const stage = bench.network('stage');
+  const { entries: acts, ...rest } = await told('stage');
+  await bench.state.removeNetwork('prod', 'control');
+  expect(bench.network('stage')).toBe(stage);
+  const { entries, ...after } = await told('stage');
+  expect([after, entries.filter(({ network }) => network === 'stage')]).toEqual([rest, acts]);
+  await bench.reopen();
+  expect(bench.network('stage')).toEqual(stage);
+});
+
+/** What is kept of it, and the audit of it. */
+async function told(network: string) {
+  const { networks } = await bench.store.read();
+  const entries = (await bench.store.audit({ network, limit: 100 })).filter((entry) => entry.network === network);
+  return {
+    row: networks.find(({ name }) => name === network),
+    revisions: await bench.state.revisions(network, 10),
+    entries,
+  };
+}
+
+test('its number is not given again however much was written down since', async () => {
+  const { revision } = await bench.state.removeNetwork('prod', 'control');
+  const signIn = { atMs: 1, actor: 'admin ::1', action: 'sign-in', network: '', subject: '', revision: 0, detail: '' };
+  for (let n = 0; n < 9_200; n++) await bench.store.record({ ...signIn, refused: false });
+  expect((await bench.store.audit({ network: '', limit: 20_000 })).length).toBeLessThan(9_100);
+  await bench.reopen();
+  expect(bench.state.current.revision).toBe(revision);
 });

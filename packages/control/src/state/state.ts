@@ -275,12 +275,11 @@ function mark(memory: Memory, draft: Draft, outcome: Outcome<unknown>): void {
 }
 
 /** What is written beside every change: revisions of networks, and who did it. */
-function finish({ writes, nowMs }: Draft, { networks = [], removed, act }: Outcome<unknown>): void {
+function finish({ writes, nowMs }: Draft, { networks = [], act }: Outcome<unknown>): void {
   for (const { name, revision } of networks) writes.push({ write: 'setRevision', row: { name, revision } });
   if (act === undefined) return;
-  // Each network's audit tells of what was done to it; where one is removed, nothing was to another.
-  const done = removed === undefined ? networks : [];
-  for (const { name: network, revision } of done)
+  // Each network's audit tells of what was done to it.
+  for (const { name: network, revision } of networks)
     writes.push({ write: 'addAudit', row: auditRow({ ...act, network, revision }, nowMs) });
-  if (done.length === 0) writes.push({ write: 'addAudit', row: auditRow(act, nowMs) });
+  if (networks.length === 0) writes.push({ write: 'addAudit', row: auditRow(act, nowMs) });
 }

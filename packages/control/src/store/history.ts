@@ -58,8 +58,9 @@ export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addR
     `INSERT INTO audit (sequence, at_ms, actor, action, network, subject, revision, detail, refused)
      SELECT COALESCE(MAX(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ? FROM audit RETURNING sequence`,
   );
+  // Where the newest revision is the end of a network, nothing else has it: without it, its number would be given again.
   const trimAudit = database.prepare(
-    `DELETE FROM audit WHERE refused = ? AND sequence <=
+    `DELETE FROM audit WHERE refused = ? AND (revision = 0 OR revision < (SELECT MAX(revision) FROM audit)) AND sequence <=
        (SELECT sequence FROM audit WHERE refused = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)`,
   );
   return {

@@ -100,7 +100,7 @@ const TABLES = `
   );
 `;
 
-/** The newest of all networks, as an expression: where the last network was removed, the audit alone has its end. */
+/** The newest of all networks, as an expression: of those that were removed, the audit alone has the end. */
 export const NEWEST_REVISION =
   'MAX((SELECT IFNULL(MAX(revision), 0) FROM networks), (SELECT IFNULL(MAX(revision), 0) FROM audit))';
 
