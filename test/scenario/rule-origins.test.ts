@@ -88,6 +88,9 @@ test('it outlives control, and a rollback is told as what it is', async () => {
   await run('apply', '-f', file);
   await run('rollback', '2', '--yes', '--network', 'prod');
   const rolledBack = await revisionNow();
+  const { entries } = JSON.parse(await run('audit', '--limit', '1', '--json'));
+  expect(entries).toMatchObject([{ action: 'rollback', subject: 'revision 2', revision: rolledBack, network: 'prod' }]);
+  expect(await run('audit', '--limit', '1')).toMatch(/ rollback +\d+ +revision 2: 1 change\n$/);
   expect(await explained(5_672)).toMatchObject({
     deciding_rule_origin: { file: '', line: 0, revision: rolledBack, actor: { kind: 'admin' } },
   });

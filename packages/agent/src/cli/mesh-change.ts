@@ -42,6 +42,8 @@ export interface Terms {
   readonly waitMs?: number;
   /** 0 for any. */
   readonly expectedRevision?: number;
+  /** The revision that the mesh was taken from. */
+  readonly formerRevision?: number;
 }
 
 export interface MeshChange {
@@ -92,13 +94,14 @@ async function requireReads(admin: Admin, { agents, services }: Mesh): Promise<v
 
 /** `places`: left out for a mesh of no file. Rejects with grpc-js's ServiceError, CommandError. */
 export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms, places?: RulePlaces): Promise<MeshChanged> {
-  const { dryRun = false, leaveBehind = false, waitMs, expectedRevision = 0 } = terms;
+  const { dryRun = false, leaveBehind = false, waitMs, expectedRevision = 0, formerRevision = 0 } = terms;
   const wait = waitMs === undefined ? { wait: false } : { wait: true, timeout: durationToWire(waitMs) };
   await requireReads(admin, mesh);
   const request = {
     mesh: meshToWire(mesh),
     terms: { ...wait, dryRun, expectedRevision, leaveBehind },
     ...(places && { file: places.file, policyLines: places.lines }),
+    formerRevision,
   };
   const deadlineMs = (waitMs ?? CALL_DEADLINE_MS) + ANSWER_MARGIN_MS;
   const result = required((await admin.call(adminService.apply, request, deadlineMs)).result, 'result');

@@ -161,6 +161,7 @@ describe('rollback', () => {
     });
     expect(dryRuns()).toEqual([true, false]);
     expect(sent[1]?.terms).toMatchObject({ expectedRevision: 9, wait: false });
+    expect(sent[1]?.formerRevision).toBe(7);
     expect(meshFromWire(sent[1]?.mesh)).toEqual(MESH);
   });
 

@@ -101,7 +101,7 @@ export async function rollback(
     const { network } = before.mesh;
     const { mesh } = await getMesh(admin, network, asked);
     const expectedRevision = before.revision;
-    const terms = defined({ expectedRevision, leaveBehind: options.leaveBehind });
+    const terms = defined({ expectedRevision, formerRevision: asked, leaveBehind: options.leaveBehind });
     const { changes, hostReach } = await sendMesh(admin, mesh, { ...terms, dryRun: true });
     if (options.json === undefined) {
       writeChanges(changes, terminal);

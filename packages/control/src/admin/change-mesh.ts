@@ -45,17 +45,27 @@ export interface MeshChanged extends ApplyResult {
   readonly notKept: readonly string[];
 }
 
-/** `places`: undefined for a mesh of no file. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
+/** Where a whole mesh is from, which is told where it is asked for. */
+export interface MeshSource {
+  /** Undefined for a mesh of no file. */
+  readonly places: RulePlaces | undefined;
+  /** The revision that it was taken from; 0 for none. */
+  readonly formerRevision: number;
+}
+
+/** The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
 export async function applyMesh(
   options: ChangeMeshOptions,
   mesh: Mesh,
-  places: RulePlaces | undefined,
+  { places, formerRevision }: MeshSource,
   order: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<MeshChanged> {
+  const { state } = options;
+  const former = order.dryRun ? undefined : await state.formerRevision(mesh, formerRevision || undefined);
   const make = (how: ApplyOptions): Promise<ApplyResult> =>
-    options.state.apply(mesh, { ...how, ...defined({ places }) });
+    state.apply(mesh, { ...how, ...defined({ places, former }) });
   return await change(options, { mesh, make }, order, by, signal);
 }
 

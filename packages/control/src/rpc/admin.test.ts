@@ -179,8 +179,8 @@ test('reach, revisions, a mesh from before, and who did it', async () => {
   expect(entries).toMatchObject([
     {
       actor: { kind: 1, name: '127.0.0.1' },
-      action: 'apply',
-      subject: 'network prod',
+      action: 'rollback',
+      subject: 'revision 1',
       revision: 4,
       detail: '1 change',
     },

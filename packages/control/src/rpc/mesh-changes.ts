@@ -52,7 +52,8 @@ export function meshChanges(options: ChangeMeshOptions): MeshChanges {
         order: () => orderOf(request.terms),
         places: () => rulePlacesFromWire(request),
       });
-      return toWire(await applyMesh(options, mesh, places, order, actor, signal));
+      const source = { places, formerRevision: request.formerRevision };
+      return toWire(await applyMesh(options, mesh, source, order, actor, signal));
     },
     putService: (call) =>
       edit(call, () => {

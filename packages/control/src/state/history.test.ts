@@ -47,6 +47,55 @@ const unwritable: RowWrite = {
 
 const entries = (network = ''): Promise<readonly AuditEntry[]> => audit.list({ network, limit: 1_000 });
 
+describe('a mesh that was before', () => {
+  const last = async () => {
+    const [{ action, subject, revision, detail } = { action: '', subject: '', revision: 0, detail: '' }] =
+      await entries('prod');
+    return [action, subject, revision, detail];
+  };
+  const back = async (services: Service[], said?: number, network = 'prod') => {
+    const whole = mesh({ network, services });
+    const former = await state.formerRevision(whole, said);
+    return await state.apply(whole, { dryRun: false, actor: ADMIN, ...(former !== undefined && { former }) });
+  };
+  beforeEach(async () => {
+    for (const services of [[redis], [redis, web], [redis], [web]]) await back(services);
+  });
+
+  test('is told as a rollback to the newest revision that had it, whoever puts it in force', async () => {
+    expect((await entries('prod')).map(({ action, subject }) => [action, subject])).toEqual([
+      ['apply', 'network prod'],
+      ['rollback', 'revision 1'],
+      ['apply', 'network prod'],
+      ['apply', 'network prod'],
+    ]);
+    await back([redis]);
+    expect(await last()).toEqual(['rollback', 'revision 3', 5, '2 changes']);
+  });
+
+  test('or to the one that it is said to be of, if it had it', async () => {
+    await token();
+    await back([redis], 1);
+    expect(await last()).toEqual(['rollback', 'revision 1', 5, '2 changes']);
+    await back([redis, web], 1);
+    expect(await last()).toEqual(['rollback', 'revision 2', 6, '1 change']);
+    // The order of the entries is none of a mesh's meaning.
+    await back([]);
+    await back([web, redis], 6);
+    expect(await last()).toEqual(['rollback', 'revision 6', 8, '2 changes']);
+  });
+
+  test('of another network is new, and so is one that was never whole', async () => {
+    await back([redis, web], undefined, 'stage');
+    expect((await entries('stage'))[0]).toMatchObject({ action: 'apply', subject: 'network stage' });
+    const entry = { name: 'shut', action: 'deny', from: ['*'], to: ['web'], ports: [] } as const;
+    const how = { dryRun: false, actor: ADMIN };
+    await state.edit('prod', { section: 'policies', name: 'shut', entry }, how);
+    await state.edit('prod', { section: 'policies', name: 'shut', entry: undefined }, how);
+    expect((await last())[0]).toBe('policy-delete');
+  });
+});
+
 describe('revisions', () => {
   test('each apply that changed something is one, newest first', async () => {
     await apply([redis]);

@@ -27,7 +27,7 @@ export function applyMesh(
   memory: Memory,
   draft: Draft,
   { mesh, warnings, act }: CheckedMesh,
-  { dryRun, actor, expected, places }: ApplyOptions,
+  { dryRun, actor, expected, places, former }: ApplyOptions,
 ): Outcome<ApplyResult> {
   const before = memory.state.networks.get(mesh.network);
   if (expected !== undefined) requireUnchanged(before, mesh.network, expected);
@@ -49,7 +49,9 @@ export function applyMesh(
     keepRevision(mesh, origins, changes, draft);
     network = { ...bookOf(memory, mesh.network).withMesh(before, mesh, draft), origins };
   }
-  const whole = { action: 'apply', subject: `network ${mesh.network}`, detail: counted(changes.length, 'change') };
+  const [action, subject] =
+    former === undefined ? ['apply', `network ${mesh.network}`] : ['rollback', `revision ${former}`];
+  const whole = { action, subject, detail: counted(changes.length, 'change') };
   return {
     answer: { revision: draft.revision, changes, warnings: doubts },
     networks: [network],
@@ -206,6 +208,17 @@ export async function meshAt(history: History, newest: number, network: string, 
     [],
     { oldest: `${oldest}`, newest: `${newest}` },
   );
+}
+
+/** As StateStore has it. */
+export async function formerRevision(
+  history: Pick<History, 'meshAt' | 'revisionOf'>,
+  mesh: Mesh,
+  said: number | undefined,
+): Promise<number | undefined> {
+  const kept = said === undefined ? undefined : await history.meshAt(mesh.network, said);
+  if (kept !== undefined && diffMeshes(readMesh(kept.mesh), mesh).changes.length === 0) return said;
+  return await history.revisionOf(mesh.network, JSON.stringify(mesh));
 }
 
 /** Before anything is applied to it. */

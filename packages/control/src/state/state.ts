@@ -12,7 +12,7 @@ import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
 import { addInstances, forgetAgent, join, removeNetwork, renameAgent, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork, tokensIn } from './memory.ts';
-import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
+import { applyMesh, checkMesh, editMesh, formerRevision, meshAt, revisionsOf } from './meshes.ts';
 import { neededAfter } from './needed.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
@@ -135,6 +135,11 @@ class Writer implements StateStore {
 
   async meshAt(network: string, revision: number): Promise<AppliedMesh> {
     return await meshAt(this.#store, this.current.revision, requireNetwork(this.#memory, network).name, revision);
+  }
+
+  async formerRevision(mesh: Mesh, said?: number): Promise<number | undefined> {
+    // It only tells: what cannot be read of the past holds up no change.
+    return await formerRevision(this.#store, mesh, said).catch(() => undefined);
   }
 
   compare(heard: Heard): Compared {

@@ -113,6 +113,8 @@ export interface ApplyOptions {
   readonly expected?: number;
   /** Where the rules of the whole mesh were found; left out where it is of no file. */
   readonly places?: RulePlaces;
+  /** The revision that the whole mesh goes back to, for the audit; left out for none. */
+  readonly former?: number;
 }
 
 export interface Grant {
@@ -300,6 +302,11 @@ export interface StateStore {
   revisions(network: string, limit: number, before?: number): Promise<readonly Revision[]>;
   /** The mesh as it was when `revision` was the newest. Rejects with StateError `no-such-revision`. */
   meshAt(network: string, revision: number): Promise<AppliedMesh>;
+  /**
+   * The revision that had this whole mesh: the one that it is said to be of, if that had it, and else the newest. Undefined for a mesh that
+   * is new, or where that cannot be read.
+   */
+  formerRevision(mesh: Mesh, said?: number): Promise<number | undefined>;
   /** This run of control begins, on this data; `acceptOlderData` says that it is what counts. Resolves with the run's timeline. */
   beginRun(acceptOlderData: boolean): Promise<string>;
   compare(heard: Heard): Compared;

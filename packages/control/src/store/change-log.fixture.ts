@@ -141,6 +141,10 @@ export function testChangeLog(name: string, open: () => Promise<Opened>): void {
       expect(await log.revisions('prod', 10)).toMatchObject([{ revision: 1, appliedMs: 5 }]);
       expect(await log.meshAt('prod', 7)).toMatchObject({ revision: 1, mesh: '"prod"' });
       expect([await log.meshAt('prod', 0), await log.oldestRevision('prod')]).toEqual([undefined, 1]);
+      expect([await log.revisionOf('prod', '"prod"'), await log.revisionOf('prod', '"pr\u00f6d"')]).toEqual([
+        1,
+        undefined,
+      ]);
       expect(await log.append(1, network('next'))).toBe(true);
     });
   });

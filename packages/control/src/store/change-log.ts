@@ -29,6 +29,8 @@ export interface History {
   /** The newest at this revision or before it. */
   meshAt(network: string, revision: number): Promise<Pick<RevisionRow, 'revision' | 'mesh'> | undefined>;
   oldestRevision(network: string): Promise<number | undefined>;
+  /** The newest that has this very mesh. */
+  revisionOf(network: string, mesh: RevisionRow['mesh']): Promise<number | undefined>;
   /** Newest first: of the network and of none. */
   audit(query: AuditQuery): Promise<AuditRow[]>;
   /** A line of the audit that belongs to no change: durable when it resolves. */

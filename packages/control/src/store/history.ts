@@ -24,6 +24,10 @@ export function prepareHistory(database: DatabaseSync) {
     'SELECT revision, mesh FROM revisions WHERE network = ? AND revision <= ? ORDER BY revision DESC LIMIT 1',
   );
   const oldest = database.prepare('SELECT revision FROM revisions WHERE network = ? ORDER BY revision LIMIT 1');
+  // By its length first, which is known without the mesh being read.
+  const ofMesh = database.prepare(
+    'SELECT revision FROM revisions WHERE network = ? AND octet_length(mesh) = ? AND mesh = ? ORDER BY revision DESC LIMIT 1',
+  );
   const audit = database.prepare(
     `SELECT sequence, at_ms, actor, action, network, subject, revision, detail FROM audit
      WHERE sequence < ? AND (? = '' OR network = ? OR network = '') ORDER BY sequence DESC LIMIT ?`,
@@ -39,6 +43,10 @@ export function prepareHistory(database: DatabaseSync) {
     },
     oldestRevision: (network: string) => {
       const row = oldest.get(network) as Row | undefined;
+      return row && INTEGER.read(row.revision);
+    },
+    revisionOf: (network: string, mesh: string) => {
+      const row = ofMesh.get(network, Buffer.byteLength(mesh), mesh) as Row | undefined;
       return row && INTEGER.read(row.revision);
     },
     audit: ({ network, limit, before = Number.MAX_SAFE_INTEGER }: AuditQuery) =>

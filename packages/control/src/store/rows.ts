@@ -139,7 +139,7 @@ export const AUDIT = {
   atMs: INTEGER,
   /** `admin 10.0.0.7`, `read 10.0.0.7`, `nobody 10.0.0.7`, `agent data-1` or `control`. */
   actor: TEXT,
-  /** Such as `apply`, `token-create`, `agent-join`, `agent-revoke`, `sign-in`. What ends in `-refused` was not done. */
+  /** Such as `apply`, `rollback`, `token-create`, `agent-join`, `agent-revoke`, `sign-in`. What ends in `-refused` was not done. */
   action: TEXT,
   /** Empty when it is about none. */
   network: TEXT,

@@ -36,6 +36,7 @@ export class Store implements ChangeLog, History {
   readonly revisions: History['revisions'];
   readonly meshAt: History['meshAt'];
   readonly oldestRevision: History['oldestRevision'];
+  readonly revisionOf: History['revisionOf'];
   readonly audit: History['audit'];
   readonly #followers: ((sequence: number) => void)[] = [];
   readonly #wrote: WriteObserver;
@@ -51,6 +52,7 @@ export class Store implements ChangeLog, History {
     this.revisions = reading(history.revisions);
     this.meshAt = reading(history.meshAt);
     this.oldestRevision = reading(history.oldestRevision);
+    this.revisionOf = reading(history.revisionOf);
     this.audit = reading(history.audit);
   }
 

@@ -9,6 +9,7 @@ export function withAppend(store: ChangeLog & History, append: ChangeLog['append
     revisions: (...asked) => store.revisions(...asked),
     meshAt: (network, revision) => store.meshAt(network, revision),
     oldestRevision: (network) => store.oldestRevision(network),
+    revisionOf: (network, mesh) => store.revisionOf(network, mesh),
     audit: (query) => store.audit(query),
     record: (row) => store.record(row),
   };

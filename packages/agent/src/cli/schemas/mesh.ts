@@ -62,7 +62,9 @@ export const audit = told({
       actor,
       action: text,
       network: text.describe('empty when it concerns none'),
-      subject: text,
+      subject: text.describe(
+        'such as agent data-1; of a rollback the revision that is in force again, such as revision 7',
+      ),
       revision: revision.describe('that it made; 0: none'),
       detail: text,
     }),
