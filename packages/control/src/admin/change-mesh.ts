@@ -1,6 +1,6 @@
 /** A mesh is changed, as a whole or by one entry, for who may order it; and whoever wants to waits until it is enforced. */
 import type { FieldProblem, HostReach, Mesh, RulePlaces, Vocabulary } from '@weft/proto';
-import { defined } from '@weft/proto';
+import { defined, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
@@ -8,6 +8,7 @@ import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import { notKept } from '../fleet/projection.ts';
 import type { FlowWindow } from '../flows/types.ts';
 import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
+import { differenceOfOlder } from '../state/older-data.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { listenerWarnings, unmetCallers } from './doubts.ts';
 import { RequestError } from './errors.ts';
@@ -129,10 +130,15 @@ async function change(
   return {
     revision,
     changes,
-    warnings: [...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...besideReach(told)],
+    warnings: [...ofOlderData(state), ...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...besideReach(told)],
     hostReach: told.reach,
     ...taken,
   };
+}
+
+/** Of a dry run, as nothing else is answered then. */
+export function ofOlderData({ olderData, current }: Pick<StateStore, 'olderData' | 'current'>): FieldProblem[] {
+  return olderData === undefined ? [] : [problem('network', differenceOfOlder(olderData, current.revision))];
 }
 
 /** How the agents have taken a revision up, after at most `longestMs`; nothing is asked where that is undefined. */

@@ -5,7 +5,7 @@ import type { Actor } from '../audit/types.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgentOf } from '../fleet/projection.ts';
 import type { Grant, Granted, NetworkState } from '../state/types.ts';
-import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
+import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, ofOlderData, waited } from './change-mesh.ts';
 import { RequestError, readAll } from './errors.ts';
 import { besideReach, type HostReaches, hostReach, inexactRules, NO_REACH } from './inexact-rules.ts';
 import { rightsBehind } from './left-behind.ts';
@@ -53,6 +53,7 @@ export async function grantServices(
     reachAfter(held, made, options.live, signal),
   ]);
   const warnings = [
+    ...ofOlderData(state),
     ...made.warnings,
     ...behind,
     ...inexactThere(state.current.networks.get(network), made, options.live),

@@ -10,6 +10,11 @@ export function tellOlder(found: OlderData, known: number): string {
   );
 }
 
+/** Beside the difference that a change would make: of what is said there, what it is worth. */
+export function differenceOfOlder(found: OlderData, known: number): string {
+  return `${tellOlder(found, known)}. What is told here would change what it holds; agents go on by what they heard, so that what they enforce, and who gains or loses by this, may be another`;
+}
+
 export function olderDataFound(found: OlderData, known: number): Act {
   const heard = `${listed(found.hosts, 'host')} heard of ${heardOf(found, known)}`;
   const detail = `control is at revision ${known}, and ${heard}; no agent is served`;

@@ -7,6 +7,7 @@ import { auditRow } from '../audit/entry.ts';
 import type { ChangeLog, History } from '../store/change-log.ts';
 import { type Clocks, startClocks } from './clocks.ts';
 import type { Draft, Outcome } from './draft.ts';
+import type { MeshEdit } from './edits.ts';
 import { StateError } from './errors.ts';
 import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
@@ -25,6 +26,8 @@ import type {
   ApplyResult,
   Compared,
   EndedAgent,
+  Grant,
+  Granted,
   Heard,
   OlderData,
   Revision,
@@ -67,8 +70,6 @@ class Writer implements StateStore {
   /** Ends when all that was begun has. */
   #last: Promise<void> | undefined;
 
-  readonly edit = this.#changing(editMesh);
-  readonly grantServices = this.#changing(grantServices);
   readonly removeNetwork = this.#changing(removeNetwork);
   readonly join = this.#changing(join);
   readonly renameAgent = this.#changing(renameAgent);
@@ -113,7 +114,15 @@ class Writer implements StateStore {
       // In its turn: what hosts may run may change before.
       const warnings = checkMesh(mesh, mayRunIn(mesh, memory.state.networks.get(mesh.network)));
       return applyMesh(memory, draft, { mesh, warnings }, options);
-    });
+    }, options);
+  }
+
+  async edit(network: string, edit: MeshEdit, options: ApplyOptions): Promise<ApplyResult> {
+    return await this.#change((memory, draft) => editMesh(memory, draft, network, edit, options), options);
+  }
+
+  async grantServices(network: string, grant: Grant, options: ApplyOptions): Promise<Granted> {
+    return await this.#change((memory, draft) => grantServices(memory, draft, network, grant, options), options);
   }
 
   token(id: string): TokenState | undefined {
@@ -186,10 +195,11 @@ class Writer implements StateStore {
     return (...asked: Asked): Promise<T> => this.#change((memory, draft) => work(memory, draft, ...asked));
   }
 
-  #change<T>(work: Work<T>): Promise<T> {
+  /** What only tells what a change would come to is worked out from older data too. */
+  #change<T>(work: Work<T>, { dryRun }: Pick<ApplyOptions, 'dryRun'> = { dryRun: false }): Promise<T> {
     return this.#inTurn(async () => {
       const older = this.#olderData;
-      if (older !== undefined) throw new StateError('older-data', tellOlder(older, this.current.revision));
+      if (older !== undefined && !dryRun) throw new StateError('older-data', tellOlder(older, this.current.revision));
       try {
         for (let tries = 0; tries < MOST_TRIES; tries++) {
           if (this.#unsure) await this.#catchUp();

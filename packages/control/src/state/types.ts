@@ -314,7 +314,7 @@ export interface StateStore {
   numberOn(host: string, heard: Heard): Promise<void>;
   /** As this run began. */
   readonly acceptsOlderData: boolean;
-  /** Set once `foundOlder` was called: from then on every change is refused. */
+  /** Set once `foundOlder` was called: from then on every change is refused, but for a dry run. */
   readonly olderData: OlderData | undefined;
   /** That host has heard of this revision, and this data has not. Resolves when the audit tells of it. */
   foundOlder(host: string, revision: number): Promise<void>;
