@@ -306,7 +306,8 @@ describe('a stream', () => {
       });
     const opened = await Promise.all(Array.from({ length: 16 }, () => open(TOKEN)));
     const one = await open(TOKEN);
-    expect(await all(parts(one))).toMatchObject([{ value: { error: { code: 'resource_exhausted' } } }]);
+    const details = [{ debug: { reason: 'TOO_MANY_STREAMS' } }];
+    expect(await all(parts(one))).toMatchObject([{ value: { error: { code: 'resource_exhausted', details } } }]);
     expect(opened.map(({ status }) => status)).toEqual(Array.from({ length: 16 }, () => 200));
     // A watch that is let in tells where it begins.
     const begins = async (response: Response): Promise<unknown> => {
