@@ -218,16 +218,21 @@ it('lists no more of threads than may be, and looks at a few of their tables at 
     mkdirSync(table, { recursive: true });
     for (let file = 0; file < 10; file++) symlinkSync(`socket:[${thread}0${file}]`, join(table, `${file}`));
   }
-  const tables = (most: number) => [...new Processes(proc).tablesOf(12, new Lister(most))];
-  const tablesOf = (listed: number, more: number) => [
-    ...Array.from({ length: listed }, () => ({ files: ['9', '8', '7', '6', '5', '4', '3', '2', '1', '0'] })),
-    ...Array.from({ length: more }, () => undefined),
+  const tables = (mostThreads: number, mostFiles: number) => {
+    const found = [...new Processes(proc).tablesOf(12, new Lister(mostThreads), new Lister(mostFiles))];
+    return found.map((table) => (table === 'hidden' ? table : table.files));
+  };
+  const tablesOf = (listed: number, many: number) => [
+    ...Array.from({ length: listed }, () => ['9', '8', '7', '6', '5', '4', '3', '2', '1', '0']),
+    ...Array.from({ length: many }, () => 'many'),
   ];
-  expect(tables(210)).toMatchObject(tablesOf(19, 0));
-  expect(tables(209)).toMatchObject(tablesOf(18, 1));
+  expect(tables(20, 190)).toEqual(tablesOf(19, 0));
+  expect(tables(20, 189)).toEqual(tablesOf(18, 1));
   // Nothing is listed behind what was more.
-  expect(tables(35)).toMatchObject(tablesOf(1, 18));
-  expect(tables(19)).toEqual([undefined]);
+  expect(tables(20, 15)).toEqual(tablesOf(1, 18));
+  // Of which the first thread may be one.
+  expect([9, 10]).toContain(tables(10, 190).length);
+  expect(tables(0, 190)).toEqual([]);
   madeProcess(11, { 3: '15' });
   const inodes = asHeld(threads.slice(1).map((thread) => `${thread}09`));
   const holders = new Holders(proc);
@@ -309,6 +314,32 @@ it('sees every process of two groups that are looked at in turn', () => {
   // Each time the newest two, and two of the others.
   for (let looks = 0; looks < SURE; looks++) for (const group of groups) look(group);
   expect(groups.map(({ seen }) => seen.size)).toEqual([14, 14]);
+});
+
+it('takes nobody for hidden whose first thread has ended, however many threads it has and however much those have open', () => {
+  madeProcess(11, { 3: '15' });
+  const table = join(proc, 'table');
+  mkdirSync(table, { recursive: true });
+  const pids = [12, 13, 14];
+  for (const pid of pids) {
+    const directory = madeProcess(pid, {});
+    for (let at = 0; at < (pid === 12 ? 4_200 : 2_100); at++) {
+      const thread = join(directory, 'task', `${pid + at}`);
+      mkdirSync(thread, { recursive: true });
+      symlinkSync(table, join(thread, 'fd'));
+    }
+  }
+  const look = () => {
+    const seen = new Holders(proc).strangers(held, own, pids, () => false);
+    expect(seen.hidden).toEqual(new Set());
+    return seen.held.get('15')?.map(({ pid, file }) => `${pid} ${file}`);
+  };
+  symlinkSync('socket:[15]', join(table, '9'));
+  expect(look()).toEqual(['12 9', '13 9', '14 9']);
+  rmSync(join(table, '9'));
+  for (let file = 0; file < 4_200; file++)
+    symlinkSync(`socket:[${file === 4_090 ? '15' : '7'}]`, join(table, `${file}`));
+  expect(look()).toEqual(['12 4090', '13 4090', '14 4090']);
 });
 
 it('remembers no more files than may be, nor for long who has ended', async () => {

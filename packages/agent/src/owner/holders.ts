@@ -5,7 +5,7 @@
  */
 import { fromSomewhere } from './from-somewhere.ts';
 import { atOnce, Lister } from './lister.ts';
-import { Processes } from './processes.ts';
+import { Processes, type Table } from './processes.ts';
 import { inTurn } from './slices.ts';
 
 export interface Holder {
@@ -64,7 +64,7 @@ const MOST_STRANGERS = 256;
 const MOST_OF_STRANGER = 16;
 /** Of who has more files than so many none is listed. */
 const MOST_OF_LIST = 4_096;
-/** Threads of one, beside the first, each of which may have a table of its own; and names that are listed of all threads that one look is at. */
+/** Threads of one, beside the first, each of which may have a table of its own; and of all threads that one look is at, how many are listed, and files of them. */
 const MOST_THREADS = 8;
 const MOST_OF_THREADS = 4_096;
 /** Of who was another user's it is asked again after so long. */
@@ -154,7 +154,6 @@ export class Holders {
     const near = new Set([...unseen, ...kin]);
     const begun = performance.now();
     const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
-    const list = new Lister(MOST_OF_THREADS);
     const threaded: number[] = [];
     let looked = 0;
     const hidden = new Set<number>();
@@ -166,24 +165,16 @@ export class Holders {
       // Once each.
       known.add(pid);
       if (isAlike(pid)) continue;
+      const threads = this.#processes.threadsOf(pid);
       const seen = search.stranger(pid);
       // Who has ended is in nobody's place.
       if (seen === 'gone') continue;
       looked++;
-      const threads = this.#processes.threadsOf(pid);
-      if (seen === 'hidden' || threads === 'hidden') {
-        hidden.add(pid);
-        continue;
-      }
-      // Where a first thread has ended its own table is empty, and the others mostly have one between them.
-      if (seen === 'none' && threads > 0 && !search.besides(pid, list, 1)) hidden.add(pid);
-      if (threads > 0) threaded.push(pid);
+      if (seen === 'hidden' || threads === 'hidden') hidden.add(pid);
+      else if (threads > 0) threaded.push(pid);
     }
     // Behind all that, since mostly those have the same table: for as long as there is time.
-    for (const pid of threaded) {
-      if (performance.now() >= until) break;
-      search.besides(pid, list, MOST_THREADS, until);
-    }
+    search.besides(fromSomewhere(threaded), until);
     this.#strangersMs = performance.now();
     return { held: search.held, hidden };
   }
@@ -317,32 +308,46 @@ class Search {
     }
   }
 
-  /** Looks at some files of one process, however much was looked at before. */
-  stranger(pid: number): 'looked' | 'none' | 'gone' | 'hidden' {
+  /**
+   * Looks at some files of one process, however much was looked at before. Where a first thread has ended its own table is empty, and the others mostly have
+   * one between them: then at some of that.
+   */
+  stranger(pid: number): 'looked' | 'gone' | 'hidden' {
     const files = atOnce(this.#processes.filesOf(pid, new Lister(MOST_OF_LIST)));
     if (files === 'gone' || files === 'hidden') return files;
     this.#left--;
-    if (files.length === 0) return 'none';
-    const all = files === 'many' ? this.#processes.lastOf(pid, MOST_OF_STRANGER, MOST_OF_LIST) : files;
-    this.#left -= Math.floor(all.length / LISTED_FOR_ONE);
-    for (const file of someOf(all)) this.look(pid, file);
+    for (const file of this.#someOf(pid, files)) this.look(pid, file);
+    if (files.length > 0) return 'looked';
+    const [table] = this.#processes.tablesOf(pid, new Lister(MOST_THREADS), new Lister(MOST_OF_LIST));
+    if (table === 'hidden') return table;
+    if (table !== undefined) this.#table(pid, table);
     return 'looked';
   }
 
-  /**
-   * Looks at what its other threads have open, who may have left its table of files (unshare(2)): at some files of each, of so many threads. Answers whether each of those could be looked into. `until`: by performance.now().
-   */
-  besides(pid: number, list: Lister, most: number, until: number = Number.POSITIVE_INFINITY): boolean {
-    let left = most;
-    let complete = true;
-    for (const table of this.#processes.tablesOf(pid, list)) {
-      if (table === undefined) complete = false;
-      else
-        for (const file of someOf(table.files))
-          this.#note(this.#processes.inodeOf(pid, file, table.thread), { pid, file, thread: table.thread });
-      if (--left === 0 || performance.now() >= until) break;
+  /** Looks at what other threads of these have open, who may have left the table of the first (unshare(2)): at some files of each, of some threads, by performance.now(). */
+  besides(pids: readonly number[], until: number): void {
+    const threads = new Lister(MOST_OF_THREADS);
+    const files = new Lister(MOST_OF_THREADS);
+    for (const pid of pids) {
+      if (performance.now() >= until) return;
+      let left = MOST_THREADS;
+      for (const table of this.#processes.tablesOf(pid, threads, files)) {
+        if (table !== 'hidden') this.#table(pid, table);
+        if (--left === 0 || performance.now() >= until) break;
+      }
     }
-    return complete;
+  }
+
+  #table(pid: number, { thread, files }: Table): void {
+    for (const file of this.#someOf(pid, files, thread))
+      this.#note(this.#processes.inodeOf(pid, file, thread), { pid, file, thread });
+  }
+
+  /** Of many the likely ones. */
+  #someOf(pid: number, files: readonly string[] | 'many', thread?: string): readonly string[] {
+    const all = files === 'many' ? this.#processes.lastOf(pid, MOST_OF_STRANGER, MOST_OF_LIST, thread) : files;
+    this.#left -= Math.floor(all.length / LISTED_FOR_ONE);
+    return someOf(all);
   }
 
   #note(inode: string | undefined, holder: Holder): void {

@@ -1,7 +1,7 @@
 /** Processes of this host, whose they are, and the files of each as they were last seen. */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { fromSomewhere } from './from-somewhere.ts';
-import type { Lister } from './lister.ts';
+import { atOnce, type Lister } from './lister.ts';
 import { isGone, toldUser } from './process.ts';
 import { readSmall } from './read-small.ts';
 
@@ -15,10 +15,10 @@ const LINKS = 2;
 /** Files of all processes that are remembered: of more, none. */
 const MOST_SEEN = 100_000;
 
-/** What a thread has open. */
-interface Table {
+/** What a thread has open, the highest first; `many`, more than may be listed. */
+export interface Table {
   readonly thread: string;
-  readonly files: readonly string[];
+  readonly files: readonly string[] | 'many';
 }
 
 interface Known {
@@ -161,15 +161,18 @@ export class Processes {
     return [...highestFirst(names.filter((file) => !seen.has(file))), ...[...seen.keys()].reverse()];
   }
 
-  /** So many numbers below the count of its files, which are `least` at least, the highest first: the kernel gives the lowest that is free. */
-  lastOf(pid: number, most: number, least: number): readonly string[] {
-    let count = least;
+  /**
+   * So many numbers below the count of its files, or where that is not told below this one, the highest first: the kernel gives the lowest that is free.
+   * `thread`: as of `inodeOf`.
+   */
+  lastOf(pid: number, most: number, otherwise: number, thread?: string): readonly string[] {
+    let count = otherwise;
     try {
-      count = Math.max(least, this.#countOf(`${this.#proc}/${pid}/fd`));
+      count = this.#countOf(this.#tableAt(pid, thread)) || otherwise;
     } catch {
       // It is gone, and none of them will be there.
     }
-    return Array.from({ length: most }, (_, at) => `${count - 1 - at}`);
+    return Array.from({ length: Math.min(most, count) }, (_, at) => `${count - 1 - at}`);
   }
 
   /** How many threads it has beside the first; `hidden` where that cannot be told. */
@@ -182,18 +185,20 @@ export class Processes {
   }
 
   /**
-   * Its threads beside the first, from anywhere on, and the numbers of the files of each, the highest first, one thread after the other; undefined of
-   * what cannot be looked into, or has more than may be listed.
+   * What its threads beside the first have open, one after the other from anywhere on, of more than may be listed among the first of them; `hidden` of what
+   * cannot be looked into.
    */
-  *tablesOf(pid: number, list: Lister): Generator<Table | undefined> {
+  *tablesOf(pid: number, threads: Lister, files: Lister): Generator<Table | 'hidden'> {
     const tasks = `${this.#proc}/${pid}/task`;
-    const threads = listed(tasks, () => statSync(tasks).nlink - LINKS, list);
-    if (threads === undefined) yield undefined;
-    for (const thread of fromSomewhere(threads?.filter((each) => each !== `${pid}`) ?? [])) {
-      const table = `${tasks}/${thread}/fd`;
-      const files = listed(table, () => this.#countOf(table), list);
-      yield files && { thread, files: highestFirst(files) };
+    let names: readonly string[];
+    try {
+      names = atOnce(threads.slowly(tasks, 0, true)) ?? [];
+    } catch (error) {
+      if (!isGone(error)) yield 'hidden';
+      return;
     }
+    for (const thread of fromSomewhere(names.filter((each) => each !== `${pid}`)))
+      yield this.#tableOf(pid, thread, files);
   }
 
   /** How many files it had when they were last seen. */
@@ -214,9 +219,8 @@ export class Processes {
 
   /** As `look`, without taking note of it. `thread`: whose table the file is in, where that is not the first one's. */
   inodeOf(pid: number, file: string, thread?: string): string | undefined {
-    const table = thread === undefined ? `${pid}/fd` : `${pid}/task/${thread}/fd`;
     try {
-      const link = readlinkSync(`${this.#proc}/${table}/${file}`);
+      const link = readlinkSync(`${this.#tableAt(pid, thread)}/${file}`);
       return link.startsWith('socket:[') ? link.slice(8, -1) : undefined;
     } catch {
       return undefined;
@@ -253,6 +257,20 @@ export class Processes {
       this.#seen = 0;
     }
     this.#seen++;
+  }
+
+  #tableAt(pid: number, thread: string | undefined): string {
+    return thread === undefined ? `${this.#proc}/${pid}/fd` : `${this.#proc}/${pid}/task/${thread}/fd`;
+  }
+
+  #tableOf(pid: number, thread: string, list: Lister): Table | 'hidden' {
+    const table = this.#tableAt(pid, thread);
+    try {
+      const names = list.names(table, this.#countOf(table));
+      return { thread, files: names === undefined ? 'many' : highestFirst(names) };
+    } catch (error) {
+      return isGone(error) ? { thread, files: [] } : 'hidden';
+    }
   }
 
   /** How many files are in a table, as a directory of /proc says (since Linux 6.2); 0 where it does not. */
@@ -310,13 +328,4 @@ function byAge(pids: readonly number[], last: number = Number.POSITIVE_INFINITY)
 /** Names that are numbers. */
 function highestFirst(names: readonly string[]): readonly string[] {
   return Array.from(Float64Array.from(names, Number).sort().reverse(), String);
-}
-
-/** Undefined where there are too many, or they cannot be listed; none of what is gone. */
-function listed(path: string, size: () => number, list: Lister): readonly string[] | undefined {
-  try {
-    return list.names(path, size());
-  } catch (error) {
-    return isGone(error) ? [] : undefined;
-  }
 }
