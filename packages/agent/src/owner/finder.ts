@@ -3,18 +3,21 @@
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
 import { type CallerSocket, type Owner, type OwnerRule, type ProcessOwner, UNKNOWN_OWNER } from '../words/owner.ts';
+import { type Answer, type Asked, type Group, grouped, inodesOf, unseenOf } from './asked.ts';
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
-import { type Held, type Holder, Holders, type Makers } from './holders.ts';
+import { Holders, type Makers } from './holders.ts';
 import type { FoundHolder } from './known-holders.ts';
 import { learnedOf } from './learned.ts';
 import { lineOf } from './line.ts';
+import type { Moment } from './moment.ts';
 import { OwnSockets } from './own-sockets.ts';
 import { hiddenBy, ownerOf, tokenOf } from './owner-of.ts';
 import { isElsewhere, isHidden, mayHaveMade, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
+import type { Held, Holder } from './search.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
-import { type Answer, type Asked, type Group, MOST_SLOW, SlowCallers } from './slow-callers.ts';
+import { MOST_SLOW, SlowCallers } from './slow-callers.ts';
 import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
 import { SpareTime } from './spare-time.ts';
 import { isUnknownUser, knowsAllUsers, Users } from './users.ts';
@@ -29,6 +32,16 @@ const ALIKE_MS = 5_000;
  * setuid(2) and execve(2).
  */
 const AGAIN_MS = [5, 20, 75];
+
+/** Finds who holds sockets. */
+type Look = (group: Group, inodes: ReadonlySet<string>, moment: Moment) => Held;
+
+/** Who is asked about once more, after so long. */
+interface Again {
+  readonly group: Group;
+  readonly asked: Asked;
+  readonly waitMs: number;
+}
 
 export class OwnerFinder {
   readonly #users = new Users();
@@ -49,8 +62,7 @@ export class OwnerFinder {
   readonly #toLook = new SpareTime();
   /** To be looked for again. */
   #waiting = 0;
-  readonly #quickly = (group: Group, inodes: ReadonlySet<string>): Held =>
-    this.#holders.quick(inodes, this.#makersOf(group));
+  readonly #quickly: Look = (group, inodes, moment) => this.#holders.quick(inodes, this.#makersOf(group), { moment });
   readonly #own = new OwnSockets();
 
   constructor(sockets: Sockets = new SocketTables(), groups: ControlGroups = new ControlGroups()) {
@@ -142,12 +154,8 @@ export class OwnerFinder {
     };
   }
 
-  /** `look`: finds who holds sockets. Whoever is not found is walked for. */
-  async #tell(
-    groups: readonly Group[],
-    look: (group: Group, inodes: ReadonlySet<string>) => Held,
-    isLast = false,
-  ): Promise<void> {
+  /** Whoever is not found is walked for. */
+  async #tell(groups: readonly Group[], look: Look, isLast = false): Promise<void> {
     const open = groups.filter((group) => !this.#decide(group));
     if (open.length === 0) return;
     await this.#servers.refresh();
@@ -155,11 +163,7 @@ export class OwnerFinder {
     // Who has begun to listen since is known from its first call on.
     if (missed.length > 0 && (await this.#servers.haveOthersCome())) {
       this.#alike.clear();
-      missed = this.#judge(
-        missed.map(({ group, asked }) => ({ ...group, asked: [asked] })),
-        look,
-        isLast,
-      );
+      missed = this.#judge(grouped(missed), look, isLast);
     }
     for (const { asked, owner } of missed) asked.answer(owner);
   }
@@ -188,7 +192,7 @@ export class OwnerFinder {
     const begun = performance.now();
     if (!this.#toLook.allows(begun)) return new Map();
     const inodes = inodesOf(group.asked);
-    let held = this.#holders.quick(inodes, this.#makersOf(group), LIGHTLY);
+    let held = this.#holders.quick(inodes, this.#makersOf(group), { most: LIGHTLY });
     if (held.size < inodes.size) {
       const walk = this.#holders.walk(inodes, this.#makersOf(group), { most: LIGHT_WALK });
       let step = walk.next();
@@ -201,24 +205,26 @@ export class OwnerFinder {
   }
 
   /** Answers those who are of a service, or not to be found; the others may be of one that is not known yet. */
-  #judge(groups: readonly Group[], look: (group: Group, inodes: ReadonlySet<string>) => Held, isLast: boolean) {
+  #judge(groups: readonly Group[], look: Look, isLast: boolean) {
     const missed: { readonly group: Group; readonly asked: Asked; readonly owner: Owner }[] = [];
+    const again: Again[] = [];
+    const moment = this.#holders.moment(groups.length);
     for (const group of groups) {
       this.#facts.clear();
-      const held = look(group, inodesOf(group.asked));
+      const held = look(group, inodesOf(group.asked), moment);
       const isFound = ({ sockets }: Asked) => sockets.every(({ inode }) => held.has(inode));
       const slow = group.asked.filter((asked) => !isLast && !isFound(asked));
       if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
       const asked = group.asked.filter((one) => !slow.includes(one));
       const makers = this.#makersOf(group);
-      const { others, hidden } = this.#othersOf(held, makers, unseenOf(asked));
-      const again: Asked[] = [];
+      const { others, hidden } = this.#othersOf(held, makers, unseenOf(asked), moment);
       for (const one of asked) {
         const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
         const unseen = new Set(one.sockets.flatMap(({ inode }) => [...(hidden.get(inode) ?? [])]));
         const [by] = unseen;
         if (sure && fits.length > 0 && by !== undefined) {
-          if (this.#waitMs(one) !== undefined) again.push({ ...one, unseen });
+          const waitMs = this.#waitMs(one);
+          if (waitMs !== undefined) again.push({ group, asked: { ...one, unseen }, waitMs });
           else one.answer({ ...this.#ownerOf(one.sockets, [], facts), hiddenBy: hiddenBy(fits, by) });
           continue;
         }
@@ -226,8 +232,8 @@ export class OwnerFinder {
         if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
         else one.answer(owner);
       }
-      this.#lookAgain(group, again);
     }
+    this.#lookAgain(again);
     return missed;
   }
 
@@ -236,13 +242,13 @@ export class OwnerFinder {
     return this.#waiting < MOST_SLOW ? AGAIN_MS[again] : undefined;
   }
 
-  #lookAgain(group: Group, asked: readonly Asked[]): void {
-    for (const [waitMs, those] of Map.groupBy(asked, (one) => this.#waitMs(one))) {
+  #lookAgain(again: readonly Again[]): void {
+    for (const [waitMs, those] of Map.groupBy(again, (each) => each.waitMs)) {
       this.#waiting += those.length;
+      const then = those.map((each) => ({ ...each, asked: { ...each.asked, again: (each.asked.again ?? 0) + 1 } }));
       setTimeout(() => {
         this.#waiting -= those.length;
-        const then = { ...group, asked: those.map((one) => ({ ...one, again: (one.again ?? 0) + 1 })) };
-        void this.#tell([then], this.#quickly);
+        void this.#tell(grouped(then), this.#quickly);
       }, waitMs);
     }
   }
@@ -251,13 +257,14 @@ export class OwnerFinder {
    * Who else holds what is held by processes of services; nobody is asked about what those of none hold. For one service after the other: a holder of one call's
    * socket is another's stranger. `hidden`: of whose others these could not be looked at.
    */
-  #othersOf(held: Held, makers: Makers, unseen: ReadonlySet<number>) {
+  #othersOf(held: Held, makers: Makers, unseen: ReadonlySet<number>, moment: Moment) {
     const now = performance.now();
     const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
     const others = new Map<string, Holder[]>();
     const hidden = new Map<string, ReadonlySet<number>>();
-    for (const [key, pids] of Map.groupBy(holders, (pid) => this.#keyOf(pid, now))) {
-      if (key === '') continue;
+    const services = [...Map.groupBy(holders, (pid) => this.#keyOf(pid, now))].filter(([key]) => key !== '');
+    moment.divide(services.length);
+    for (const [key, pids] of services) {
       const theirs = new Map(
         [...held].flatMap(([inode, those]) => {
           const of = those.filter(({ pid }) => pids.includes(pid));
@@ -266,7 +273,7 @@ export class OwnerFinder {
       );
       const isAlike = (pid: number) => key !== undefined && this.#keyOf(pid, now) === key;
       const kin = pids.flatMap((pid) => this.#parentsOf(pid));
-      const found = this.#holders.strangers(theirs, makers, kin, isAlike, { unseen });
+      const found = this.#holders.strangers(theirs, makers, kin, isAlike, { unseen, moment });
       for (const [inode, those] of found.held) others.set(inode, [...(others.get(inode) ?? []), ...those]);
       for (const inode of theirs.keys()) hidden.set(inode, new Set([...(hidden.get(inode) ?? []), ...found.hidden]));
     }
@@ -383,12 +390,4 @@ export class OwnerFinder {
     if (!this.#facts.has(pid)) this.#facts.set(pid, readProcess(pid));
     return this.#facts.get(pid);
   }
-}
-
-function unseenOf(asked: readonly Asked[]): ReadonlySet<number> {
-  return new Set(asked.flatMap(({ unseen = [] }) => [...unseen]));
-}
-
-function inodesOf(asked: readonly Asked[]): ReadonlySet<string> {
-  return new Set(asked.flatMap(({ sockets }) => sockets.map(({ inode }) => inode)));
 }

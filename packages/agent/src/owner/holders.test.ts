@@ -40,11 +40,11 @@ it('looks first where it found something before, and at what was opened next', (
   const walk = holders.walk(new Set(['91999']), makers);
   while (!walk.next().done);
   symlinkSync('socket:[92000]', join(files, '2000'));
-  expect(holders.quick(new Set(['92000']), makers, 3).get('92000')).toEqual([{ pid: 7, file: '2000' }]);
+  expect(holders.quick(new Set(['92000']), makers, { most: 3 }).get('92000')).toEqual([{ pid: 7, file: '2000' }]);
   // The kernel gave its number again.
   rmSync(join(files, '1999'));
   symlinkSync('socket:[777]', join(files, '1999'));
-  expect(holders.quick(new Set(['777']), makers, 3).get('777')).toEqual([{ pid: 7, file: '1999' }]);
+  expect(holders.quick(new Set(['777']), makers, { most: 3 }).get('777')).toEqual([{ pid: 7, file: '1999' }]);
 });
 
 it('looks soon at what was opened longest ago, of one that has many at once', () => {
@@ -63,7 +63,8 @@ it('looks soon at what was opened longest ago, of one that has many at once', ()
     rmSync(join(files, `${file}`));
     open(file, `9${file}`);
     // The next one, the newest, and this.
-    expect(holders.quick(new Set([`9${file}`]), makers, 3).get(`9${file}`)).toEqual([{ pid: 8, file: `${file}` }]);
+    const found = holders.quick(new Set([`9${file}`]), makers, { most: 3 });
+    expect(found.get(`9${file}`)).toEqual([{ pid: 8, file: `${file}` }]);
   }
 });
 

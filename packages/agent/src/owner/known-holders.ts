@@ -1,6 +1,6 @@
 /** Processes that held sockets before: who calls once calls again, and is found by a few files without a walk. For who may not wait. */
 import { statSync } from 'node:fs';
-import { likely } from './holders.ts';
+import { likely } from './likely.ts';
 import { Lister } from './lister.ts';
 import { MetProcess } from './met-process.ts';
 import { mayHaveMade, type ProcessFacts } from './process.ts';

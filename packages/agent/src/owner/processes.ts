@@ -94,7 +94,7 @@ export class Processes {
     if (last !== undefined && before !== undefined && last > before && last - before <= MOST_PROBED) {
       this.#last = last;
       const found: number[] = [];
-      for (let pid = last; pid > before; pid--) if (!this.#isThread(pid) && this.#meet(pid)) found.push(pid);
+      for (let pid = before + 1; pid <= last; pid++) if (!this.#isThread(pid) && this.#meet(pid)) found.unshift(pid);
       const mayList = this.#known.size > this.#mostKnown && performance.now() >= this.#listMs;
       return mayList ? [...this.list(), ...found] : found;
     }

@@ -5,8 +5,9 @@
  */
 import type { OwnerRule } from '../words/owner.ts';
 import type { Fits } from './fits.ts';
-import type { Holder, Holders } from './holders.ts';
+import type { Holders } from './holders.ts';
 import { beganAt, type ProcessFacts } from './process.ts';
+import type { Holder } from './search.ts';
 import { inSlices } from './slices.ts';
 import type { FoundSocket, Sockets } from './socket-tables.ts';
 

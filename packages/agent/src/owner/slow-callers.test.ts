@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { type Asked, MOST_SLOW, SlowCallers } from './slow-callers.ts';
+import type { Asked } from './asked.ts';
+import { MOST_SLOW, SlowCallers } from './slow-callers.ts';
 
 const one = (): Asked => ({ sockets: [], answer: () => undefined });
 const groupOf = (uid: number, path: string, count = 1) => ({ uid, path, asked: Array.from({ length: count }, one) });

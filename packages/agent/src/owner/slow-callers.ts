@@ -1,28 +1,5 @@
 /** Callers that wait for a walk through processes: how many may, and who comes next. */
-import type { Owner } from '../words/owner.ts';
-import type { Learned } from './learned.ts';
-import type { FoundSocket } from './socket-tables.ts';
-
-/** Where an answer goes, and what else was found by which the next such caller may be known. */
-export type Answer = (owner: Owner, learned?: Learned) => void;
-
-/** One caller, and where its answer goes. */
-export interface Asked {
-  readonly sockets: readonly FoundSocket[];
-  readonly answer: Answer;
-  /** How often it was looked for again. */
-  readonly again?: number;
-  /** Who could not be looked into then. */
-  readonly unseen?: ReadonlySet<number>;
-}
-
-/** Of one user, whose sockets were made in one control group. */
-export interface Group {
-  readonly uid: number;
-  /** Its path; empty for the root, undefined where it is not known. */
-  readonly path: string | undefined;
-  readonly asked: Asked[];
-}
+import type { Group } from './asked.ts';
 
 /** Of one user, and in all. */
 export const MOST_SLOW = 1_024;
