@@ -3,8 +3,9 @@ import { endWithOutput } from '@weft/proto';
 import { endAtOnce, mustEndAtOnce } from './bytes/end-at-once.ts';
 import type { ExitCode } from './cli/errors.ts';
 import { failureOf, tellFailure, toldAs } from './cli/failure.ts';
+import { onHangup, watchTerminal } from './cli/hangup.ts';
 import { run } from './cli/program.ts';
-import { Interrupted, processTerminal, watchTerminal } from './cli/terminal.ts';
+import { Interrupted, processTerminal } from './cli/terminal.ts';
 
 const STOP_TIMEOUT_MS = 5_000;
 /** What a second signal leaves to a command that hears of it. */
@@ -29,12 +30,16 @@ export async function main(argv: readonly string[]): Promise<void> {
   const onSecondSignal = (listener: () => void) => {
     hurry = listener;
   };
-  const terminalGone = watchTerminal();
+  const watched = watchTerminal();
   let serving: boolean = false;
   const serves = () => {
     serving = true;
   };
-  const terminal = { ...processTerminal(), stopsWithin, onSecondSignal, serves };
+  const terminal = {
+    ...processTerminal(),
+    onHangup: (listener: () => void) => onHangup(watched, listener),
+    ...{ stopsWithin, onSecondSignal, serves },
+  };
   let ended: ExitCode = ENDED_BY.SIGINT;
   let hurried: boolean = false;
   const onSignal = (signal: keyof typeof ENDED_BY) => {
@@ -42,7 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (signal === 'SIGHUP' && stop.signal.aborted) return;
     ended = ENDED_BY[signal];
     if (!stop.signal.aborted) {
-      stop.abort(new Interrupted(signal === 'SIGHUP' && !terminalGone()));
+      stop.abort(new Interrupted(signal === 'SIGHUP' && !watched.gone()));
       killWithin(stopMs);
       return;
     }

@@ -2,7 +2,6 @@
 import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { isatty } from 'node:tty';
 import { styleText } from 'node:util';
 import { UNSEEN } from '@weft/proto';
 
@@ -21,7 +20,7 @@ export interface Terminal {
   readonly now: () => number;
   /** Puts a question to the person and answers with the line; not there where nobody sits. Rejects when the signal aborts. */
   readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
-  /** Calls at each SIGHUP from now on, which else ends the process. That the terminal itself has gone stops it in order. */
+  /** Calls at each SIGHUP from now on, which else ends the process, but where its own terminal has gone: that stops it in order. */
   readonly onHangup?: (listener: () => void) => void;
   /** From now on the command goes on where its output cannot be written, and what it says is lost. */
   readonly serves?: () => void;
@@ -99,7 +98,6 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
     },
     env,
     now: Date.now,
-    onHangup,
     bytes: processBytes,
     ...(stdin.isTTY === true && stderr.isTTY === true && { ask: asking(stdin, stderr) }),
   };
@@ -115,26 +113,6 @@ export class Interrupted extends Error {
     super('interrupted');
     this.sentHangup = sentHangup;
   }
-}
-
-/** A kernel tells of a terminal that has gone by the same signal that an operator sends. Answers with what tells whether that of now has gone. */
-export function watchTerminal(): () => boolean {
-  const sat = [0, 1, 2].some(isatty);
-  return () => sat && ![0, 1, 2].some(isatty);
-}
-
-function onHangup(listener: () => void): void {
-  const gone = watchTerminal();
-  let stopped = false;
-  process.on('SIGHUP', () => {
-    if (!gone()) {
-      listener();
-      return;
-    }
-    // Its shell sends one, and the kernel another; a second SIGTERM would end it at once.
-    if (!stopped) process.kill(process.pid, 'SIGTERM');
-    stopped = true;
-  });
 }
 
 /** Node keeps the file of a stdout that has ended. */
