@@ -36,11 +36,11 @@ async function datagramSocket(): Promise<DatagramSocket> {
 }
 
 /** A forward that runs until its test is over, and where it listens. */
-async function forwarding(spec: string, data: string) {
+async function forwarding(spec: string | readonly string[], data: string) {
   const stop = new AbortController();
   closes.push(() => stop.abort());
   const said = { out: '', err: '' };
-  const ended = weftWith({ signal: stop.signal, said }, 'forward', spec, '--json', '--data', data);
+  const ended = weftWith({ signal: stop.signal, said }, 'forward', ...[spec].flat(), '--json', '--data', data);
   await until(() => said.out !== '');
   const told = JSON.parse(said.out) as { forwards: { listening: { address: string; port: number }[] }[] };
   return { said, ended, stop, listening: told.forwards[0]?.listening ?? [] };
@@ -88,6 +88,24 @@ describe('forward', () => {
     }
     expect(new Set(answers).size).toBe(2);
     expect(answers.slice(0, 2)).toEqual(answers.slice(2));
+  });
+
+  test('says nothing of its own listeners, however many forwards there are, and leaves none', async () => {
+    const port = await service((socket) => socket.end());
+    const warned: string[] = [];
+    const onWarning = ({ message }: Error) => warned.push(message);
+    process.on('warning', onWarning);
+    closes.push(() => process.off('warning', onWarning));
+    const before = process.listenerCount('exit');
+    const specs = Array.from({ length: 12 }, (_, at) => `0:redis:${port}${at % 4 === 3 ? '/udp' : ''}`);
+    const { ended, stop } = await forwarding(specs, await agentWith(port));
+    expect(process.listenerCount('exit')).toBe(before + 1);
+    // A warning comes in the next turn.
+    await new Promise(setImmediate);
+    expect(warned).toEqual([]);
+    stop.abort();
+    expect(await ended).toMatchObject({ code: 0 });
+    expect(process.listenerCount('exit')).toBe(before);
   });
 
   test('says once why calls come to nothing, and resets them', async () => {

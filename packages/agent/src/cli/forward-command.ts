@@ -7,6 +7,7 @@ import { type Forwarding, type ForwardSpec, readForward } from './forward-spec.t
 import { forwardStreams } from './forward-streams.ts';
 import { writeJsonLine } from './json.ts';
 import { addressHere, type LocalOptions, localStatus } from './local-services.ts';
+import { OpenStreams } from './open-streams.ts';
 import { nameOf, whyRefused } from './refusal.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';
 
@@ -41,10 +42,11 @@ export async function forward(
   const ended = new Promise<void>((resolve) => ends.addEventListener('abort', () => resolve(), { once: true }));
   try {
     const forwards = [];
+    const open = new OpenStreams(ends);
     for (const { spec, host } of targets) {
       const to = { host, port: spec.called.port };
       const broken = tellOnce(spec, agent.host, options, terminal);
-      forwards.push({ spec, listening: await listen(spec, { to, signal: ends, now: terminal.now, broken }) });
+      forwards.push({ spec, listening: await listen(spec, { to, signal: ends, open, now: terminal.now, broken }) });
     }
     tell(forwards, options, terminal);
     if (!signal.aborted) await ended;

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { DestinationName } from '@weft/proto';
 import { readDestination } from './destination.ts';
 import { wrongValue } from './errors.ts';
+import type { OpenStreams } from './open-streams.ts';
 
 export interface ForwardSpec {
   /** Undefined: loopback, by both families where the host has them. */
@@ -22,6 +23,8 @@ export interface Forwarding {
   readonly to: { readonly host: string; readonly port: number };
   /** Ends listening, and all that goes through it. */
   readonly signal: AbortSignal;
+  /** Of all forwards, the streams that go through them; ended by the same signal. */
+  readonly open: OpenStreams;
   readonly now: () => number;
   /** A call was ended by the service's side, not in order. `sinceMs`: when it was made. */
   readonly broken: (sinceMs: number) => void;
