@@ -139,6 +139,30 @@ describe('status', () => {
     );
   });
 
+  test('tells what control says beside an agent of which nothing can be looked at', async () => {
+    const locked = join(directory, 'locked-too');
+    await mkdir(join(locked, 'agent.lock'), { recursive: true });
+    const unread =
+      /its socket is not there, and agent\.lock beside it, .*, cannot be read; ask as the user who runs it, or as root/;
+    const answer = { version: '0.1.0', startTime: timestampToWire(NOW), networks: [{ network: 'prod', revision: 13 }] };
+    const { address } = await serve({ getStatus: (_call, tell) => tell(null, answer) });
+    const told = await weft('status', '--data', locked);
+    expect(told).toMatchObject({ code: 1, err: '' });
+    const [first, , second] = told.out.split('\n');
+    expect(first).toMatch(/^agent {6}not known: the agent at /);
+    expect(first).toMatch(unread);
+    expect(second).toMatch(`control    ${address}, version 0.1.0`);
+    const json = await weft('status', '--data', locked, '--json');
+    expect([json.code, JSON.parse(json.out)]).toMatchObject([
+      1,
+      { agent: null, unread: expect.stringMatching(unread), missing: null, control: { networks: [{ revision: 13 }] } },
+    ]);
+    const away = await weft('status', '--data', locked, '--control', '127.0.0.1:1');
+    expect(away).toMatchObject({ code: 1, out: '' });
+    expect(away.err).toMatch(/^warning: control is not reachable: /);
+    expect(away.err).toMatch(unread);
+  });
+
   test.each([['and asks control'], ['where no token is'], ['where control is away']])(
     'misses the agent of a member that is off, and of nobody else, %s',
     async (where) => {

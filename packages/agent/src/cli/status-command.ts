@@ -4,6 +4,7 @@ import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { loadIdentity, type Membership } from '../member/identity.ts';
 import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/agent-status.ts';
+import { StatusSocketError } from '../observe/errors.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import type { Outlook } from '../owner/outlook.ts';
@@ -32,39 +33,64 @@ interface Answered extends pb.GetStatusResponse {
 /** Rows of the table of peers, and lines of those that are not reached. */
 const PEERS_SHOWN = 20;
 
-/** Answers with the exit code: 4 when anything is wrong here, or with control; clocks apart are told, and are what weft check is for. */
-export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 4> {
+/**
+ * Answers with the exit code: 4 when anything is wrong here, or with control; else 1 when the agent could not be asked. Clocks apart are told, and are what weft check
+ * is for.
+ */
+export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 1 | 4> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const access = adminAccess(options, terminal.env);
-  const agent = await readLocalStatus(directory);
+  const { agent, unread } = await askAgentHere(directory);
   const control = await askControl(options, hasToken(access), terminal, signal);
+  // With nothing to tell beside it, it is what failed.
+  if (unread !== undefined && (control === undefined || control instanceof CommandError)) {
+    if (control !== undefined) warn(`control is not reachable: ${control.message}`, terminal);
+    throw unread;
+  }
 
-  const member = agent === undefined ? await memberOf(directory, terminal) : undefined;
-  if (agent === undefined && member === undefined && control instanceof CommandError) throw control;
-  if (agent === undefined && member === undefined && control === undefined) {
+  const off = agent === undefined && unread === undefined;
+  const member = off ? await memberOf(directory, terminal) : undefined;
+  if (off && member === undefined && control instanceof CommandError) throw control;
+  if (off && member === undefined && control === undefined) {
     throw new CommandError(
       'nothing-to-ask',
       `no agent runs that keeps its state in ${directory}, and ${untakenToken(access)} to ask control with; ` +
         'start it: weft up; or name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
-  const code = (agent !== undefined && isBroken(agent)) || member !== undefined || isFailing(control) ? 4 : 0;
+  const broken = (agent !== undefined && isBroken(agent)) || member !== undefined || isFailing(control);
+  const code = broken ? 4 : unread === undefined ? 0 : 1;
   if (options.json !== undefined) {
     writeJson(terminal, 'status', {
       agent: agent ? { ...agent, hints: trustHints(agent) } : null,
+      unread: unread?.message ?? null,
       missing: member ? { host: member.host, network: member.network } : null,
       control: controlJson(control, access.address),
     });
     return code;
   }
   const whose = member === undefined ? '' : `, as ${member.host} in network ${member.network}, which is off`;
-  if (agent === undefined)
+  if (unread !== undefined)
+    terminal.out(`${'agent'.padEnd(11)}${paint(terminal, 'red', 'not known')}: ${printable(unread.message)}\n`);
+  else if (agent === undefined)
     terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})${whose}; start it: weft up`)}\n`);
   else writeAgent(agent, options, terminal);
   if (control instanceof CommandError) {
     terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(control.message)}\n`);
   } else if (control !== undefined) writeControl(control, access.address, options, terminal);
   return code;
+}
+
+/** `unread`: one may run, and cannot be asked by who runs this. */
+async function askAgentHere(
+  directory: string,
+): Promise<{ readonly agent?: AgentStatus | undefined; readonly unread?: StatusSocketError }> {
+  try {
+    return { agent: await readLocalStatus(directory) };
+  } catch (error) {
+    if (error instanceof StatusSocketError) return { unread: error };
+    throw error;
+  }
 }
 
 /**
@@ -76,10 +102,13 @@ async function memberOf(directory: string, terminal: Terminal): Promise<Membersh
     const membership = (await loadIdentity(directory))?.membership;
     return membership?.revoked || membership?.ephemeral ? undefined : membership;
   } catch (error) {
-    const words = `whether this host is a member of a network is not known: ${messageOf(error)}`;
-    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(words)}\n`);
+    warn(`whether this host is a member of a network is not known: ${messageOf(error)}`, terminal);
     return undefined;
   }
+}
+
+function warn(words: string, terminal: Terminal): void {
+  terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(words)}\n`);
 }
 
 function isBroken({ state, problems, tunnel }: AgentStatus): boolean {

@@ -184,7 +184,10 @@ const control = z.union([
 ]);
 
 export const status = told({
-  agent: agent.nullable().describe('null: none runs here'),
+  agent: agent.nullable().describe('null: none runs here, or it is not known'),
+  unread: text
+    .nullable()
+    .describe('why the agent that may run here could not be asked, and what to do; null: it was asked, or none runs'),
   missing: told({ host: text, network: text })
     .nullable()
     .describe('as what no agent runs here, which this host is a member for; null: one runs, or none is missed'),
