@@ -176,6 +176,22 @@ describe('check', () => {
     });
   });
 
+  test("tells whose program has the place of a service's, and not to start that", async () => {
+    const error = 'a program of user mallory listens there, who is another than match in the agent file names';
+    const tried = [
+      { address: '127.0.0.1:6379', error, other: 'mallory' },
+      { address: '[::1]:6379', error: 'connection refused' },
+    ];
+    const ports = { protocol: 'tcp' as const, first: 6_379, last: 6_379 };
+    const { code, lines } = await check(await agent({ facts: { targets: [{ service: 'redis', ports, tried }] } }));
+    expect({ code, targets: lines('target') }).toEqual({
+      code: 4,
+      targets: [
+        `broken redis 6379: 127.0.0.1:6379: ${error}, [::1]:6379: connection refused; end that program, and start the service's, or, where it is right, let the agent file say match: { user: mallory }`,
+      ],
+    });
+  });
+
   test.each<[string, HostFacts['peers'][number], (dialled: boolean) => PingAnswer, RegExp]>([
     [
       'reached',

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { formatHostPort, isShortage, type Protocol } from '@weft/proto';
 import { systemWords } from '../bytes/system-words.ts';
 import type { TargetAddress } from './addresses.ts';
+import { anothers } from './wrong-target.ts';
 
 const TIMEOUT_MS = 2_000;
 
@@ -35,24 +36,39 @@ export interface TargetTry {
   readonly address: string;
   /** Why it is no use; empty where a program answered. */
   readonly error: string;
+  /** Whose program listens there, where that is another than `match` names. */
+  readonly other?: string;
+}
+
+/** What is known of targets without a call. */
+interface Watched {
+  answers(target: TargetAddress, protocol: Protocol): boolean;
+  other(service: string, target: TargetAddress, protocol: Protocol): string | undefined;
 }
 
 /**
- * The targets of one port in their order, up to the first that answers. Of UDP, where a datagram that is not answered says nothing,
- * `isHeard` is asked. `late`: why no connection is tried, if so.
+ * The targets of one port in their order, up to the first that answers, but for those where no call goes. Of UDP, where a datagram that is not answered says nothing,
+ * it is asked what is known. `late`: why no connection is tried, if so.
  */
 export async function tryTargets(
+  service: string,
   targets: readonly TargetAddress[],
   protocol: Protocol,
-  isHeard: (target: TargetAddress) => boolean,
+  watched: Watched,
   late?: string,
 ): Promise<TargetTry[]> {
   const tried: TargetTry[] = [];
   for (const target of targets) {
-    const heard = protocol === 'udp' ? isHeard(target) : undefined;
+    const address = formatHostPort(target.host, target.port);
+    const other = watched.other(service, target, protocol);
+    if (other !== undefined) {
+      tried.push({ address, error: anothers(other), other });
+      continue;
+    }
+    const heard = protocol === 'udp' ? watched.answers(target, protocol) : undefined;
     const error =
       heard === undefined ? (late ?? (await tryTarget(target))?.cause ?? '') : heard ? '' : 'no program listens';
-    tried.push({ address: formatHostPort(target.host, target.port), error });
+    tried.push({ address, error });
     if (error === '') break;
   }
   return tried;

@@ -2,7 +2,6 @@
 import {
   type BreakPoint,
   type Destination,
-  formatHostPort,
   formatPortRange,
   includesPort,
   instanceListens,
@@ -20,7 +19,6 @@ import { runsHere } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import { tryTargets } from '../inbound/try-target.ts';
-import { anothers } from '../inbound/wrong-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -166,16 +164,10 @@ async function tryHere(
     return { breakPoint: 'not-listening', step: `${name} is here: no program of it in a sandbox listens on ${at}` };
   }
   const expected = here === undefined ? [] : targetsOf(here, port, protocol);
-  const others = expected.flatMap((target) => {
-    const other = targets.other(service, target, protocol);
-    return other === undefined ? [] : [{ target, error: anothers(other) }];
-  });
-  const theirs = expected.filter((target) => others.every((other) => other.target !== target));
-  const tried = await tryTargets(theirs, protocol, (target) => targets.answers(target, protocol));
+  const tried = await tryTargets(service, expected, protocol, targets);
   const last = tried.at(-1);
   if (last?.error === '') return { breakPoint: 'none', step: `${name} is here, and answers at ${last.address}` };
-  const refused = others.map(({ target: { host, port: at }, error }) => ({ address: formatHostPort(host, at), error }));
-  const told = [...refused, ...tried].map(({ address, error }) => `${address}: ${error}`).join(', ');
+  const told = tried.map(({ address, error }) => `${address}: ${error}`).join(', ');
   return {
     breakPoint: 'not-listening',
     step: `${name} is here: ${told || 'the agent file does not name it'}`,

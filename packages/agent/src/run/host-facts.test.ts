@@ -41,7 +41,7 @@ const asked = (services: readonly (readonly [string, NetmapService])[], file: st
     ...(sample.self && { self: { ...sample.self, services: services.map(([name]) => name) } }),
   });
   const declared = parseAgentFile('weft.yaml', file).services;
-  return { netmap, services: declared, targets: { answers: () => false }, threads: 1 };
+  return { netmap, services: declared, targets: { answers: () => false, other: () => undefined }, threads: 1 };
 };
 
 test('each declared port is tried where the agent file says, and neighbours that came to the same are one', async () => {
@@ -73,6 +73,19 @@ test('each declared port is tried where the agent file says, and neighbours that
   ]);
 });
 
+test('where a program of another user than match names listens, no call is tried, and it is told whose it is', async () => {
+  const open = await listening();
+  const file = `services: { redis: { match: { user: redis }, targets: { 6379: "localhost:${open}", 6380: "localhost:${open}" } } }`;
+  const ports: [number, number][] = [[6379, 6380]];
+  const parts = asked([service('redis', 'private', ports)], file);
+  const there = (host: string) => (host === '127.0.0.1' ? 'mallory' : undefined);
+  const other: (typeof parts)['targets']['other'] = (_service, { host }) => there(host);
+  const { targets } = await hostFacts({ ...parts, targets: { ...parts.targets, other } });
+  const error = 'a program of user mallory listens there, who is another than match in the agent file names';
+  const tried = [{ address: `127.0.0.1:${open}`, error, other: 'mallory' }, { address: `[::1]:${open}` }];
+  expect(targets).toMatchObject([{ tried }, { tried }]);
+});
+
 test('of UDP the last look is told', async () => {
   const [name, known] = service('statsd', 'private', []);
   const ports = [{ protocol: 'udp' as const, first: 8125, last: 8125 }];
@@ -80,7 +93,7 @@ test('of UDP the last look is told', async () => {
   expect((await hostFacts(parts)).targets).toMatchObject([
     { tried: [{ address: '127.0.0.1:8125', error: 'no program listens' }, { address: '[::1]:8125' }] },
   ]);
-  const heard = { ...parts, targets: { answers: () => true } };
+  const heard = { ...parts, targets: { ...parts.targets, answers: () => true } };
   expect((await hostFacts(heard)).targets).toMatchObject([{ tried: [{ address: '127.0.0.1:8125', error: '' }] }]);
 });
 

@@ -2,7 +2,7 @@
 import { defined, eachPort, filesFor, type PortRange, type Protocol } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
-import { type TargetAddress, targetsOf } from '../inbound/addresses.ts';
+import { targetsOf } from '../inbound/addresses.ts';
 import type { LocalTargets } from '../inbound/target-watch.ts';
 import { type TargetTry, tryTargets } from '../inbound/try-target.ts';
 import { runningOn } from '../netmap/running-on.ts';
@@ -15,7 +15,7 @@ export interface HostFactsParts {
   readonly netmap: Netmap;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly targets: Pick<LocalTargets, 'answers'>;
+  readonly targets: Pick<LocalTargets, 'answers' | 'other'>;
   readonly threads: number;
 }
 
@@ -60,8 +60,8 @@ async function tryAll({ netmap, services, targets }: HostFactsParts): Promise<re
       const one = declared[at];
       if (one === undefined) continue;
       const late = performance.now() < until ? undefined : LATE;
-      const isHeard = (target: TargetAddress) => targets.answers(target, 'udp');
-      found[at] = await tryTargets(targetsOf(one.here, one.port, one.protocol), one.protocol, isHeard, late);
+      const { service, here, port, protocol } = one;
+      found[at] = await tryTargets(service, targetsOf(here, port, protocol), protocol, targets, late);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));

@@ -24,6 +24,13 @@ function lookAtTarget({ service, ports, tried }: TargetFacts): Finding {
   return broken(
     subject,
     tried.map(({ address, error }) => `${at(address)}: ${error}`).join(', '),
-    `start the program, or say in the agent file where it listens: targets: { ${ports.first}: "HOST:PORT" }`,
+    remedyOf(ports.first, tried.find(({ other }) => other !== undefined)?.other),
   );
+}
+
+/** `other`: whose program listens where the service's should. */
+function remedyOf(port: number, other: string | undefined): string {
+  return other === undefined
+    ? `start the program, or say in the agent file where it listens: targets: { ${port}: "HOST:PORT" }`
+    : `end that program, and start the service's, or, where it is right, let the agent file say match: { user: ${other} }`;
 }
