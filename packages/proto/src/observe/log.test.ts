@@ -1,9 +1,11 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { openLog } from './log.ts';
 
 const HOSTILE = 'x\u001b[31m\u007f\u009b31m\u00ad\u202egnp\u2028\u2029\u{e0041}\n';
@@ -23,6 +25,47 @@ it('shows no terminal what it would obey, wherever in a line it stands, and lose
   expect(line.slice(0, -1)).not.toMatch(OBEYED);
   expect(JSON.parse(line)).toMatchObject({ ...told, name: HOSTILE, worker: HOSTILE, msg: HOSTILE });
 });
+
+/** Fills its log past what is kept, says so, and goes on. */
+const UNREAD = `
+  const { openLog } = await import(process.argv[1]);
+  const log = openLog({ base: null });
+  const pad = 'x'.repeat(1000);
+  for (let n = 0; n < 3000; n += 1) log.info({ n, pad });
+  process.stdout.write('goes on');
+  process.stdin.resume();
+`;
+
+it.each(['pipe', 'socket'])(
+  'goes on where nobody reads its %s, and says what it lost once somebody does',
+  async (kind) => {
+    const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const fifo = join(dir, 'log');
+    await promisify(execFile)('mkfifo', [fifo]);
+    const unread = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const written = kind === 'pipe' ? openSync(fifo, 'w') : undefined;
+    const log = new URL('./log.ts', import.meta.url).href;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', UNREAD, log], {
+      stdio: ['pipe', 'pipe', written ?? 'pipe'],
+    });
+    if (written !== undefined) closeSync(written);
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await once(child.stdout ?? child, 'data');
+    const lost = /"event":"log-lost","lines":(\d+),/;
+    const reader = new Socket({ fd: unread, writable: false });
+    onTestFinished(() => void reader.destroy());
+    let text = '';
+    for await (const piece of child.stderr ?? reader) {
+      text += String(piece);
+      if (lost.test(text)) break;
+    }
+    const lines = text.split('\n').filter((line) => line.includes('"pad"'));
+    expect(lines.map((line) => (JSON.parse(line) as { n: number }).n)).toEqual(lines.map((_, n) => n));
+    expect(lines.length).toBeGreaterThan(900);
+    expect(Number(lost.exec(text)?.[1])).toBe(3000 - lines.length);
+  },
+);
 
 /** Fills its log past what is kept, makes room, and logs one line more. */
 const OUT_OF_ROOM = `
