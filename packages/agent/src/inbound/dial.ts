@@ -2,7 +2,7 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import { formatHostPort, includesPort, isPortless, isShortage, messageOf, type Permit } from '@weft/proto';
+import { includesPort, isPortless, isShortage, type Permit } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
@@ -52,6 +52,14 @@ export interface DialerOptions {
 
 /** Of a caller that cannot be given its own. */
 const NO_ADDRESS = `the caller's address does not fit into this agent's --vip-range`;
+
+/** Why a program cannot be called from that address. */
+function noPort(address: string, cause: unknown): string {
+  return (
+    `${systemWords(cause)}: it cannot be called from ${address}, its caller's address here, which has no port left, or is none of this host; ` +
+    `see which connections of that caller stay open (ss -tan src ${address}), or widen net.ipv4.ip_local_port_range`
+  );
+}
 
 export function createDialer({
   netmap,
@@ -109,7 +117,8 @@ export function createDialer({
         deadline.throwIfOver();
         if (isShortage(cause)) files.ranOut();
         const code = isShortage(cause) || isPortless(cause) ? 'overloaded' : 'not-listening';
-        return refuse(code, `the program in a sandbox, at port ${port}/${protocol}: ${systemWords(cause)}`);
+        const why = isPortless(cause) ? noPort(caller.address, cause) : systemWords(cause);
+        return refuse(code, `the program of ${service.name} in a sandbox, at port ${port}/${protocol}: ${why}`);
       }
     }
     if (here.shutIn === true)
@@ -138,11 +147,11 @@ export function createDialer({
       } catch (cause) {
         deadline.throwIfOver();
         if (isShortage(cause)) files.ranOut();
-        if (isShortage(cause) || (localAddress !== undefined && isPortless(cause)))
-          return refuse(
-            'overloaded',
-            `cannot connect to ${formatHostPort(target.host, target.port)}: ${messageOf(cause)}`,
-          );
+        const portless = localAddress !== undefined && isPortless(cause) ? noPort(localAddress, cause) : undefined;
+        if (isShortage(cause) || portless !== undefined) {
+          const why = portless ?? systemWords(cause);
+          return refuse('overloaded', sayTarget({ service: service.name, port, protocol, target }, why));
+        }
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
         if (detail === '') detail = sayTarget({ service: service.name, port, protocol, target }, systemWords(cause));
       }

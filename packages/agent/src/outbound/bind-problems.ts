@@ -1,18 +1,19 @@
 /** Why a listener cannot be listened on, in words that say what to do. */
 import { type ListenerProblemCode, listenerName, messageOf, type Problem } from '@weft/proto';
+import type { PortHolder } from '../owner/port-holders.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 
 export type ListenerProblem = Problem & { readonly code: ListenerProblemCode };
 
-/** The problem behind a failed bind. */
-export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem {
+/** The problem behind a failed bind; `holder`: who is known to have the port. */
+export function bindProblem(spec: ListenerSpec, cause: unknown, holder?: PortHolder): ListenerProblem {
   const where = `${spec.address}:${spec.port}/${spec.protocol}`;
   const told = (code: ListenerProblemCode, message: string) => ({ code, subject: listenerName(spec), message });
   switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
     case 'EADDRINUSE':
       return told(
         'port-taken',
-        `another program, or this agent itself (--tunnel, --dns, gateway.http), holds port ${spec.port}, so ${where} cannot be listened on; a program that listens on ` +
+        `${whoHolds(holder)} port ${spec.port}, so ${where} cannot be listened on for ${spec.service}; a program that listens on ` +
           `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${spec.port}); ` +
           'where it is another agent on this machine, --vip-range gives each a range of its own',
       );
@@ -41,6 +42,15 @@ export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem
     default:
       return told('listen-failed', `cannot listen on ${where}: ${messageOf(cause)}`);
   }
+}
+
+function whoHolds(holder: PortHolder | undefined): string {
+  const places = '--tunnel, --dns, --metrics, gateway.http';
+  if (holder === undefined) return `another program, or this agent itself (${places}), holds`;
+  const { own, user, pid, program } = holder;
+  if (own) return `this agent itself (${places}) holds`;
+  const process = pid === undefined ? `of user ${user}` : `(process ${pid} of user ${user})`;
+  return `${program === '' ? 'a program' : program} ${process} holds`;
 }
 
 /** A program of this host has the port on every address, so the kernel takes calls to the listener to that program. */

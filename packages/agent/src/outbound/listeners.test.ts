@@ -4,7 +4,7 @@ import type { PortUse } from '../inbound/target-watch.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { bindProblem } from './bind-problems.ts';
 import { type ListenerSpec, listenerKey } from './listener-spec.ts';
-import { Listeners } from './listeners.ts';
+import { Listeners, type ListenersOptions } from './listeners.ts';
 import { until } from './rig.fixture.ts';
 
 const cleanups: (() => void)[] = [];
@@ -20,7 +20,11 @@ function keyed(...listeners: readonly ListenerSpec[]): ReadonlyMap<string, Liste
   return new Map(listeners.map((each) => [listenerKey(each), each]));
 }
 
-function setup(portUse: (port: number) => PortUse = () => 'free', binding: (wanted: ListenerSpec) => void = () => {}) {
+function setup(
+  portUse: (port: number) => PortUse = () => 'free',
+  binding: (wanted: ListenerSpec) => void = () => {},
+  holders?: ListenersOptions['holders'],
+) {
   const failing = new Map<number, string>();
   const open = new Set<string>();
   let binds = 0;
@@ -41,6 +45,7 @@ function setup(portUse: (port: number) => PortUse = () => 'free', binding: (want
     runsHere: () => false,
     problems,
     retryMs: 5,
+    ...(holders && { holders }),
   });
   cleanups.push(() => listeners.close());
   return { listeners, failing, open, problems, binds: () => binds };
@@ -114,6 +119,34 @@ describe('the listeners', () => {
     expect(listeners.bound).toBe(1);
     expect(problems.current).toMatchObject([{ code: 'port-taken', subject: 'redis:1/tcp' }]);
     failing.delete(1);
+    await until(() => listeners.bound === 2);
+    expect(problems.current).toEqual([]);
+  });
+
+  it('tell who has the port once that is known, and again whenever it is another', async () => {
+    let pid: number | undefined = 12;
+    const looked = Promise.withResolvers<void>();
+    const { listeners, failing, problems } = setup(undefined, undefined, async (places) => {
+      await looked.promise;
+      const program = pid === undefined ? '' : '/usr/bin/redis-server';
+      return places.map(() => ({ own: false, user: 'redis', program, ...(pid && { pid }) }));
+    });
+    for (const port of [1, 2]) failing.set(port, 'EADDRINUSE');
+    listeners.reconcile(keyed(spec('redis', 1), spec('redis', 2)));
+    await listeners.settled();
+    const told = () => problems.current.map(({ message }) => message.split(';')[0]);
+    const isTold = (who: string) => {
+      const words = [1, 2].map(
+        (port) => `${who} holds port ${port}, so 127.99.0.1:${port}/tcp cannot be listened on for redis`,
+      );
+      return told().join() === words.join();
+    };
+    expect(told()[0]).toMatch(/^another program, or this agent itself \(.*\), holds port 1, so /);
+    looked.resolve();
+    await until(() => isTold('/usr/bin/redis-server (process 12 of user redis)'));
+    pid = undefined;
+    await until(() => isTold('a program of user redis'));
+    failing.clear();
     await until(() => listeners.bound === 2);
     expect(problems.current).toEqual([]);
   });

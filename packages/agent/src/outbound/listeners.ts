@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { entryOf, listenerName } from '@weft/proto';
 import type { PortUse } from '../inbound/target-watch.ts';
+import type { PortHolder, PortPlace } from '../owner/port-holders.ts';
 import type { Problems } from '../words/problems.ts';
 import { awaitedProblem, bindProblem, type ListenerProblem, sharedProblem } from './bind-problems.ts';
 import type { ListenerSpec } from './listener-spec.ts';
@@ -21,6 +22,8 @@ export interface ListenersOptions {
   /** Whether this host runs the service itself. */
   readonly runsHere: (service: string) => boolean;
   readonly problems: Problems;
+  /** Who has these places; undefined where nobody takes what comes there, and none where nobody could be asked. Never rejects. */
+  readonly holders?: (places: readonly PortPlace[]) => Promise<readonly (PortHolder | undefined)[]>;
   /** Wait before a failed bind is tried again; doubled each time, to 30 s. */
   readonly retryMs?: number;
 }
@@ -28,6 +31,8 @@ export interface ListenersOptions {
 const LONGEST_RETRY_MS = 30_000;
 /** Milliseconds of binding at a time: a mesh may ask for thousands, and live flows stand still meanwhile. */
 const TURN_MS = 5;
+/** Places of which it is looked up at once who has them. */
+const MOST_ASKED = 512;
 
 class Listening {
   spec: ListenerSpec;
@@ -38,6 +43,8 @@ class Listening {
   retry: NodeJS.Timeout | undefined;
   failures = 0;
   problem: ListenerProblem | undefined;
+  /** Who was seen last to have its port. */
+  holder: PortHolder | undefined;
 
   constructor(spec: ListenerSpec) {
     this.spec = spec;
@@ -54,6 +61,9 @@ export class Listeners {
   readonly #waiting: (() => Promise<void>)[] = [];
   #binding: boolean = false;
   #settled: (() => void)[] = [];
+  /** Of which it is to be looked up who has the port. */
+  readonly #taken = new Set<Listening>();
+  #looking: boolean = false;
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -102,7 +112,8 @@ export class Listeners {
     if (use === 'wildcard' || use === 'awaited') {
       this.#release(listening);
       if (use === 'awaited') this.#tell(listening, awaitedProblem(spec));
-      else this.#tell(listening, own ? sharedProblem(spec) : bindProblem(spec, TAKEN));
+      else if (own) this.#tell(listening, sharedProblem(spec));
+      else this.#fail(listening, TAKEN);
       return;
     }
     if (listening.state === 'idle') this.#bind(listening);
@@ -123,6 +134,7 @@ export class Listeners {
         listening.state = 'bound';
         listening.bound = bound;
         listening.failures = 0;
+        listening.holder = undefined;
         this.#tell(listening, undefined);
       } catch (cause) {
         if (listening.attempt === attempt) this.#failed(listening, cause);
@@ -147,7 +159,7 @@ export class Listeners {
 
   #failed(listening: Listening, cause: unknown): void {
     listening.state = 'failed';
-    this.#tell(listening, bindProblem(listening.spec, cause));
+    this.#fail(listening, cause);
     const wait = Math.min((this.#options.retryMs ?? 1_000) * 2 ** listening.failures, LONGEST_RETRY_MS);
     listening.failures++;
     listening.retry = setTimeout(() => {
@@ -156,6 +168,34 @@ export class Listeners {
       this.#settle(listening);
     }, wait);
     listening.retry.unref();
+  }
+
+  #fail(listening: Listening, cause: unknown): void {
+    const problem = bindProblem(listening.spec, cause, listening.holder);
+    this.#tell(listening, problem);
+    if (problem.code !== 'port-taken' || this.#options.holders === undefined) return;
+    this.#taken.add(listening);
+    if (!this.#looking) void this.#lookWho(this.#options.holders);
+  }
+
+  /** Told behind the problem itself: it takes a while to find out. */
+  async #lookWho(holders: NonNullable<ListenersOptions['holders']>): Promise<void> {
+    this.#looking = true;
+    while (this.#taken.size > 0) {
+      // Those of one turn are looked up together.
+      await nextTurn();
+      const asked = [...this.#taken].slice(0, MOST_ASKED);
+      for (const listening of asked) this.#taken.delete(listening);
+      const found = await holders(
+        asked.map(({ spec: { address, port, protocol } }) => ({ host: address, port, protocol })),
+      );
+      for (const [at, listening] of asked.entries()) {
+        if (listening.problem?.code !== 'port-taken') continue;
+        if (found.length > 0) listening.holder = found[at];
+        this.#tell(listening, bindProblem(listening.spec, TAKEN, listening.holder));
+      }
+    }
+    this.#looking = false;
   }
 
   #release(listening: Listening): void {

@@ -11,6 +11,7 @@ import { type Outside, runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
+import type { Owners } from '../owner/owners.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { CallerConduit, Conduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
@@ -42,7 +43,7 @@ export interface OutboundOptions {
   readonly signal: AbortSignal;
   readonly callers: Pick<OwnCallers, 'refuses' | 'refused'>;
   /** Who makes a call, where that must be known. */
-  readonly owners: SpeakersOptions['owners'];
+  readonly owners: SpeakersOptions['owners'] & Partial<Pick<Owners, 'holders'>>;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
   /** Clients of UDP listeners known at once. */
@@ -134,6 +135,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     portUse: (port, protocol) => inbound.watch.portUse(port, protocol),
     runsHere: (service) => runsHere(netmap.current, declared, service) !== undefined,
     problems,
+    ...(owners.holders && { holders: owners.holders.bind(owners) }),
     ...defined({ retryMs: options.retryMs }),
   });
   const ownShare = () => {

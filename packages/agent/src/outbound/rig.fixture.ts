@@ -208,6 +208,7 @@ export class Rig {
       follow: (rules) => looking.follow(rules),
       warm: () => looking.warm(),
       left: (owner) => looking.left(owner),
+      holders: (places) => looking.holders(places),
     };
     const outbound = createOutbound({ callers: EVERYBODY, owners, ...common, tunnels, inbound });
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });

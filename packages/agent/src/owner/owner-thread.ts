@@ -8,6 +8,7 @@ import { OwnerFinder } from './finder.ts';
 import { type KernelSockets, PROVE_AGAIN_MS, provenKernel } from './kernel-sockets.ts';
 import type { Learned } from './learned.ts';
 import { mayHaveNetlink } from './netlink-calls.ts';
+import { type PortHolder, type PortPlace, portHolders } from './port-holders.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
 /** What it is begun with. */
@@ -26,6 +27,8 @@ export interface ToOwnerThread {
   readonly callers: readonly (readonly [number, CallerSocket, FoundSocket | undefined])[];
   /** In place of them, a process by its number: answered by LookedAt, whatever else is asked. */
   readonly process?: number;
+  /** Or places, by a number of this question's own: answered by FoundHolders. */
+  readonly places?: readonly [number, readonly PortPlace[]];
 }
 
 export interface FromOwnerThread {
@@ -41,6 +44,12 @@ export interface FromOwnerThread {
 export interface LookedAt {
   readonly process: number;
   readonly found: ProcessOwner | undefined;
+}
+
+/** Who has the places that were asked for. */
+export interface FoundHolders {
+  readonly asked: number;
+  readonly holders: readonly (PortHolder | undefined)[];
 }
 
 async function proveAgain(diagnosis: Diagnosis): Promise<void> {
@@ -64,8 +73,13 @@ function serve(main: MessagePort, native: boolean, kernel: KernelSockets | undef
     main.postMessage({ owners: known, next, unlooked: finder.unlooked } satisfies FromOwnerThread);
     known = [];
   };
-  main.on('message', ({ rules, callers, process }: ToOwnerThread) => {
+  main.on('message', ({ rules, callers, process, places }: ToOwnerThread) => {
     if (rules !== undefined) finder.follow(rules);
+    if (places !== undefined) {
+      const [asked, all] = places;
+      void portHolders(all).then((holders) => main.postMessage({ asked, holders } satisfies FoundHolders));
+      return;
+    }
     if (process !== undefined) {
       void finder.look(process).then((found) => main.postMessage({ process, found } satisfies LookedAt));
       return;

@@ -11,7 +11,8 @@ import { FirstLook, type Unnamed } from './first-look.ts';
 import { type KernelSockets, PROVE_AGAIN_MS, provenKernel } from './kernel-sockets.ts';
 import type { SpareFiles } from './known-holders.ts';
 import { mayHaveNetlink } from './netlink-calls.ts';
-import type { FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
+import type { FoundHolders, FromOwnerThread, LookedAt, OwnerThreadData, ToOwnerThread } from './owner-thread.ts';
+import type { PortHolder, PortPlace } from './port-holders.ts';
 import type { FoundSocket } from './socket-tables.ts';
 
 /** Beside this file, in the form that this file has: source, built, or bundled. */
@@ -72,6 +73,8 @@ export class Owners {
   readonly #out = new Map<number, Asked>();
   /** Who asks about processes, by their numbers. */
   readonly #looks = new Map<number, Set<(found: LookedFor) => void>>();
+  /** Who asks about places, by the question's number. */
+  readonly #places = new Map<number, (found: FoundHolders['holders']) => void>();
   /** Undefined until this thread is proven to come to the kernel itself, and where it does not. */
   #first: FirstLook | undefined;
   /** Before that, the kernel is not proven anew. */
@@ -186,6 +189,22 @@ export class Owners {
     }
   }
 
+  /** Who has these places; none is told where nobody can be asked, or not in time. Never rejects. */
+  async holders(places: readonly PortPlace[]): Promise<readonly (PortHolder | undefined)[]> {
+    const thread = this.#begun();
+    if (thread === undefined) return [];
+    const number = this.#next++;
+    const question: ToOwnerThread = { ...this.#news(), callers: [], places: [number, places] };
+    const { promise, resolve } = Promise.withResolvers<FoundHolders['holders']>();
+    const late = setTimeout(() => resolve([]), LOOK_MS);
+    this.#places.set(number, resolve);
+    thread.postMessage(question);
+    const found = await promise;
+    clearTimeout(late);
+    this.#places.delete(number);
+    return found;
+  }
+
   #prove(): void {
     const { native, prove = provenKernel, proveAgainMs = PROVE_AGAIN_MS } = this.#options;
     if (this.#first !== undefined || !native) return;
@@ -280,6 +299,7 @@ export class Owners {
       unlooked: [],
     });
     for (const pid of [...this.#looks.keys()]) this.#looked(pid, 'not-looked-at');
+    for (const resolve of this.#places.values()) resolve([]);
   }
 
   #begun(): Worker | undefined {
@@ -299,8 +319,9 @@ export class Owners {
     }
     this.#thread = thread;
     this.#told = false;
-    thread.on('message', (told: FromOwnerThread | LookedAt) => {
+    thread.on('message', (told: FromOwnerThread | LookedAt | FoundHolders) => {
       if ('process' in told) this.#looked(told.process, told.found);
+      else if ('asked' in told) this.#places.get(told.asked)?.(told.holders);
       else this.#answered(told);
     });
     thread.on('error', (err) => {
