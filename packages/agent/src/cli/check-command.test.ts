@@ -192,6 +192,21 @@ describe('check', () => {
     });
   });
 
+  test('tells of a port that is served in a sandbox, and how to have it served there', async () => {
+    const udp = (first: number) => ({ protocol: 'udp' as const, first, last: first });
+    const targets = ['', 'no program listens'].map((error, at) => {
+      return { service: 'web', ports: udp(at + 1), tried: [{ address: 'in a sandbox', error }] };
+    });
+    const { code, lines } = await check(await agent({ facts: { targets } }));
+    expect({ code, targets: lines('target') }).toEqual({
+      code: 4,
+      targets: [
+        'ok web 1/udp: a program listens in a sandbox',
+        'broken web 2/udp: in a sandbox: no program listens; let the program there listen, or say where it does: weft run --port 2=INSIDE',
+      ],
+    });
+  });
+
   test.each<[string, HostFacts['peers'][number], (dialled: boolean) => PingAnswer, RegExp]>([
     [
       'reached',

@@ -21,6 +21,9 @@ export interface PeerFacts {
   readonly up?: boolean;
 }
 
+/** In place of an address, where programs are called in sandboxes, and none is outside. */
+export const IN_SANDBOX = 'in a sandbox';
+
 /** Neighbouring ports that came to the same are one. */
 export interface TargetFacts {
   readonly service: string;

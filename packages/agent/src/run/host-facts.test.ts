@@ -41,7 +41,12 @@ const asked = (services: readonly (readonly [string, NetmapService])[], file: st
     ...(sample.self && { self: { ...sample.self, services: services.map(([name]) => name) } }),
   });
   const declared = parseAgentFile('weft.yaml', file).services;
-  return { netmap, services: declared, targets: { answers: () => false, other: () => undefined }, threads: 1 };
+  return {
+    netmap,
+    services: declared,
+    targets: { answers: () => false, other: () => undefined, inSandbox: () => false },
+    threads: 1,
+  };
 };
 
 test('each declared port is tried where the agent file says, and neighbours that came to the same are one', async () => {
@@ -79,11 +84,22 @@ test('where a program of another user than match names listens, no call is tried
   const ports: [number, number][] = [[6379, 6380]];
   const parts = asked([service('redis', 'private', ports)], file);
   const there = (host: string) => (host === '127.0.0.1' ? 'mallory' : undefined);
-  const other: (typeof parts)['targets']['other'] = (_service, { host }) => there(host);
+  const other = (_service: string, { host }: { readonly host: string }) => there(host);
   const { targets } = await hostFacts({ ...parts, targets: { ...parts.targets, other } });
   const error = 'a program of user mallory listens there, who is another than match in the agent file names';
   const tried = [{ address: `127.0.0.1:${open}`, error, other: 'mallory' }, { address: `[::1]:${open}` }];
   expect(targets).toMatchObject([{ tried }, { tried }]);
+});
+
+test('a port that is served in a sandbox is not tried outside', async () => {
+  const parts = asked([service('web', 'private', [[1, 2]])], 'services: {}');
+  const services = new Map([['web', { name: 'web', targets: [], shutIn: true as const }]]);
+  const inSandbox = (_service: string, port: number) => port === 1;
+  const { targets } = await hostFacts({ ...parts, services, targets: { ...parts.targets, inSandbox } });
+  expect(targets).toMatchObject([
+    { ports: { first: 1, last: 1 }, tried: [{ address: 'in a sandbox', error: '' }] },
+    { ports: { first: 2, last: 2 }, tried: [{ address: 'in a sandbox', error: 'no program listens' }] },
+  ]);
 });
 
 test('of UDP the last look is told', async () => {

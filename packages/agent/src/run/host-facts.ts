@@ -3,10 +3,10 @@ import { defined, eachPort, filesFor, type PortRange, type Protocol } from '@wef
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
-import type { LocalTargets } from '../inbound/target-watch.ts';
+import type { TargetWatch } from '../inbound/target-watch.ts';
 import { type TargetTry, tryTargets } from '../inbound/try-target.ts';
 import { runningOn } from '../netmap/running-on.ts';
-import type { HostFacts, PeerFacts, TargetFacts } from '../observe/host-facts.ts';
+import { type HostFacts, IN_SANDBOX, type PeerFacts, type TargetFacts } from '../observe/host-facts.ts';
 import { processFacts } from '../observe/process-facts.ts';
 import { listenerSpecs } from '../outbound/listener-spec.ts';
 import type { Netmap, NetmapPeer } from '../words/netmap.ts';
@@ -15,7 +15,7 @@ export interface HostFactsParts {
   readonly netmap: Netmap;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly targets: Pick<LocalTargets, 'answers' | 'other'>;
+  readonly targets: Pick<TargetWatch, 'answers' | 'other' | 'inSandbox'>;
   readonly threads: number;
 }
 
@@ -61,7 +61,10 @@ async function tryAll({ netmap, services, targets }: HostFactsParts): Promise<re
       if (one === undefined) continue;
       const late = performance.now() < until ? undefined : LATE;
       const { service, here, port, protocol } = one;
-      found[at] = await tryTargets(service, targetsOf(here, port, protocol), protocol, targets, late);
+      const inside = targets.inSandbox(service, port, protocol);
+      if (inside || here.shutIn === true)
+        found[at] = [{ address: IN_SANDBOX, error: inside ? '' : 'no program listens' }];
+      else found[at] = await tryTargets(service, targetsOf(here, port, protocol), protocol, targets, late);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));

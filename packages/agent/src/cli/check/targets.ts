@@ -1,6 +1,6 @@
 /** Whether the programs of this host's services answer where the agent calls them. */
 import { formatPortRange, isLoopback, parseHostPort } from '@weft/proto';
-import type { TargetFacts } from '../../observe/host-facts.ts';
+import { IN_SANDBOX, type TargetFacts } from '../../observe/host-facts.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import { type Known, whySilent } from './known.ts';
 
@@ -18,6 +18,14 @@ function lookAtTarget({ service, ports, tried }: TargetFacts): Finding {
   const span = ports.last - ports.first;
   const at = (address: string) => (span === 0 ? address : `${address} and the ${span} after it`);
   const last = tried.at(-1);
+  if (last?.address === IN_SANDBOX)
+    return last.error === ''
+      ? ok(subject, `a program listens ${IN_SANDBOX}`)
+      : broken(
+          subject,
+          `${IN_SANDBOX}: ${last.error}`,
+          `let the program there listen, or say where it does: weft run --port ${ports.first}=INSIDE`,
+        );
   if (last?.error === '' && ports.protocol === 'udp' && !isLoopback(parseHostPort(last.address)?.host ?? ''))
     return unknown(subject, `${at(last.address)}: whether another host takes datagrams shows only when it is called`);
   if (last?.error === '') return ok(subject, `a program answers at ${at(last.address)}`);
