@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { adminService, protoDirectory } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
-import { MOST_STREAMS, READ_PATHS } from '../../packages/control/src/rpc/roles.ts';
+import { MOST_STREAMS } from '../../packages/control/src/admin/role-places.ts';
+import { READ_PATHS } from '../../packages/control/src/rpc/roles.ts';
 
 const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'API.md'), 'utf8');
 const rows = [...text.matchAll(/^\| `(\w+)` \| (\w+) \| ([^|]+) \| ([^|]+) \|$/gm)];

@@ -51,7 +51,7 @@ export function isLoopback(host: string): boolean {
  * to this machine's own IPv4 addresses only.
  */
 export function takesCallerAddress(host: string): boolean {
-  return isIPv4(host) && isOnThisHost(host);
+  return isIPv4(host) && (isLoopback(host) || isOnThisHost(host));
 }
 
 /** Ports tried one after the other. */

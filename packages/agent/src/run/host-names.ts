@@ -16,21 +16,27 @@ export function hostNames({
 }): (netmap: Pick<Netmap, 'self' | 'peers'>) => void {
   let known = kept.current.host;
   let peersKnown: Netmap['peers'] = new Map();
+  let renamed: boolean = false;
+  const rename = (from: string, to: string) => {
+    renamed = true;
+    recorder.renamed(from, to);
+  };
   return ({ self, peers }) => {
     if (peers !== peersKnown) {
       for (const [id, { host }] of peers) {
         const former = peersKnown.get(id)?.host ?? host;
-        if (former !== host) recorder.renamed(former, host);
+        if (former !== host) rename(former, host);
       }
       peersKnown = peers;
     }
     if (self === undefined) return;
-    recorder.follow(new Set([self.host, ...[...peers.values()].map(({ host }) => host)]));
-    if (self.host === known) return;
-    const former = known;
-    known = self.host;
-    recorder.renamed(former, known);
-    logger.info({ event: 'renamed', formerHost: former, host: known }, 'this host has another name');
-    void kept.keep({ host: known });
+    if (self.host !== known) {
+      const former = known;
+      known = self.host;
+      rename(former, known);
+      logger.info({ event: 'renamed', formerHost: former, host: known }, 'this host has another name');
+      void kept.keep({ host: known });
+    }
+    if (renamed) recorder.follow(new Set([self.host, ...[...peers.values()].map(({ host }) => host)]));
   };
 }
