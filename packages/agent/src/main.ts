@@ -37,7 +37,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   };
   const terminal = {
     ...processTerminal(),
-    onHangup: (listener: () => void) => onHangup(watched, listener),
+    onHangup: (listener: () => void) => onHangup(watched, listener, () => stop.signal.aborted),
     ...{ stopsWithin, onSecondSignal, serves },
   };
   let ended: ExitCode = ENDED_BY.SIGINT;
@@ -74,7 +74,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (mustEndAtOnce()) endAtOnce(process.exitCode);
   // One of its threads may still wait for a name, or a disk.
   if (args[0] === 'up' && !stop.signal.aborted) killWithin(stopMs);
-  for (const signal of signals) process.off(signal, onSignal);
+  // A terminal's second hangup may come behind all that.
+  for (const signal of signals) if (signal !== 'SIGHUP') process.off(signal, onSignal);
 }
 
 /** Everything on the way down is bounded; this is for what was not foreseen, and for what hangs in a system call, which an exit would wait for. */

@@ -46,8 +46,17 @@ test.skipIf(noScript).each([
 ])('a terminal that goes ends what is at it: %s', async (_, line) => {
   const { said, close } = await atTerminal(line);
   close();
+  await until(() => said().includes('drained'), BOUND_MS);
+  expect(said()).toEqual(['stopped', 'drained']);
+});
+
+test.skipIf(noScript)('a terminal that goes hurries nobody who is stopping', async () => {
+  const { pid, said, close } = await atTerminal(`exec PROGRAM 1500 </dev/null 2>/dev/null`);
+  process.kill(pid, 'SIGTERM');
   await until(() => said().length > 0, BOUND_MS);
-  expect(said()).toEqual(['stopped']);
+  close();
+  await until(() => said().includes('drained'), BOUND_MS);
+  expect(said()).toEqual(['stopped', 'drained']);
 });
 
 test.skipIf(noScript).each([

@@ -45,8 +45,11 @@ export function watchTerminal(): TerminalWatch {
   return { gone, ends: () => tie !== 'background' && gone() };
 }
 
-/** Calls at each SIGHUP, which else ends the process, but at those for a terminal whose end is the command's: the first of these stops it in order. */
-export function onHangup(terminal: TerminalWatch, listener: () => void): void {
+/**
+ * Calls at each SIGHUP, which else ends the process, but at those for a terminal whose end is the command's: the first of these stops it in order, where it is not
+ * `stopping` anyway.
+ */
+export function onHangup(terminal: TerminalWatch, listener: () => void, stopping: () => boolean): void {
   let stopped = false;
   process.on('SIGHUP', () => {
     if (!terminal.ends()) {
@@ -54,7 +57,7 @@ export function onHangup(terminal: TerminalWatch, listener: () => void): void {
       return;
     }
     // Its shell sends one, and the kernel another; a second SIGTERM would end it at once.
-    if (!stopped) process.kill(process.pid, 'SIGTERM');
+    if (!stopped && !stopping()) process.kill(process.pid, 'SIGTERM');
     stopped = true;
   });
 }

@@ -38,16 +38,26 @@ function openStderr(tellLost: (lines: number) => void): LogOutput {
   stderr.on('write', () => {
     againMs = AGAIN_MS.least;
   });
-  // What is dropped tries nothing by itself, and nothing fits in a backlog that is full but an empty line.
-  stderr.on('drop', () => {
-    lost += 1;
-    stderr.write('');
-  });
-  stderr.on('drain', () => {
+  const tell = () => {
     const lines = lost;
     lost = 0;
     if (lines > 0) tellLost(lines);
+  };
+  let trying: boolean = false;
+  // What is dropped tries nothing by itself, and nothing fits in a backlog that is full but an empty line. The line that finds room again is not lost: it may be the last.
+  stderr.on('drop', (line: string) => {
+    if (trying) {
+      lost += 1;
+      return;
+    }
+    const before = lost;
+    trying = true;
+    stderr.write('');
+    stderr.write(line);
+    trying = false;
+    if (lost === before) tell();
   });
+  stderr.on('drain', tell);
   process.once('exit', () => {
     waitsUntil = performance.now() + LAST_MS;
     // Its flushSync would try for ever where a disk is full.
@@ -80,9 +90,11 @@ function descriptor(): number {
 export function openLog(options: LoggerOptions, output?: LogOutput): Logger {
   const to =
     output ??
-    openStderr((lines) =>
-      logger.warn({ event: 'log-lost', lines }, 'the log found no room for some time, and lost lines'),
-    );
+    openStderr((lines) => {
+      // Whatever is not logged there, that lines of what is were lost is.
+      const level = logger.isLevelEnabled('warn') ? 'warn' : 'fatal';
+      logger[level]({ event: 'log-lost', lines }, 'the log found no room for some time, and lost lines');
+    });
   const logger = pino(options, { write: (line: string) => void to.write(escapeUnseen(line)) });
   return logger;
 }
