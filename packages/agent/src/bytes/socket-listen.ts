@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { isShortage } from '@weft/proto';
 import { acceptHandles, type Elsewhere } from './inside/handle-connections.ts';
-import { descriptorOf, keepUrgent, shownDescriptor } from './inside/known.ts';
+import { boundUnsent, descriptorOf, keepUrgent, shownDescriptor } from './inside/known.ts';
 import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
@@ -33,6 +33,8 @@ export interface ListenOptions {
   readonly files?: OpenFiles;
   /** Callers are programs, which may send urgent bytes: those stay in their place. */
   readonly keepsUrgent?: boolean;
+  /** What is small is to overtake what is not: little waits unsent in the kernel. */
+  readonly boundsUnsent?: boolean;
   /** Where a connection may go instead, before anything is read of it. */
   readonly elsewhere?: Elsewhere | undefined;
   /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
@@ -95,9 +97,10 @@ function serve(
     files,
     onError,
     keepsUrgent,
+    boundsUnsent,
     elsewhere,
     handed,
-  }: Pick<ListenOptions, 'files' | 'onError' | 'keepsUrgent' | 'elsewhere'> & { handed?: boolean },
+  }: Pick<ListenOptions, 'files' | 'onError' | 'keepsUrgent' | 'boundsUnsent' | 'elsewhere'> & { handed?: boolean },
   onAccepted: (conduit: SocketConduit, remote: Remote, transport: Transport) => void,
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
@@ -123,6 +126,7 @@ function serve(
         onError?.(error);
       });
       if (keepsUrgent === true) keepUrgent(descriptorOf(server));
+      if (boundsUnsent === true) boundUnsent(descriptorOf(server));
       acceptHandles(server, accept, elsewhere, handed);
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });

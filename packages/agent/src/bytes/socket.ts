@@ -7,7 +7,7 @@ import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { connectHandle } from './inside/handle-connections.ts';
 import { handleTransport, isTcpHandle } from './inside/handle-transport.ts';
-import { descriptorOf, keepUrgent } from './inside/known.ts';
+import { boundUnsent, descriptorOf, keepUrgent } from './inside/known.ts';
 import { NetTransport } from './net-transport.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { Connection, SocketPlace, Transport, TransportEvents } from './transport.ts';
@@ -247,6 +247,8 @@ export interface ConnectOptions {
   readonly lookup?: net.LookupFunction;
   /** The far end is a program, which may send urgent bytes: those stay in their place. */
   readonly keepsUrgent?: boolean;
+  /** What is small is to overtake what is not: little waits unsent in the kernel. */
+  readonly boundsUnsent?: boolean;
   /** Ends the attempt; of no effect once connected. */
   readonly deadline: Deadline;
   /** A connection that leaves too few of them is given up as if there were none. */
@@ -261,7 +263,7 @@ export interface ConnectedConduit {
 
 /** Connects. Rejects with the system's error, or the deadline's reason. */
 export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit> {
-  const { deadline, host, port, files, keepsUrgent } = options;
+  const { deadline, host, port, files, keepsUrgent, boundsUnsent } = options;
   return new Promise((resolve, reject) => {
     deadline.throwIfOver();
     const family = net.isIP(host);
@@ -279,6 +281,7 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
       } else {
         // Nothing has been read: what came before this keeps its place as well.
         if (keepsUrgent === true) keepUrgent(result.descriptor);
+        if (boundsUnsent === true) boundUnsent(result.descriptor);
         // As the system spells it, with the zone that it found, where there is more than one way. Unknown once it was reset.
         const spelt = family === 4 && host !== '0.0.0.0' ? undefined : result.transport.remote;
         const remote = spelt ?? { address: host, port };

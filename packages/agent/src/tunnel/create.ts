@@ -142,7 +142,8 @@ function connectWithin({ bounds, files }: Pick<CreateTunnelsOptions, 'bounds' | 
   return (endpoint, deadline) => {
     if (bounds !== undefined && isIP(endpoint.host) > 0 && !bounds.permits(endpoint.host))
       throw new UnreachableError('no-endpoint', `${endpoint.host} is no address that a peer may have`);
-    return connectSocket({ ...endpoint, deadline, ...defined({ lookup: bounds?.lookup, files: forTunnels }) });
+    const settings = { boundsUnsent: true, ...defined({ lookup: bounds?.lookup, files: forTunnels }) };
+    return connectSocket({ ...endpoint, deadline, ...settings });
   };
 }
 
@@ -167,7 +168,7 @@ async function bind(
   const sharing = defined({ share: shared?.share });
   const onError = (err: Error): void => logger.warn({ event: 'tunnel-accept-failed', err }, 'accepting failed');
   for (let attempt = 1; ; attempt++) {
-    const listener = await listenFor(acceptor, { ...listen, ...sharing, elsewhere }, onError);
+    const listener = await listenFor(acceptor, { ...listen, ...sharing, elsewhere, boundsUnsent: true }, onError);
     if (options.datagrams === false) return { listener, datagrams: undefined };
     try {
       const at = { host: listen.host, port: listener.port, ...shared };

@@ -110,6 +110,19 @@ export function keepUrgent(descriptor: number | undefined): void {
   if (descriptor !== undefined) calls?.setsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, calls.on, 4);
 }
 
+/** From netinet/tcp.h. */
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
+
+/**
+ * Of a connection, or of all that a listener accepts from now on: no more than 128 KiB wait in the kernel to be sent, where it would take megabytes before what is
+ * small could overtake them. Where this thread has no native calls, they wait there.
+ */
+export function boundUnsent(descriptor: number | undefined): void {
+  const calls = nativeCalls();
+  if (descriptor !== undefined) calls?.setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, calls.unsent, 4);
+}
+
 /** What has a socket's number: negative once it is closed. */
 export interface Numbered {
   readonly fd: number;

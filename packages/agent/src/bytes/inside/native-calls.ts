@@ -19,6 +19,8 @@ export interface NativeCalls {
   setsockopt(descriptor: number, level: number, option: number, value: bigint, length: number): number;
   /** Where an int of 1 lies: an option that is on. */
   readonly on: bigint;
+  /** Where an int of UNSENT_BYTES lies. */
+  readonly unsent: bigint;
   /** An epoll(7) in the place of an open file, which is closed thereby: 0, or a negated errno. */
   pollInstead(descriptor: number): number;
   /** Whatever is to be read from a socket, or a failure, rings: 0, or a negated errno. `token` is what tells it, below 2^32. */
@@ -83,6 +85,8 @@ const O_CLOEXEC = 0o2000000;
 /** struct epoll_event, which is packed on x64 alone; told by one `ready` at most so many. */
 const EVENT = process.arch === 'x64' ? { bytes: 12, token: 4 } : { bytes: 16, token: 8 };
 const EVENTS = 64;
+/** Of a connection whose far end is slow, at least what its next turn of the loop may send. */
+const UNSENT_BYTES = 128 * 1024;
 /** Of one `send`. */
 const LONGEST = 0x7fff_0000;
 /** Node's number for an error that the system did not name. */
@@ -116,11 +120,12 @@ function callsOf(ffi: Ffi): NativeCalls | string {
   // A thread's own, and always there.
   const errno = library.functions.__errno_location();
   const onBehind = EVENTS * EVENT.bytes;
-  const scratch = new ArrayBuffer(onBehind + 4);
+  const scratch = new ArrayBuffer(onBehind + 8);
   markAsUntransferable(scratch);
   const scratchAt = ffi.getRawPointer(scratch);
   const words = new DataView(scratch);
   words.setInt32(onBehind, 1, true);
+  words.setInt32(onBehind + 4, UNSENT_BYTES, true);
   const failure = (): number => {
     const code = ffi.getInt32(errno, 0);
     return code > 0 ? -code : UNKNOWN;
@@ -149,6 +154,7 @@ function callsOf(ffi: Ffi): NativeCalls | string {
     },
     setsockopt,
     on: scratchAt + BigInt(onBehind),
+    unsent: scratchAt + BigInt(onBehind + 4),
     pollInstead: (descriptor) => {
       const poll = epoll_create1(O_CLOEXEC);
       if (poll < 0) return failure();
