@@ -39,7 +39,7 @@ test('a page tells of its hosts, and its token is good for the same question alo
   expect(told.hosts?.[0]?.flows?.map(openFlowFromWire)).toEqual([{ ...rest, startedMs: 1_000_000 - ageMs }]);
   const pageToken = told.nextPageToken ?? '';
   await ask(walk, { filter: wire, pageToken, pageSize: 7 });
-  expect(walk.asked.at(-1)).toEqual([filter, [1, 'b'], 7]);
+  expect(walk.asked.at(-1)).toEqual([filter, [1, 'b'], 7, 'read']);
   const refused = { fields: [{ field: 'page_token' }] };
   await expect(ask(walk, { filter: { ...wire, port: 1 }, pageToken })).rejects.toMatchObject(refused);
   await expect(ask(walk, { pageToken: 'x' })).rejects.toMatchObject(refused);
