@@ -61,6 +61,7 @@ export class FakeKernel implements NativeCalls {
   }
 
   readonly on = 0n;
+  readonly unsent = 0n;
 
   setsockopt(): number {
     return 0;
