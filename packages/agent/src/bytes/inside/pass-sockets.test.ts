@@ -177,4 +177,4 @@ test('a way that is closed leaves no file, and none of those that others open me
   for (let times = 0; times < 300; times++) await again();
   Atomics.store(state, 0, OVER);
   expect(await lost).toEqual([0]);
-});
+}, 60_000);
