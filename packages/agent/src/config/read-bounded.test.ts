@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { readBounded } from './read-bounded.ts';
 
@@ -43,16 +44,33 @@ test('pipes are waited for until somebody writes, by none of the threads that ot
   expect(texts).toEqual(['in parts', '0', '1', '2', '3', '4', '5', '6']);
 });
 
-test('a pipe that nobody writes to is given up, and so is one whose writer says no more', async () => {
+test('a pipe that nobody writes to is given up, and so is one whose writer does not come to an end', async () => {
   const silent = pipe('silent');
-  await expect(readBounded(silent, 100, 50)).rejects.toThrow('cannot be read: nothing came of it for 0.05 s');
+  await expect(readBounded(silent, 100, 50)).rejects.toThrow('cannot be read: it did not come within 0.05 s');
   const begun = pipe('begun');
-  const read = readBounded(begun, 100, 300);
-  const failed = expect(read).rejects.toThrow('nothing came of it for 0.3 s');
+  const read = readBounded(begun, 100, 60_000, 300);
+  const failed = expect(read).rejects.toThrow('it did not come within 0.3 s');
   const writer = await open(begun, 'w');
   await writer.write('a part');
   await failed;
   await writer.close();
+});
+
+test('a pipe whose writer says nothing is empty, and one that says it byte by byte takes no more memory than that', async () => {
+  const empty = pipe('empty');
+  const none = readBounded(empty, 100);
+  const writer = await open(empty, 'w');
+  await setTimeout(100);
+  await writer.close();
+  expect((await none).length).toBe(0);
+  const drip = pipe('drip');
+  const read = readBounded(drip, 1_000_000);
+  const other = await open(drip, 'w');
+  const before = process.memoryUsage().arrayBuffers;
+  for (let byte = 0; byte < 2_000; byte++) await other.write('x');
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024);
+  await other.close();
+  expect((await read).toString()).toBe('x'.repeat(2_000));
 });
 
 test('what the system says is told', async () => {

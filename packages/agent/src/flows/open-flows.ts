@@ -27,6 +27,9 @@ function passes({ source, service, port, host }: OpenFlowFilter, flow: LiveFlow)
   );
 }
 
+/** Of all open flows, the newest, where they can only be chosen from by names of now. */
+const MOST_LOOKED_AT = 10_000;
+
 /** As `ask` tells, by the names of now: control takes them of no other, and means no other by what it asks for. */
 export async function openFlowsByNamesOfNow(
   names: NamesOfNow,
@@ -35,15 +38,20 @@ export async function openFlowsByNamesOfNow(
 ): Promise<OpenFlows> {
   if (!names.wasRenamed) return await ask(asked);
   const { host, source, ...others } = asked.filter;
-  const told = await ask({ ...asked, filter: others });
-  const flows = told.flows
+  const { handedOverTo } = asked;
+  const wide = handedOverTo === undefined ? {} : { handedOverTo: [] };
+  const told = await ask({ ...asked, ...wide, filter: others, most: Math.max(asked.most, MOST_LOOKED_AT) });
+  const destinations = handedOverTo === undefined || handedOverTo.length === 0 ? undefined : new Set(handedOverTo);
+  const found = told.flows
     .map((flow) => names.byNamesOfNow(flow, Date.now() - flow.ageMs))
     .filter(
       (flow) =>
         (host === undefined || flow.sourceHost === host || flow.destinationHost === host) &&
-        (source === undefined || flow.source === source),
+        (source === undefined || flow.source === source) &&
+        (destinations === undefined || destinations.has(flow.destinationHost)),
     );
-  return { ...told, flows };
+  const flows = found.slice(0, asked.most);
+  return { flows, omitted: told.omitted + found.length - flows.length };
 }
 
 /** Of several threads, as if they were one. */

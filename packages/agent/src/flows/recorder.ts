@@ -47,6 +47,10 @@ interface Rename {
   readonly from: string;
   readonly to: string;
   readonly atMs: number;
+  /** Of this host: its records are taken by no other name. */
+  readonly own: boolean;
+  /** The same of those that were told together. */
+  readonly told: object;
 }
 
 /** Renames that are remembered, the last: flows of before others are told by the names of then. */
@@ -75,6 +79,8 @@ export class FlowRecorder implements FlowSink {
   #wake: (() => void) | undefined;
   /** Oldest first. */
   readonly #renames: Rename[] = [];
+  /** What was told by other names, as it was recorded: another host may have those by the next try. */
+  readonly #asRecorded = new WeakMap<FlowRecord, FlowRecord>();
   /** Whose names are in use. */
   #hosts: ReadonlySet<string> = new Set();
 
@@ -96,9 +102,11 @@ export class FlowRecorder implements FlowSink {
   }
 
   /** A host has another name from now on, this one or a peer: of this one control takes records by no other, also of flows that are older. */
-  renamed(from: string, to: string): void {
-    this.#renames.push({ from, to, atMs: Date.now() });
-    if (this.#renames.length > MOST_RENAMES) this.#renames.shift();
+  renamed(from: string, to: string, { own = false, told = {} }: { own?: boolean; told?: object } = {}): void {
+    this.#renames.push({ from, to, atMs: Date.now(), own, told });
+    if (this.#renames.length <= MOST_RENAMES) return;
+    const first = this.#renames.findIndex((one) => !one.own);
+    this.#renames.splice(Math.max(0, first), 1);
   }
 
   /** Hosts that have a name now. */
@@ -124,12 +132,19 @@ export class FlowRecorder implements FlowSink {
 
   #nameOfNow(host: string, startedMs: number | undefined): string {
     if (startedMs === undefined && this.#hosts.has(host)) return host;
+    const name = this.#renamedSince(host, startedMs ?? Number.NEGATIVE_INFINITY);
+    // A thread that heard of it late, or a clock that was set: nobody else can be meant by a name that nobody has.
+    return name === host && !this.#hosts.has(host) ? this.#renamedSince(host, Number.NEGATIVE_INFINITY) : name;
+  }
+
+  #renamedSince(host: string, startedMs: number): string {
     let name = host;
-    let sinceMs = startedMs ?? Number.NEGATIVE_INFINITY;
-    for (const { from, to, atMs } of this.#renames) {
-      if (from !== name || atMs < sinceMs) continue;
+    let last: object | undefined;
+    for (const { from, to, atMs, told } of this.#renames) {
+      // Of those that were told together a host has one.
+      if (from !== name || atMs < startedMs || told === last) continue;
       name = to;
-      sinceMs = atMs;
+      last = told;
     }
     return name;
   }
@@ -149,7 +164,11 @@ export class FlowRecorder implements FlowSink {
   async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
     signal.throwIfAborted();
     if (this.#queue.size === 0) await this.#arrival(signal);
-    const records = this.#queue.take(this.#batch).map((record) => this.byNamesOfNow(record, record.startedMs));
+    const records = this.#queue.take(this.#batch).map((record) => {
+      const told = this.byNamesOfNow(record, record.startedMs);
+      if (told !== record) this.#asRecorded.set(told, record);
+      return told;
+    });
     const dropped = this.#dropped;
     this.#dropped = 0;
     this.#unanswered += records.length;
@@ -165,7 +184,7 @@ export class FlowRecorder implements FlowSink {
   restore(batch: FlowBatch): void {
     this.#unanswered -= batch.records.length;
     this.#dropped += batch.dropped;
-    const kept = this.#queue.putBack(batch.records);
+    const kept = this.#queue.putBack(batch.records.map((told) => this.#asRecorded.get(told) ?? told));
     this.#lost(batch.records.length - kept);
     this.#wake?.();
   }

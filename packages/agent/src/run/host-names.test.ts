@@ -28,4 +28,11 @@ test('flows are told by the name that each host has now, also where another has 
   // Who has the name now is meant by what began since, and by what no time is known of.
   expect([toldFrom('near', Date.now() + 1).sourceHost, toldFrom('near').sourceHost]).toEqual(['near', 'near']);
   expect(toldFrom('far', before - 1).sourceHost).toBe('near');
+
+  // Told together, as behind a lost connection: each host has one of them.
+  const between = Date.now() + 1;
+  while (Date.now() <= between) {}
+  see('vault', { one: 'near', two: 'close' });
+  const together = [toldFrom('near', between), toldFrom('close', between)].map((one) => one.sourceHost);
+  expect(together).toEqual(['close', 'near']);
 });

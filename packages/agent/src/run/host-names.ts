@@ -17,15 +17,16 @@ export function hostNames({
   let known = kept.current.host;
   let peersKnown: Netmap['peers'] = new Map();
   let renamed: boolean = false;
-  const rename = (from: string, to: string) => {
-    renamed = true;
-    recorder.renamed(from, to);
-  };
   return ({ self, peers }) => {
+    const told = {};
+    const rename = (from: string, to: string, own: boolean) => {
+      renamed = true;
+      recorder.renamed(from, to, { told, own });
+    };
     if (peers !== peersKnown) {
       for (const [id, { host }] of peers) {
         const former = peersKnown.get(id)?.host ?? host;
-        if (former !== host) rename(former, host);
+        if (former !== host) rename(former, host, false);
       }
       peersKnown = peers;
     }
@@ -33,7 +34,7 @@ export function hostNames({
     if (self.host !== known) {
       const former = known;
       known = self.host;
-      rename(former, known);
+      rename(former, known, true);
       logger.info({ event: 'renamed', formerHost: former, host: known }, 'this host has another name');
       void kept.keep({ host: known });
     }

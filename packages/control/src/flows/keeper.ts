@@ -41,8 +41,8 @@ const PACK = 2_000;
 const MOST_QUEUED = 200_000;
 /** And in characters, should each record be of another sort. */
 const MOST_CHARACTERS = 32_000_000;
-/** More than all roles together may ask and watch (admin/role-places.ts). */
-const MOST_ASKED = 128;
+/** More than all roles together may ask, and watch, which asks twice as it begins (admin/role-places.ts). */
+const MOST_ASKED = 256;
 const COMPLAIN_MS = 60_000;
 const CLOSE_MS = 10_000;
 

@@ -223,7 +223,7 @@ test('at most so many questions wait', async () => {
   const entry = new URL('./idle-entry.fixture.ts', import.meta.url);
   const window = await open(newDirectory(), { entry });
   const query = (): Promise<unknown> => window.query('prod', { filter: {}, limit: 1 }, NEVER);
-  const waiting = Array.from({ length: 128 }, query);
+  const waiting = Array.from({ length: 256 }, query);
   await expect(query()).rejects.toMatchObject({ code: 'busy' });
   const settled = Promise.allSettled(waiting);
   await window.close();
