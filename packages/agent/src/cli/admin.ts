@@ -1,9 +1,18 @@
 /** Talking to control as an operator: where it is, what proves us, and what its refusals mean. */
-import { accessSync, constants } from 'node:fs';
+import { constants } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, decodeAdminToken, isAbsent, pages, parseHostPort, TokenError, tellProblems } from '@weft/proto';
+import {
+  ADMIN_LIMITS,
+  decodeAdminToken,
+  isAbsent,
+  mayAccess,
+  pages,
+  parseHostPort,
+  TokenError,
+  tellProblems,
+} from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
@@ -207,7 +216,7 @@ async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): P
 
 /** Whether control is asked by it: one that nobody named and that may not be read leads nowhere, and is as good as none. */
 export function hasToken({ named, tokenFile }: Pick<AdminAccess, 'named' | 'tokenFile'>): boolean {
-  return named || isReadable(tokenFile);
+  return named || mayAccess(tokenFile, constants.R_OK);
 }
 
 /** Why nobody asks control by it, where nobody named it. */
@@ -215,15 +224,6 @@ export function untakenToken({ tokenFile }: Pick<AdminAccess, 'tokenFile'>): str
   return isAbsent(tokenFile)
     ? `there is no admin token at ${tokenFile}`
     : `there is no admin token at ${tokenFile} that may be read`;
-}
-
-function isReadable(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A failure in words for the person who gave the command. */

@@ -5,7 +5,7 @@ import { type Linted, lintFile } from '../config/lint.ts';
 import { wrongValue } from './errors.ts';
 import { writeJson, writeJsonAsIs } from './json.ts';
 import { ANSWERING, answerSchema, isAnswering } from './schemas/index.ts';
-import { paintErr, printable, type Terminal } from './terminal.ts';
+import { printable, type Terminal, warn } from './terminal.ts';
 
 /** Answers with the exit code: 0 when it would be taken, 2 when not. Throws FileError unless that is asked for as JSON. */
 export async function lint(file: string, options: { readonly json?: true }, terminal: Terminal): Promise<0 | 2> {
@@ -23,7 +23,7 @@ export async function lint(file: string, options: { readonly json?: true }, term
     return 0;
   }
   for (const warning of warnings) {
-    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(formatProblem(file, warning))}\n`);
+    warn(terminal, formatProblem(file, warning));
   }
   terminal.out(`${printable(file)}: a good ${sort} file\n`);
   return 0;

@@ -5,7 +5,7 @@ import { knownToControl, type NetworkOptions, withAdmin } from './admin.ts';
 import { writeJson } from './json.ts';
 import { changesFromWire, hostReachFromWire, writeHostReach } from './mesh-change.ts';
 import { noteTakenUp } from './taken-up.ts';
-import { paintErr, printable, type Terminal } from './terminal.ts';
+import { printable, type Terminal, warn } from './terminal.ts';
 import { readRunnable } from './token-command.ts';
 
 export interface GrantOptions extends NetworkOptions {
@@ -40,8 +40,7 @@ export async function grant(
   const warnings = problemsFromWire(result.warnings);
   const changes = changesFromWire(result.changes);
   const hostReach = hostReachFromWire(result.hostReach);
-  for (const { message } of warnings)
-    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(message)}\n`);
+  for (const { message } of warnings) warn(terminal, message);
   if (options.json !== undefined) {
     const { granted } = answer;
     writeJson(terminal, 'grant', { host, revision, granted, changes, hostReach, warnings, stragglers, notKept });

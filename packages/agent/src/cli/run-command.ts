@@ -13,7 +13,7 @@ import { CommandError } from './errors.ts';
 import { askForSandbox, findAgent } from './run-ask.ts';
 import { readEgress, requireFilter, rulesFor } from './run-egress.ts';
 import { type RunOptions, readMovedPorts, readServiceName, undeclaredWords } from './run-options.ts';
-import { paintErr, printable, type Terminal } from './terminal.ts';
+import { type Terminal, warn } from './terminal.ts';
 
 /** Whose system calls the supervisor knows. */
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
@@ -36,7 +36,7 @@ export async function runInSandbox(
   const socket = await findAgent(options, terminal);
   const granted = await askForSandbox(socket, wanted, signal);
   const undeclared = undeclaredWords(wanted.service, granted.ports, wanted.ports);
-  if (undeclared !== undefined) terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(undeclared)}\n`);
+  if (undeclared !== undefined) warn(terminal, undeclared);
   const { kept, passed } = environmentOf(granted, wanted, terminal.env);
   const [range, prefix] = granted.range.split('/');
   const facts = {

@@ -15,7 +15,7 @@ import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import type { AnswerOf } from './schemas/index.ts';
 import { type Cell, type Column, short, writeTable } from './table.ts';
-import { paint, paintErr, printable, type Terminal } from './terminal.ts';
+import { paint, printable, type Terminal, warn } from './terminal.ts';
 import { trustHints } from './trust-hints.ts';
 
 export interface StatusOptions extends NetworkOptions {
@@ -44,7 +44,7 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   const control = await askControl(options, hasToken(access), terminal, signal);
   // With nothing to tell beside it, it is what failed.
   if (unread !== undefined && (control === undefined || control instanceof CommandError)) {
-    if (control !== undefined) warn(`control is not reachable: ${control.message}`, terminal);
+    if (control !== undefined) warn(terminal, `control is not reachable: ${control.message}`);
     throw unread;
   }
 
@@ -102,13 +102,9 @@ async function memberOf(directory: string, terminal: Terminal): Promise<Membersh
     const membership = (await loadIdentity(directory))?.membership;
     return membership?.revoked || membership?.ephemeral ? undefined : membership;
   } catch (error) {
-    warn(`whether this host is a member of a network is not known: ${messageOf(error)}`, terminal);
+    warn(terminal, `whether this host is a member of a network is not known: ${messageOf(error)}`);
     return undefined;
   }
-}
-
-function warn(words: string, terminal: Terminal): void {
-  terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(words)}\n`);
 }
 
 function isBroken({ state, problems, tunnel }: AgentStatus): boolean {

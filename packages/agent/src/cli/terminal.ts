@@ -103,6 +103,11 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
   };
 }
 
+/** Told beside what a command answers. */
+export function warn(terminal: Terminal, words: string): void {
+  terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(words)}\n`);
+}
+
 /** Why a command's signal is aborted. */
 export class Interrupted extends Error {
   override readonly name = 'AbortError';

@@ -23,7 +23,7 @@ import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { drop, short, writeTable } from './table.ts';
 import { noteTakenUp } from './taken-up.ts';
-import { paint, paintErr, printable, type Terminal } from './terminal.ts';
+import { paint, printable, type Terminal, warn } from './terminal.ts';
 
 export interface TokenCreateOptions extends NetworkOptions {
   readonly services?: string;
@@ -61,8 +61,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
     terminal.err(`note: network ${network} is new; it has no services until weft apply\n`);
   }
   const warnings = problemsFromWire(made.warnings);
-  for (const { message } of warnings)
-    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(message)}\n`);
+  for (const { message } of warnings) warn(terminal, message);
   noteNearControl(token, terminal);
   if (options.json === undefined) {
     terminal.out(`${token}\n`);

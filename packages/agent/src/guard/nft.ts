@@ -1,7 +1,8 @@
 /** nft(8), asked one thing at a time. */
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { constants } from 'node:fs';
 import { join } from 'node:path';
+import { mayAccess } from '@weft/proto';
 import { GuardError } from './errors.ts';
 import { type LoadedTable, readListing, TABLE } from './ruleset.ts';
 
@@ -28,7 +29,7 @@ export interface Nft {
 
 /** Its path; undefined where there is none. */
 export function nftProgram(folders: readonly string[] = FOLDERS): string | undefined {
-  return folders.map((folder) => join(folder, 'nft')).find(isProgram);
+  return folders.map((folder) => join(folder, 'nft')).find((path) => mayAccess(path, constants.X_OK));
 }
 
 /** Throws GuardError where there is none. */
@@ -53,15 +54,6 @@ export function findNft(folders: readonly string[] = FOLDERS): Nft {
       }
     },
   };
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What nft said, and how it ended. */

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
-import { isOnThisHost, isPortless, type Protocol } from '@weft/proto';
+import { isOwnAddress, isPortless, type Protocol } from '@weft/proto';
 import { type ConnectOptions, connectSocket } from '../bytes/socket.ts';
 import type { AgentService, AgentTarget } from '../config/agent-file.ts';
 import type { Conduit } from '../words/conduit.ts';
@@ -51,7 +51,7 @@ export function isLoopback(host: string): boolean {
  * to this machine's own IPv4 addresses only.
  */
 export function takesCallerAddress(host: string): boolean {
-  return isIPv4(host) && (isLoopback(host) || isOnThisHost(host));
+  return isIPv4(host) && (isLoopback(host) || isOwnAddress(host));
 }
 
 /** Ports tried one after the other. */

@@ -80,7 +80,7 @@ export class Search {
     const files = atOnce(this.#processes.filesOf(pid, new Lister(MOST_OF_LIST)));
     if (files === 'gone' || files === 'hidden') return files;
     this.#left--;
-    for (const file of this.#someOf(pid, files)) this.look(pid, file);
+    for (const file of this.#likelyOf(pid, files)) this.look(pid, file);
     if (files.length > 0) return 'looked';
     const [table] = this.#processes.tablesOf(pid, new Lister(MOST_THREADS), new Lister(MOST_OF_LIST));
     if (table === 'hidden') return table;
@@ -103,15 +103,15 @@ export class Search {
   }
 
   #table(pid: number, { thread, files }: Table): void {
-    for (const file of this.#someOf(pid, files, thread))
+    for (const file of this.#likelyOf(pid, files, thread))
       this.#note(this.#processes.inodeOf(pid, file, thread), { pid, file, thread });
   }
 
   /** Of many the likely ones. */
-  #someOf(pid: number, files: readonly string[] | 'many', thread?: string): readonly string[] {
+  #likelyOf(pid: number, files: readonly string[] | 'many', thread?: string): readonly string[] {
     const all = files === 'many' ? this.#processes.lastOf(pid, MOST_OF_STRANGER, MOST_OF_LIST, thread) : files;
     this.#left -= Math.floor(all.length / LISTED_FOR_ONE);
-    return someOf(all);
+    return sampleOf(all);
   }
 
   #note(inode: string | undefined, holder: Holder): void {
@@ -148,7 +148,7 @@ export class Search {
 }
 
 /** Of more than are looked at of a stranger the first ones, and as many others: a number that was given again is not new. */
-function someOf(files: readonly string[]): readonly string[] {
+function sampleOf(files: readonly string[]): readonly string[] {
   if (files.length <= MOST_OF_STRANGER) return files;
   const half = MOST_OF_STRANGER / 2;
   return [...files.slice(0, half), ...fromSomewhere(files.slice(half)).slice(0, half)];

@@ -1,5 +1,5 @@
 /** What the system refuses, in words for who gave the command. */
-import { statSync } from 'node:fs';
+import { accessSync, statSync } from 'node:fs';
 
 export type SystemError = Error & { readonly code: string; readonly syscall: string; readonly path?: string };
 
@@ -49,6 +49,16 @@ export function endWithOutput(
     if (error.code === 'EPIPE') exit(0);
     else fail(error);
   });
+}
+
+/** Whether who asks may do this with it: bits of access(2), such as `constants.R_OK`. */
+export function mayAccess(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether nothing is there. What who asks may not see, or the disk does not tell, may be there: that is no absence. */
