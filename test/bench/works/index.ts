@@ -6,7 +6,7 @@ import { gatewayWork } from './gateway.ts';
 import { datagramWork, iperfWorks } from './iperf.ts';
 import { pacedWorks } from './paced.ts';
 import { pgbenchWorks } from './pgbench.ts';
-import { pingWork } from './ping.ts';
+import { pingWorks } from './ping.ts';
 import { redisWorks } from './redis.ts';
 
 export const allWorks: readonly Work[] = [
@@ -14,7 +14,7 @@ export const allWorks: readonly Work[] = [
   ...redisWorks,
   ...pacedWorks,
   connectWork,
-  pingWork,
+  ...pingWorks,
   gatewayWork,
   ...pgbenchWorks,
   amqpWork,
