@@ -24,7 +24,9 @@ export class Client {
   readonly agent: UpstreamAgent;
   readonly address: string;
   #busy: boolean = false;
-  #upgraded: boolean = false;
+  /** Bytes that have passed since it speaks another protocol, as last seen, and when they were fewer. */
+  #passed: number = 0;
+  #movedMs: number | undefined;
   #raw: boolean = false;
   /** Gives the current request up, because nothing has moved for too long; undefined when there is none. */
   giveUp: (() => void) | undefined;
@@ -85,7 +87,10 @@ export class Client {
    * asks for a place, which is had sooner.
    */
   look(nowMs: number, room: boolean, refused: (response: ServerResponse) => void): void {
-    if (this.#upgraded) return;
+    if (this.#movedMs !== undefined) {
+      this.#lookRaw(nowMs);
+      return;
+    }
     const { bodyMs, stallMs, untakenMs } = this.#limits;
     // What the service does not take is not awaited.
     if (this.#body === undefined || this.#body.complete || this.#body.isPaused()) this.#coming.rest();
@@ -136,10 +141,21 @@ export class Client {
     else this.#socket.destroy();
   }
 
-  /** The connection speaks another protocol from here on, and is served until it closes. */
+  /** The connection speaks another protocol from here on, and is served until it closes, or makes room for another such. */
   upgraded(): void {
-    this.#upgraded = true;
     this.#seat.busy();
+    this.#lookRaw(performance.now());
+  }
+
+  /** Since when nothing has passed of what it speaks since it was upgraded; undefined for one that was not. */
+  get silentSinceMs(): number | undefined {
+    return this.#movedMs;
+  }
+
+  #lookRaw(nowMs: number): void {
+    const passed = this.#socket.bytesRead + this.#socket.bytesWritten - this.#socket.writableLength;
+    if (this.#movedMs === undefined || passed !== this.#passed) this.#movedMs = nowMs;
+    this.#passed = passed;
   }
 }
 
@@ -192,6 +208,8 @@ export class UpstreamAgent extends http.Agent {
         if (!result.opened) return result;
         // Between two owners a stream has no listener, and an error without listener ends the process.
         result.duplex.on('error', () => {});
+        // node's agent asks it of what it uses again, as it would a socket.
+        if (!('ref' in result.duplex)) Object.assign(result.duplex, { ref: () => {} });
         endBehindService(result.duplex);
         // Nobody waits any more for what comes after the end.
         if (deadline.over) result.duplex.destroy();
@@ -222,7 +240,8 @@ export class UpstreamAgent extends http.Agent {
   }
 
   override reuseSocket(duplex: Duplex, request: http.ClientRequest): void {
-    request.reusedSocket = true;
+    // Takes off what node listened to while nobody had it: else each request leaves a listener more.
+    super.reuseSocket(duplex, request);
     if (this.#idle?.duplex !== duplex) return;
     clearTimeout(this.#idle.timer);
     duplex.off('data', this.#idle.fail).off('end', this.#idle.end);

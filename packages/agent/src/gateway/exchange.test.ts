@@ -1,8 +1,12 @@
 /** Requests and answers as they pass: bodies, trailers, what is said before the answer, and one after the other. */
-import type http from 'node:http';
+import http from 'node:http';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Deadline } from '../bytes/deadline.ts';
+import { connectSocket } from '../bytes/socket.ts';
 import { GatewayBench, HOST, SMALL_BODY } from './bench.fixture.ts';
+import { ConduitDuplex } from './duplex.ts';
 
 let bench: GatewayBench;
 beforeEach(async () => {
@@ -166,6 +170,30 @@ describe('an exchange', () => {
     );
     expect([...answer.matchAll(/\/x[123]/g)].map(String)).toEqual(paths);
     expect(running).toEqual(['+/x1', '-/x1', '+/x2', '-/x2', '+/x3', '-/x3']);
+  });
+
+  it('leaves nothing behind on a connection to a service that is used again', async () => {
+    await bench.serve((_request, response) => response.end('answered'));
+    const port = Number(bench.target);
+    const opened: Duplex[] = [];
+    bench.target = async () => {
+      const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(9_000) });
+      const duplex = new ConduitDuplex(conduit);
+      opened.push(duplex);
+      return { opened: true, duplex };
+    };
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const listeners = async (): Promise<number[]> => {
+      expect((await bench.call({ agent })).body).toBe('answered');
+      const [duplex] = opened;
+      return ['error', 'data', 'end', 'close'].map((event) => duplex?.listenerCount(event) ?? -1);
+    };
+    await listeners();
+    const second = await listeners();
+    for (let count = 0; count < 20; count += 1) await listeners();
+    expect(await listeners()).toEqual(second);
+    expect(opened).toHaveLength(1);
+    agent.destroy();
   });
 
   it('serves HTTP/1.0 and ends it by closing', async () => {

@@ -103,10 +103,13 @@ export function eachField(raw: readonly string[], visit: (name: string, value: s
   for (let index = 0; index + 1 < raw.length; index += 2) visit(raw[index] ?? '', raw[index + 1] ?? '');
 }
 
-/** Servers that turn names into variables take `_` for `-`, so a field is known by either. */
+/**
+ * Servers that turn names into variables (RFC 3875 section 4.1.18) take `_` for `-`, and some, as lighttpd, for whatever is no letter and no
+ * digit; so a field is known by any of these.
+ */
 function canonicalName(name: string): string {
   const lower = name.toLowerCase();
-  return lower.includes('_') ? lower.replaceAll('_', '-') : lower;
+  return /[^a-z0-9-]/.test(lower) ? lower.replaceAll(/[^a-z0-9-]/g, '-') : lower;
 }
 
 const NO_CLAIMS: ReadonlySet<string> = new Set();

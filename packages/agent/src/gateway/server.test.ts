@@ -23,6 +23,8 @@ describe('gateway', () => {
         'x-forwarded-for': '192.0.2.66',
         'x-forwarded-proto': 'https',
         x_forwarded_host: 'evil.example',
+        'x.forwarded.for': '192.0.2.66',
+        'x!real~ip': '192.0.2.66',
         'x-real-ip': '192.0.2.66',
         forwarded: 'for=192.0.2.66',
         proxy: 'evil.example',

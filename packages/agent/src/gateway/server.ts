@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Admission } from '@weft/proto/bounds';
+import { Admission, addressGroup } from '@weft/proto/bounds';
 import { listen as listenOn } from '@weft/proto/observe';
 import { descriptorOf } from '../bytes/inside/known.ts';
 import { type Admitted, admit } from './admission.ts';
@@ -62,6 +62,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   // The other places are for who comes: a request beyond these is read, answered and recorded, and not lost at the door.
   const mostServed = most - Math.floor(most / 8);
+  // They may be silent for as long as they like: the other half is for requests.
+  const mostUpgraded = Math.max(1, Math.floor(mostServed / 2));
   const lookMs = Math.min(LOOK_MS, limits.bodyMs / 4, limits.stallMs / 4);
   let madeRoomMs = 0;
   /** A few addresses must not hold every place, nor the services' programs, for as long as they like. */
@@ -138,6 +140,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const upgraded = (): void => {
       counters.upgrades++;
       client.upgraded();
+      const silent = longestSilent(clients.values(), mostUpgraded);
+      if (silent === undefined) return;
+      options.full();
+      silent.cut();
     };
     const { agent, address: clientAddress } = client;
     try {
@@ -188,6 +194,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   server.on('upgrade', (request, socket, head) => serveUpgrade(request, socket as Socket, head));
   server.on('connect', (_request, socket) => {
     socket.on('error', () => socket.destroy());
+    // As with an upgrade: the refusal would stand amid an answer that is owed, or pass for it.
+    if (clients.get(socket as Socket)?.busy === true) {
+      socket.destroy();
+      return;
+    }
     refuseRaw(socket, 405, counters);
   });
   server.on('timeout', (socket) => {
@@ -228,6 +239,26 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   if (signal.aborted) await close();
   logger.info({ event: 'gateway-up', ...address }, 'gateway open');
   return { address, counters, close };
+}
+
+/**
+ * Who makes room where more than `most` are upgraded; undefined where there are no more. Of the address that has most of them, the one that
+ * has been silent for longest.
+ */
+function longestSilent(clients: Iterable<Client>, most: number): Client | undefined {
+  const groups = new Map<string, Client[]>();
+  let count = 0;
+  for (const client of clients) {
+    if (client.silentSinceMs === undefined) continue;
+    const name = addressGroup(client.address);
+    const group = groups.get(name) ?? [];
+    groups.set(name, group);
+    group.push(client);
+    count += 1;
+  }
+  if (count <= most) return undefined;
+  const [largest = []] = [...groups.values()].sort((one, other) => other.length - one.length);
+  return largest.reduce((first, client) => ((client.silentSinceMs ?? 0) < (first.silentSinceMs ?? 0) ? client : first));
 }
 
 /** The response is over and the request is not: its rest is read away, for a while. */

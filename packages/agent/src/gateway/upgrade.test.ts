@@ -129,6 +129,37 @@ describe('upgrade', () => {
     expect(await client.untilClosed()).toBe('');
   });
 
+  it('refuses a CONNECT that is sent ahead of an answer by closing, and not amid the answer', async () => {
+    await bench.serveRaw((socket) => socket.resume());
+    const client = await bench.connect();
+    client.send(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\nCONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n`);
+    expect(await client.untilClosed()).toBe('');
+    expect(await bench.exchange('CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n')).toMatch(/^HTTP\/1.1 405 /);
+  });
+
+  it('holds no more than half of the places: who has been silent for longest makes room', async () => {
+    await bench.restart({ connections: 16, connectionsOfOne: 16 });
+    await serveEcho();
+    const open = async () => {
+      const client = await bench.connect();
+      client.send(upgradeRequest('echo'));
+      await client.take('hello ');
+      return client;
+    };
+    const clients = [];
+    // Of 16 places 14 are served in, and half of these may be upgraded.
+    for (let count = 0; count < 7; count += 1) clients.push(await open());
+    await open();
+    expect(await clients[0]?.untilClosed()).toBe('');
+    expect(bench.full).toBe(1);
+    for (const client of clients.slice(1)) {
+      client.send('still');
+      await client.take('still');
+    }
+    await bench.serve((_request, response) => response.end('answered'));
+    expect((await bench.call()).body).toBe('answered');
+  });
+
   it('ends upgraded connections with the gateway', async () => {
     await serveEcho();
     const client = await bench.connect();
