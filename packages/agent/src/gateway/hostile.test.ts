@@ -1,4 +1,5 @@
 import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayBench, HOST } from './bench.fixture.ts';
 
@@ -196,6 +197,8 @@ describe('hostile requests', () => {
     const held = [await bench.connect(), await bench.connect(), await bench.connect()];
     held[1]?.send(message('GET / HTTP/1.1', 'Host: nobody.example.com'));
     await expect.poll(() => held[1]?.received ?? '').toMatch(/^HTTP\/1.1 404 /);
+    // Who has just come has half a second to ask.
+    await sleep(600);
     // First those of which nothing was heard, then the one that had its answer.
     for (const gone of [held[0], held[2], held[1]]) {
       const newcomer = await bench.connect();

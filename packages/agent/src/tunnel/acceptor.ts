@@ -41,8 +41,8 @@ export class Acceptor {
   }
 
   /**
-   * A new connection: takes it, or resets it when its address has too many. When all places are taken the oldest makes
-   * room: an honest peer is done in a round trip or two, so those that sit longest are those of a flood.
+   * A new connection: when all places are taken the oldest makes room, and when its address has its share the oldest of that address: an
+   * honest peer is done in a round trip or two, so those that sit longest are those of a flood, be it of the same address as an honest peer.
    */
   connection(conduit: WireConduit, remote: Remote): void {
     // Nobody has proved yet to be a peer: what is kept for tunnels is not for strangers.
@@ -53,20 +53,12 @@ export class Acceptor {
     }
     const { handshakes, handshakesPerAddress } = this.#context.settings;
     const group = addressGroup(remote.address);
-    const fromGroup = this.#pendingByGroup.get(group) ?? 0;
-    if (fromGroup >= handshakesPerAddress || this.#lifetime.aborted) {
+    if (this.#lifetime.aborted) {
       conduit.reset();
-      this.#reject('too-many-handshakes', remote, undefined);
       return;
     }
-    if (this.#pending.size >= handshakes) {
-      for (const oldest of this.#pending) {
-        oldest.evicted = true;
-        oldest.deadline.end(new UnreachableError('timeout', 'made room for a newer connection'));
-        this.#leave(oldest);
-        break;
-      }
-    }
+    if ((this.#pendingByGroup.get(group) ?? 0) >= handshakesPerAddress) this.#makeRoom(group);
+    else if (this.#pending.size >= handshakes) this.#makeRoom(undefined);
     const deadline = new Deadline(this.#context.settings.handshakeTimeout);
     const pending: Pending = { group, deadline, evicted: false };
     this.#pending.add(pending);
@@ -82,6 +74,17 @@ export class Acceptor {
   close(): void {
     this.#listener.close();
     for (const { deadline } of this.#pending) deadline.end(new UnreachableError('closed', 'this agent stops'));
+  }
+
+  /** Of one group, or of all. */
+  #makeRoom(group: string | undefined): void {
+    for (const oldest of this.#pending) {
+      if (group !== undefined && oldest.group !== group) continue;
+      oldest.evicted = true;
+      oldest.deadline.end(new UnreachableError('timeout', 'made room for a newer connection'));
+      this.#leave(oldest);
+      return;
+    }
   }
 
   #leave(pending: Pending): void {

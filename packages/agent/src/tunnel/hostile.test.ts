@@ -77,9 +77,18 @@ describe('a stranger at the tunnel port', () => {
     const silent = Array.from({ length: 6 }, () => knock(bob.tunnels.port, Buffer.alloc(0)));
     expect(await Promise.all(silent)).toHaveLength(6);
     expect(bob.log.filter(({ event }) => event === 'tunnel-rejected').map(({ reason }) => reason)).toEqual(
-      expect.arrayContaining(['timeout', 'too-many-handshakes']),
+      expect.arrayContaining(['timeout', 'evicted']),
     );
     await stillServes();
+  });
+
+  it('makes room for an honest peer of the same address when strangers there hold their share', async () => {
+    const strangers = Array.from({ length: 8 }, () => net.connect({ port: bob.tunnels.port, host: '127.0.0.1' }));
+    for (const stranger of strangers) stranger.on('error', () => undefined);
+    await Promise.all(strangers.map((stranger) => once(stranger, 'connect')));
+    // Well before the silent ones run out of time.
+    await stillServes();
+    for (const stranger of strangers) stranger.destroy();
   });
 
   it('makes room for newcomers when strangers hold every place', async () => {

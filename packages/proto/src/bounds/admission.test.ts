@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Admission, addressGroup } from './admission.ts';
 
 function setUp(most: number, mostOfOne: number) {
-  const admission = new Admission({ most, mostOfOne });
+  const admission = new Admission({ most, mostOfOne, graceMs: 0 });
   const evicted: string[] = [];
   const enter = (address: string, name = address) => admission.enter(address, () => void evicted.push(name));
   return { admission, evicted, enter };
@@ -81,6 +81,20 @@ describe('when all is taken', () => {
     expect(admission.held).toBe(4);
   });
 
+  test('one that has just come has time to ask: who has asked nothing since an answer makes room before it', () => {
+    const admission = new Admission({ most: 3, mostOfOne: 3, graceMs: 60_000 });
+    const evicted: string[] = [];
+    const enter = (name: string) => admission.enter(`192.0.2.${name.length}`, () => void evicted.push(name));
+    for (const name of ['i', 'ii']) {
+      const seat = enter(name);
+      seat?.busy();
+      seat?.idle();
+    }
+    for (const name of ['new', 'newer', 'newest', 'the last']) enter(name);
+    // Where nobody else is left it is the oldest of those who have just come.
+    expect(evicted).toEqual(['i', 'ii', 'new']);
+  });
+
   test('and all are served, a newcomer is turned away and counted', () => {
     const { enter, admission } = setUp(2, 2);
     for (const host of [1, 2]) enter(`192.0.2.${host}`)?.busy();
@@ -89,7 +103,7 @@ describe('when all is taken', () => {
   });
 
   test('of those that wait there may be fewer, and who is served is none of them', () => {
-    const admission = new Admission({ most: 100, mostOfOne: 100, mostWaiting: 2 });
+    const admission = new Admission({ most: 100, mostOfOne: 100, mostWaiting: 2, graceMs: 0 });
     const evicted: number[] = [];
     const seats = [1, 2, 3, 4].map((host) => {
       const seat = admission.enter(`192.0.2.${host}`, () => void evicted.push(host));

@@ -1,7 +1,8 @@
 /**
  * Who may hold a connection, the same at every port that strangers reach. Everyone has a share, by address group, so that
  * nobody takes all of it; and when all is taken the one that has proved nothing for the longest makes room, then the one that
- * has asked nothing for the longest: an honest newcomer is worth more than whoever sits. Who is served is never put out.
+ * has asked nothing for the longest: an honest newcomer is worth more than whoever sits. Who has just come is put out after all of
+ * these, for it has had no time to ask. Who is served is never put out.
  */
 import { isIPv6 } from 'node:net';
 import { groupsOf, isLoopback, normalHost } from '../model/address.ts';
@@ -13,7 +14,11 @@ export interface AdmissionLimits {
   readonly mostOfOne: number;
   /** Unproved or idle, where each of those costs more than a place; as many as there are places where it does not. */
   readonly mostWaiting?: number;
+  /** Milliseconds that a newcomer has to ask for something, where others wait that can make room; 500 when left out. */
+  readonly graceMs?: number;
 }
+
+const GRACE_MS = 500;
 
 /** What one connection holds. It begins as unproved: whoever it is has asked for nothing that was served. */
 export interface Seat {
@@ -72,7 +77,7 @@ export class Admission {
     this.#count += 1;
     group.count += 1;
     this.#groups.set(name, group);
-    const held: Held = { group, evict, left: false };
+    const held: Held = { group, evict, sinceMs: performance.now(), left: false };
     this.#wait(held, this.#unproved);
     return {
       busy: () => {
@@ -93,7 +98,11 @@ export class Admission {
   }
 
   #longest(): Held | undefined {
-    return this.#unproved.values().next().value ?? this.#idle.values().next().value;
+    const unproved = this.#unproved.values().next().value;
+    const idle = this.#idle.values().next().value;
+    if (unproved === undefined || idle === undefined) return unproved ?? idle;
+    const { graceMs = GRACE_MS } = this.#limits;
+    return performance.now() - unproved.sinceMs >= graceMs ? unproved : idle;
   }
 
   #makeRoom(held: Held | undefined): boolean {
@@ -136,6 +145,8 @@ interface Group {
 interface Held {
   readonly group: Group;
   readonly evict: (unproved: boolean) => void;
+  /** When it came, on the monotonic clock. */
+  readonly sinceMs: number;
   left: boolean;
 }
 
