@@ -96,6 +96,8 @@ export interface Control {
 const CLOSE_GRACE_MS = 1_000;
 /** How long a caller who has proved nothing may take to send a request, and to read an answer. */
 const REQUEST_MS = 10_000;
+/** How long an answer to a token waits for its caller. */
+const UNREAD_MS = 120_000;
 /** What control writes into its directory, beside its data. */
 const FILES = ['admin.token', 'control.crt', 'control.key', 'flows.clock', 'read.token', 'reports.json', ROOM];
 const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, remembered: 1_024 };
@@ -237,7 +239,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       adminAuth({ gate, actors, proved }),
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),
-      unreadAnswers(REQUEST_MS),
+      unreadAnswers({ anyoneMs: REQUEST_MS, tokenMs: UNREAD_MS }),
     ],
     connections,
     logger,

@@ -9,6 +9,7 @@ import type {
 import { type AdminHandlers, adminService } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { CallActors } from './admin-auth.ts';
+import { AnswerPlaces } from './answer-places.ts';
 import { type AdminCalls, type AnyCall, unwritten, type Write } from './calls.ts';
 import { statusFor } from './status.ts';
 import { decoded, decodedLater } from './undecoded.ts';
@@ -20,6 +21,7 @@ export const decodingAdminService = Object.fromEntries(
 
 /** For grpc-js, of decodingAdminService. A call that adminAuth did not admit is not served, and `actors` throws. */
 export function adminHandlers(calls: AdminCalls, actors: CallActors, logger: Logger): AdminHandlers {
+  const places = new AnswerPlaces();
   const handlers = Object.entries(adminService).map(([name, { responseStream }]) => {
     const serve = calls[name as keyof AdminCalls] as AnyCall;
     const served = async (call: Arrived, signal: AbortSignal, write: Write<unknown>): Promise<unknown> => {
@@ -27,7 +29,9 @@ export function adminHandlers(calls: AdminCalls, actors: CallActors, logger: Log
       const request = decoded(call.request);
       return await serve({ request, actor: actors.of(metadata), authority: call.getHost(), signal, write });
     };
-    return [name, responseStream ? serverStream(logger, served) : unary(logger, served)];
+    const inPlace: typeof served = (call, signal, write) =>
+      places.within(actors.of(call.metadata).role, call, signal, () => served(call, signal, write));
+    return [name, responseStream ? serverStream(logger, served) : unary(logger, inPlace)];
   });
   return Object.fromEntries(handlers) as AdminHandlers;
 }

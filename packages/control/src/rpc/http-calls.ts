@@ -101,7 +101,7 @@ export class HttpCalls {
     } catch (error) {
       const { signal } = ended;
       const cause: unknown = signal.aborted ? signal.reason : error;
-      const told = cause instanceof CallRefused ? cause.status : statusFor(cause, signal, path, this.#options.logger);
+      const told = statusFor(cause, signal, path, this.#options.logger);
       code = told.code;
       // What has not come yet is read away, and not kept: the answer could be lost with a connection that is cut.
       request.resume();

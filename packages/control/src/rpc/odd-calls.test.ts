@@ -36,7 +36,7 @@ async function served() {
     requestLimits(new ProvedCalls(), budget),
     openCalls(),
     requestTimer(REQUEST_MS),
-    unreadAnswers(REQUEST_MS),
+    unreadAnswers({ anyoneMs: REQUEST_MS, tokenMs: REQUEST_MS }),
   ]);
   /** How a call ends: by its HTTP status and gRPC's, each none where it has none. */
   const ending = async ({ headers = {}, body = EMPTY, open = false }: Odd) => {

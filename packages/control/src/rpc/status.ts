@@ -36,6 +36,7 @@ export function noSuchMethod(): StatusObject {
 
 /** The status for the caller; what only control can mend goes to the log instead. */
 export function statusFor(error: unknown, signal: AbortSignal, method: string, logger: Logger): StatusObject {
+  if (error instanceof CallRefused) return error.status;
   const known = toldOf(error, method, logger);
   if (known !== undefined) {
     if (error instanceof StoreError) logger.error({ event: 'call-failed', method, err: error }, error.message);

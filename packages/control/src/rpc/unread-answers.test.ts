@@ -24,7 +24,10 @@ async function serve(unreadMs: number) {
     call.on('end', () => call.end()).on('error', () => undefined);
   };
   const service = { info: rawMethod(PATH, true, true) };
-  return { address: await calls.serve(service, { info }, [unreadAnswers(unreadMs)]), asked };
+  return {
+    address: await calls.serve(service, { info }, [unreadAnswers({ anyoneMs: unreadMs, tokenMs: unreadMs })]),
+    asked,
+  };
 }
 
 /** A call whose client takes no byte of an answer, or all. */

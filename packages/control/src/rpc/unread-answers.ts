@@ -1,17 +1,28 @@
 /**
- * What callers who have proved nothing are answered and do not read. grpc-js reads a call's next message though the answer to the
- * last one waits for its caller, and reflection answers each: seven bytes became some thousand, held for as long as the stranger
- * liked. Here a call's next message is read when the answer before has left, and an answer waits for a while; how many calls there
- * are is bounded by `openCalls`.
+ * What callers are answered and do not read. grpc-js reads a call's next message though the answer to the last one waits for its
+ * caller, and reflection answers each: seven bytes became some thousand, held for as long as the stranger liked. Here a call's next
+ * message is read when the answer before has left, and an answer waits for a while; how many calls there are is bounded by
+ * `openCalls`, and of those that bring a token by `AnswerPlaces`.
  */
 import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerInterceptor } from '@grpc/grpc-js';
 import { cutCall, streamOf } from './call-stream.ts';
 import { answersAnyone } from './open-calls.ts';
+import { ADMIN_PREFIX } from './roles.ts';
 
-/** A call of those that answer anyone, whose answer is not read in `unreadMs`, is cut. */
-export function unreadAnswers(unreadMs: number): ServerInterceptor {
-  return ({ path }, call) =>
-    answersAnyone(path) ? new AnsweredCall(call, unreadMs) : new ServerInterceptingCall(call);
+/** How long an answer waits for its caller to read it: of a call that answers anyone, and of one that brings a token and is answered once. */
+export interface Unread {
+  readonly anyoneMs: number;
+  /** It may be megabytes, on their way to an operator who is far. */
+  readonly tokenMs: number;
+}
+
+/** A call whose answer is not read in time is cut. Streams of who brings a token wait for as long as they are read, and have places of their own. */
+export function unreadAnswers({ anyoneMs, tokenMs }: Unread): ServerInterceptor {
+  return ({ path, responseStream }, call) => {
+    if (answersAnyone(path)) return new AnsweredCall(call, anyoneMs);
+    const once = path.startsWith(ADMIN_PREFIX) && !responseStream;
+    return once ? new AnsweredCall(call, tokenMs) : new ServerInterceptingCall(call);
+  };
 }
 
 class AnsweredCall extends ServerInterceptingCall {
