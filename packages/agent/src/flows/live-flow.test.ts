@@ -110,7 +110,7 @@ describe('a live flow', () => {
     const denial: Judged = { ...permitted, allowed: false, rule: 'no', revision: 5, source: 'host:x', sourceHost: 'x' };
     flow.cut(denial, 'denied');
     const record = flow.record(1_005, 'cut', 'denied');
-    expect(record).toMatchObject({ source: 'web', verdict: 'deny', rule: 'no', revision: 5 });
+    expect(record).toMatchObject({ source: 'web', sourceHost: 'build-3', verdict: 'deny', rule: 'no', revision: 5 });
     expect(record.detail).toBe('client 203.0.113.9: denied');
   });
 

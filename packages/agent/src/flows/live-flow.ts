@@ -204,7 +204,11 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   /** Recorded first, so that the resets this causes on both sides find the flow already ended. */
   cut(denial: Judged | undefined, reason: string): void {
     if (!this.live) return;
-    if (denial !== undefined) this.#judged = { ...denial, source: this.#judged.source, client: this.#judged.client };
+    if (denial !== undefined) {
+      // All names are of one time, that of its opening: whoever tells of it puts those of now (recorder.ts).
+      const { source, sourceHost, client } = this.#judged;
+      this.#judged = { ...denial, source, sourceHost, client };
+    }
     const cut = this.#cut;
     this.#cutReason = reason;
     try {

@@ -1,6 +1,9 @@
+import type { Rule } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import { DENY_WEB, netmap } from './flows.fixture.ts';
+import { remoteCaller } from './judge.ts';
+import { FlowRecorder } from './recorder.ts';
 import { fromWeb, opened, setup } from './registry.fixture.ts';
 import { FlowTraffic } from './traffic.ts';
 
@@ -253,6 +256,20 @@ describe('the registry', () => {
       { rule: 'no-web', source: 'web', sourceHost: 'peer' },
       { rule: 'no-web', source: 'web', sourceHost: 'peer' },
     ]);
+  });
+
+  it('cuts what a host called by the names that it was called with, which are told as those of now', () => {
+    const { registry, records, swap } = setup();
+    const identify = (current: Netmap) => remoteCaller(current, 'p', { type: 'host' });
+    opened(registry, { ...fromWeb, claimed: { source: 'host:peer', host: 'peer' }, identify });
+    const renamed = new Map(Array.from(netmap(2).peers, ([id, peer]) => [id, { ...peer, host: 'vault' }] as const));
+    const rules: Rule[] = [{ ...DENY_WEB, from: ['host:vault'] }];
+    swap(netmap(2, { rules, peers: renamed }));
+    expect(records).toMatchObject([{ outcome: 'cut', verdict: 'deny', source: 'host:peer', sourceHost: 'peer' }]);
+    const recorder = new FlowRecorder();
+    recorder.renamed('peer', 'vault');
+    const told = records.map((record) => recorder.byNamesOfNow(record, record.startedMs));
+    expect(told).toMatchObject([{ source: 'host:vault', sourceHost: 'vault' }]);
   });
 
   it('blames the peer when that alone is gone', () => {
