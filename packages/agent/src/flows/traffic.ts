@@ -212,7 +212,8 @@ export class FlowTraffic {
     pair.failed += counts.failed;
     pair.sent += counts.bytesSent;
     pair.received += counts.bytesReceived;
-    pair.lastDenied ??= counts.lastDenied;
+    const lastDenied = laterDenied(pair.lastDenied, counts.lastDenied);
+    if (lastDenied !== undefined) pair.lastDenied = lastDenied;
     return pair;
   }
 
@@ -227,6 +228,15 @@ export class FlowTraffic {
     pair.atDestination ??= this.#series.of(source, service, reporter);
     return pair.atDestination;
   }
+}
+
+/** Of two of which no time is known; a rename is a revision of its own, so that those by the name of now are later. */
+export function laterDenied(
+  known: DeniedAttempt | undefined,
+  other: DeniedAttempt | undefined,
+): DeniedAttempt | undefined {
+  if (known === undefined || other === undefined) return known ?? other;
+  return other.revision > known.revision ? other : known;
 }
 
 /** What moved: a flow counts as some bytes, so that many small calls stand beside one copy. */

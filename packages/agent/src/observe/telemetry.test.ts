@@ -70,3 +70,27 @@ test('what moves at a host that was renamed is told by its name of now, and of b
     { open: 1, opened: 1 },
   ]);
 });
+
+test('of what was denied by two names of a host, and on two threads, the last is told', async () => {
+  const traffic = new FlowTraffic();
+  const names = new FlowRecorder();
+  const parts = { traffic, names, host: () => 'new', queued: () => 0, lost: () => 0, now: () => 0, random: () => 0 };
+  const telemetry = new AgentTelemetry({ ...parts, pulses: async () => [], settings: { everyMs: 5_000 } });
+  const pair = (destinationHost: string) => ({ source: 'web', sourceHost: 'far', service: 'redis', destinationHost });
+  const denied = (revision: number) => ({ port: 6379, protocol: 'tcp', rule: 'no', revision }) as const;
+  const denies = (host: string, revision: number, counted = traffic) =>
+    counted.stillborn(pair(host), 'destination', true, 'denied', denied(revision));
+  denies('old', 7);
+  names.renamed('old', 'new');
+  denies('new', 8);
+  const told = await telemetry.take();
+  expect(told.pairs).toEqual([expect.objectContaining({ ...pair('new'), denied: 2, lastDenied: denied(8) })]);
+  telemetry.giveBack(told);
+  const thread = new FlowTraffic();
+  denies('new', 9, thread);
+  traffic.adopt(1, thread.take(10).pairs);
+  const behind = new FlowTraffic();
+  denies('new', 6, behind);
+  traffic.adopt(2, behind.take(10).pairs);
+  expect((await telemetry.take()).pairs).toMatchObject([{ denied: 4, lastDenied: denied(9) }]);
+});

@@ -2,7 +2,7 @@
 import { defined, type PairTraffic, type PeerTunnels, type Telemetry, WIRE_LIMITS } from '@weft/proto';
 import { isOther } from '../flows/pairs.ts';
 import type { NamesOfNow } from '../flows/recorder.ts';
-import type { FlowTraffic } from '../flows/traffic.ts';
+import { type FlowTraffic, laterDenied } from '../flows/traffic.ts';
 
 /** What one thread adds, beside its flows. */
 export interface ThreadPulse {
@@ -92,7 +92,7 @@ function byNamesOfNow(pairs: readonly PairTraffic[], names: NamesOfNow): readonl
 }
 
 function bothOf(one: PairTraffic, other: PairTraffic): PairTraffic {
-  const lastDenied = one.lastDenied ?? other.lastDenied;
+  const lastDenied = laterDenied(one.lastDenied, other.lastDenied);
   return {
     ...one,
     open: one.open + other.open,
