@@ -69,6 +69,25 @@ describe('a deadline', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('goes on while there is hope, to its most, and says how long it took', () => {
+    const told: string[] = [];
+    const of = (mostMs: number, hopeful: () => boolean) => {
+      const deadline = new Deadline(1_000, mostMs);
+      deadline.goesOnWhile(hopeful);
+      deadline.onEnd(({ message }) => told.push(message));
+      return deadline;
+    };
+    let heard = true;
+    const [most, silent, plain] = [of(2_200, () => true), of(60_000, () => heard), of(1_000, () => true)];
+    vi.advanceTimersByTime(1_000);
+    expect([most.over, silent.over, plain.over, most.remaining]).toEqual([false, false, true, 500]);
+    vi.advanceTimersByTime(1_200);
+    heard = false;
+    vi.advanceTimersByTime(300);
+    expect(told).toEqual(['no answer within 1000 ms', 'no answer within 2200 ms', 'no answer within 2500 ms']);
+    expect([silent.late, vi.getTimerCount()]).toEqual([true, 0]);
+  });
+
   it('races work that goes on for others', async () => {
     const deadline = new Deadline(1_000);
     const work = Promise.withResolvers<number>();

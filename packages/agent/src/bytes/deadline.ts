@@ -42,28 +42,52 @@ class Queue {
   }
 }
 
+/** What a deadline that may have more time has more of it at once, milliseconds. */
+const MORE_MS = 500;
+
 /** Of this thread, by milliseconds; each goes with its last deadline. */
 const queues = new Map<number, Queue>();
 
+function queueOf(limitMs: number): Queue {
+  return entryOf(queues, limitMs, () => new Queue(limitMs));
+}
+
 export class Deadline {
-  readonly #limitMs: number;
-  readonly #endsAt: number;
-  readonly #queue: Queue;
+  readonly #mostMs: number;
+  #limitMs: number;
+  #endsAt: number;
+  #queue: Queue;
+  #hopeful: (() => boolean) | undefined;
   readonly #told: Told[] = [];
   #reason: Error | undefined;
   #late: boolean = false;
   #leave: (() => void) | undefined;
 
-  /** `limitMs` from now. To be closed when the work is done. */
-  constructor(limitMs: number) {
+  /** `limitMs` from now, or up to `mostMs` where whoever works says so. To be closed when the work is done. */
+  constructor(limitMs: number, mostMs: number = limitMs) {
     this.#limitMs = limitMs;
+    this.#mostMs = mostMs;
     this.#endsAt = performance.now() + limitMs;
-    this.#queue = entryOf(queues, limitMs, () => new Queue(limitMs));
+    this.#queue = queueOf(limitMs);
     this.#queue.add(this);
+  }
+
+  /** To be asked when its time is over, whether there is hope that more of it is not in vain. */
+  goesOnWhile(hopeful: () => boolean): void {
+    this.#hopeful = hopeful;
   }
 
   /** Its time is over. */
   pass(): void {
+    if (this.#limitMs < this.#mostMs && this.#hopeful?.() === true) {
+      this.#queue.delete(this);
+      const moreMs = Math.min(MORE_MS, this.#mostMs - this.#limitMs);
+      this.#limitMs += moreMs;
+      this.#endsAt = performance.now() + moreMs;
+      this.#queue = queueOf(moreMs);
+      this.#queue.add(this);
+      return;
+    }
     this.#late = true;
     this.end(new Error(`no answer within ${Math.round(this.#limitMs)} ms`));
   }
@@ -116,8 +140,8 @@ export class Deadline {
   }
 
   /** Of one step: ends with this, or sooner by its own limit. To be closed when the step is done. */
-  part(limitMs: number): Deadline {
-    const part = new Deadline(Math.min(limitMs, this.remaining));
+  part(limitMs: number, mostMs?: number): Deadline {
+    const part = new Deadline(Math.min(limitMs, this.remaining), mostMs);
     const end = (reason: Error): void => part.end(reason);
     part.#leave = () => this.off(end);
     this.onEnd(end);

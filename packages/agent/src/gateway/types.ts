@@ -54,7 +54,7 @@ export interface GatewayLimits {
   readonly keepAliveMs: number;
   /** During a request, without a byte from or to the client, unless its answer is waited for, or `stallMs` or `untakenMs` is over. An upgraded connection has no such limit. */
   readonly idleMs: number;
-  /** Until a connection to the service stands. */
+  /** Until a connection to the service stands: more than the agent takes for all its tries, which knows better why there is none. */
   readonly openMs: number;
   /** From a request sent whole to the answer's first byte, where the service has no limit of its own. */
   readonly responseMs: number;
@@ -79,7 +79,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   headerMs: 15_000,
   keepAliveMs: 65_000,
   idleMs: 300_000,
-  openMs: 6_000,
+  openMs: 17_000,
   responseMs: 60_000,
   bodyMs: 20_000,
   stallMs: 60_000,

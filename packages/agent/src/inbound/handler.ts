@@ -32,7 +32,7 @@ type Droppable = Pick<Conduit, 'reset'> | Pick<DatagramConduit, 'close'>;
 type Admitted = Extract<Admission, { readonly admitted: true }>;
 
 /** A program that takes no connection for this long is not listening, whatever its socket says. */
-const DIAL_MS = 5_000;
+const DIAL_MS = 4_000;
 /** How long an instance of this host may be known to the source alone: control tells all of it at once. */
 const LAG_MS = 500;
 const LAG_LOOK_MS = 50;

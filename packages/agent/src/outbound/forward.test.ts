@@ -168,13 +168,14 @@ it('tells that who calls has left, where the call was reset before, has no room,
 });
 
 it.each([
-  ['reset', 'the tunnel ended', true],
-  ['unreachable', 'redis/0 on far: no answer in time', false],
-] as const)('tells what was said behind an opening without an answer: %s', async (outcome, detail, lost) => {
+  ['reset', 'the tunnel ended', 'lost'],
+  ['unreachable', 'redis/0 on far: no answer in time', 'silent'],
+  ['unanswered', 'redis/0 on far: no answer in time', 'slow'],
+] as const)('tells what was said behind an opening without an answer: %s', async (outcome, detail, why) => {
   const near = await nearOfFar();
   const { recorder } = near;
   const forwarder = forwarderBy(near, () =>
-    Promise.reject(new UnansweredError(lost ? detail : 'no answer in time', 11, lost)),
+    Promise.reject(new UnansweredError(why === 'lost' ? detail : 'no answer in time', 11, why)),
   );
   expect(await forwarder.stream(admitted(near))).toBeUndefined();
   expect(recorder.recent()).toMatchObject([{ outcome, bytesSent: 11, instance: 'redis/0' }]);

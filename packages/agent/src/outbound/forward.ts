@@ -92,7 +92,7 @@ export interface ForwarderOptions {
   readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
   readonly dialer: TargetDialer;
   readonly chooser: Chooser;
-  /** All tries together; the program is promised an answer within 5 s. */
+  /** All tries together; the program is promised an answer within 5 s where nothing is heard of whom it calls. */
   readonly totalMs?: number;
 }
 
@@ -121,6 +121,9 @@ interface Told {
   readonly instance: string;
   readonly host: string;
 }
+
+/** All tries together, where the agent of the last instance is heard all the while: on a slow way each answer waits behind bulk. */
+const HEARD_MS = 15_000;
 
 /** What was taken already of the time for all tries counts as so many ms or a multiple: deadlines of one length share a timer. */
 const TOOK_STEP_MS = 100;
@@ -191,7 +194,7 @@ export class Forwarder {
     tookMs = 0,
   ): Promise<Forwarded<C> | undefined> {
     const leftMs = Math.max(0, this.#totalMs - TOOK_STEP_MS * Math.ceil(tookMs / TOOK_STEP_MS));
-    const deadline = caller?.part(leftMs) ?? new Deadline(leftMs);
+    const deadline = caller?.part(leftMs, HEARD_MS) ?? new Deadline(leftMs, HEARD_MS);
     out.flow.onCut((reason) => deadline.end(new FlowCutError(reason)));
     try {
       return await this.#tryEach(out, deadline, caller, drop, open);
@@ -321,8 +324,8 @@ function dropCut(local: boolean, drop: () => void): void {
   else afterCut(drop);
 }
 
-/** A failed try, in the words of a refusal. `unreachable` is never a peer's answer, only the lack of one. */
-type Failure = Omit<PeerRefusal, 'code'> & { readonly code: PeerRefusal['code'] | 'unreachable' };
+/** A failed try, in the words of a refusal. `unreachable` and `unanswered` are never a peer's answer, only the lack of one. */
+type Failure = Omit<PeerRefusal, 'code'> & { readonly code: PeerRefusal['code'] | 'unreachable' | 'unanswered' };
 type Attempted<C> =
   | { readonly opened: true; readonly conduit: C; readonly early?: number }
   /** `early`: bytes of the early data that may have got there; `lost` when the tunnel ended behind them. */
@@ -333,8 +336,13 @@ async function attempt<C>(opening: Promise<Opened<C, PeerRefusal>>): Promise<Att
     const result = await opening;
     return result.opened ? result : { ...result, early: 0, lost: false };
   } catch (cause) {
-    const { early, lost } = cause instanceof UnansweredError ? cause : { early: 0, lost: false };
-    const code = cause instanceof UnreachableError && cause.code === 'no-file' ? 'overloaded' : 'unreachable';
-    return { opened: false, refusal: { code, rule: '', revision: 0, detail: messageOf(cause) }, early, lost };
+    const { early, why } = cause instanceof UnansweredError ? cause : { early: 0, why: undefined };
+    const refusal = { code: codeOf(cause), rule: '', revision: 0, detail: messageOf(cause) };
+    return { opened: false, refusal, early, lost: why === 'lost' };
   }
+}
+
+function codeOf(cause: unknown): Failure['code'] {
+  if (cause instanceof UnreachableError && cause.code === 'no-file') return 'overloaded';
+  return cause instanceof UnansweredError && cause.why === 'slow' ? 'unanswered' : 'unreachable';
 }

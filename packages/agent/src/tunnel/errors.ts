@@ -11,18 +11,18 @@ export class UnreachableError extends CodedError<
   override readonly name = 'UnreachableError';
 }
 
-/** An opening that ended without an answer, behind bytes of its caller's that the destination may have handed on. */
+/** An opening that ended without an answer: the destination may have handed on what its caller had said. */
 export class UnansweredError extends Error {
   override readonly name = 'UnansweredError';
   /** Bytes. */
   readonly early: number;
-  /** Whether the tunnel ended; else its deadline did. */
-  readonly lost: boolean;
+  /** The tunnel ended; or its deadline did, while the peer was heard (`slow`), or was silent. */
+  readonly why: 'lost' | 'slow' | 'silent';
 
-  constructor(message: string, early: number, lost: boolean, options?: ErrorOptions) {
+  constructor(message: string, early: number, why: UnansweredError['why'], options?: ErrorOptions) {
     super(message, options);
     this.early = early;
-    this.lost = lost;
+    this.why = why;
   }
 }
 

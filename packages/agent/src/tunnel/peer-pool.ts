@@ -140,6 +140,12 @@ export class PeerPool {
     return false;
   }
 
+  /** Whether the peer is there, however slow its tunnels are. */
+  get heard(): boolean {
+    for (const { liveness } of this.#links) if (liveness.fresh) return true;
+    return false;
+  }
+
   /** A tunnel to put a flow into, dialled when there is none. `beside`: of datagrams, which pass beside it where they can. Throws UnreachableError, or the deadline's reason. */
   async acquire(deadline: Deadline, beside: boolean = false): Promise<Link> {
     const best = this.#best(undefined, beside ? loadOfDatagrams : load);
@@ -148,9 +154,14 @@ export class PeerPool {
       return best;
     }
     const pausing = this.#pausing();
-    if (this.#dialling === undefined && pausing !== undefined) throw pausing;
+    if (this.#dialling === undefined && pausing !== undefined) return this.#heardOr(pausing);
     if (this.#dialled() >= this.#context.settings.dialledPerPeer) return this.#lastResort();
-    return await deadline.race(this.#dial());
+    try {
+      return await deadline.race(this.#dial());
+    } catch (error) {
+      deadline.throwIfOver();
+      return this.#heardOr(error);
+    }
   }
 
   /** One that was dialled here, which shows that the peer can be. Throws UnreachableError, or the deadline's reason. */
@@ -188,6 +199,13 @@ export class PeerPool {
     const link = this.#best((each) => each.open);
     if (link === undefined) throw new UnreachableError('tunnel-lost', `no tunnel to ${this.agentId} takes flows`);
     return link;
+  }
+
+  /** Where none can be dialled: one of which an answer is overdue, but which is heard. Throws the error where there is none. */
+  #heardOr(error: unknown): Link {
+    const heard = this.#best((link) => link.open && link.liveness.fresh);
+    if (heard === undefined) throw error;
+    return heard;
   }
 
   /** The one with the least to carry; one that is not busy if there is any. */

@@ -218,12 +218,15 @@ export class AgentTunnels implements Tunnels, LinkOwner {
 
   async #open(agentId: string, request: OpenRequest, deadline: Deadline, data?: EarlyData): Promise<Answer> {
     const tunnels = this.#peer(agentId);
+    // A slow way is none that ends nowhere, and who is asked may have done what is asked by then.
+    deadline.goesOnWhile(() => tunnels.heard);
     for (let attempt = 1; ; attempt++) {
       const link = await tunnels.acquire(deadline, request.protocol === 'udp');
       const lacking = this.#lacking(link, request);
       if (lacking !== undefined) return { opened: false, refusal: lacking };
       try {
         return await this.#ask(
+          tunnels,
           link,
           this.#tellable(link, request),
           deadline,
@@ -264,7 +267,13 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return { ...request, source: source.type === 'host' ? { type: 'host' } : { type: 'service', name: source.name } };
   }
 
-  #ask(link: Link, request: OpenRequest, deadline: Deadline, data: EarlyData | undefined): Promise<Answer> {
+  #ask(
+    tunnels: PeerPool,
+    link: Link,
+    request: OpenRequest,
+    deadline: Deadline,
+    data: EarlyData | undefined,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       deadline.throwIfOver();
       let late: MuxStream | DatagramFlow | undefined;
@@ -280,8 +289,15 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           afterCut(letGo);
           return;
         }
+        const slow = deadline.late && tunnels.heard;
         const early = letGo();
-        reject(early === 0 ? reason : new UnansweredError(reason.message, early, false, { cause: reason }));
+        if (early === 0 && !slow) reject(reason);
+        else {
+          const detail = slow
+            ? `${reason.message}, though ${link.peer.host} is heard: the way to it is slow`
+            : reason.message;
+          reject(new UnansweredError(detail, early, slow ? 'slow' : 'silent', { cause: reason }));
+        }
       };
       const settle = (): void => deadline.off(onEnd);
       // Before it is asked, for it may be refused at once.
@@ -302,7 +318,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           else {
             // The program may have it: asked once more, it might do twice what its caller asked once.
             const detail = `the tunnel to ${link.peer.host} ended before an answer, behind what the caller had said`;
-            reject(new UnansweredError(detail, early, true, { cause }));
+            reject(new UnansweredError(detail, early, 'lost', { cause }));
           }
         },
       };

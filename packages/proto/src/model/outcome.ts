@@ -82,13 +82,13 @@ const ROWS = {
     publicStatus: 502,
     sentence: 'It ended in a way that this version does not know.',
   },
-  // Of the internet's requests alone: only a gateway knows that an answer is owed.
+  // Of the opening, by an agent that is heard all the while; and of requests of the internet, for only a gateway knows that an answer is owed.
   unanswered: {
     failed: true,
     fault: true,
-    telling: 0,
+    telling: 2,
     publicStatus: 504,
-    sentence: 'The service did not answer in time, or closed without an answer.',
+    sentence: 'The other host, or the service, did not answer in time, or closed without an answer.',
   },
 } as const satisfies Record<string, OutcomeRow>;
 
