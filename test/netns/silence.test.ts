@@ -1,4 +1,5 @@
-/** Hosts that fall silent, and wires that lose packets. */
+/** Hosts that fall silent, and wires that lose packets, or are slow. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import { echoes, PingLoop, serveEcho } from '../harness/programs.ts';
@@ -21,12 +22,15 @@ const NOTICED_MS = 12_000;
 const ANSWER_MS = 7_000;
 /** Twice 2 s until a host is suspected, and what its client needs to open a flow at another. */
 const PAUSE_MS = 8_000;
+/** Each puts a window of its own in front of the calls, and the link carries 125 kB a second. */
+const UPLOADS = 2;
 
 describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
   const cleanup = new AsyncDisposableStack();
   let lab: NamespaceLab;
   let near: Host;
   let first: Host;
+  let slow: Host;
   let lossy: PingLoop;
 
   beforeAll(async () => {
@@ -41,7 +45,12 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
     };
     let far: Host;
     // The first to come is 0.echo.
-    [first, far, near] = await Promise.all([join('first', ['echo', 'pong']), join('far', ['lossy']), join('near', [])]);
+    [first, far, near, slow] = await Promise.all([
+      join('first', ['echo', 'pong']),
+      join('far', ['lossy']),
+      join('near', []),
+      join('slow', []),
+    ]);
     await join('second', ['echo', 'pong']);
     await until(
       'all answer',
@@ -84,6 +93,22 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
     }
     await lab.heal(first);
     await until('it is found again', () => call('0.echo'), Boolean, SETTLED_MS);
+  });
+
+  test('behind uploads on a slow link calls are answered late, and none is reset', async () => {
+    const link = ['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf', 'rate', '1mbit', 'burst', '3kb'];
+    expect(await lab.startAsRoot(slow, [...link, 'latency', '500ms']).finished()).toMatchObject({ code: 0 });
+    const uploads = Array.from({ length: UPLOADS }, () =>
+      slow.start(['sh', '-c', 'nc 1.echo 7000 < /dev/zero > /dev/null']),
+    );
+    await sleep(3_000);
+    // One half a second, as their programs come to call.
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => sleep(500 * index).then(() => echoes(slow, '1.echo', 30))),
+    );
+    expect(answers.filter((answered) => !answered)).toEqual([]);
+    expect(uploads.map(({ running }) => running)).toEqual(uploads.map(() => true));
+    await Promise.all(uploads.map((each) => each.kill()));
   });
 
   test('where a fifth of all packets is lost both ways no flow has ended, and bytes pass', async () => {
