@@ -89,7 +89,9 @@ const backup: Commands['backup'] = ({ directory, file }) => {
 };
 
 const restoreInto: Commands['restore'] = (options) => {
-  const { movedTo, ...made } = restore({ ...options, now: Date.now });
+  const { movedTo, exposed, ...made } = restore({ ...options, now: Date.now });
+  if (exposed !== undefined)
+    process.stderr.write(`weft-control: warning: ${escapeUnseen(options.file)} holds control's keys, and ${exposed}\n`);
   const { directory } = options;
   if (movedTo !== undefined) say(`moved what was there to ${movedTo}`);
   say(

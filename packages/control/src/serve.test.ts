@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -195,6 +195,26 @@ test('what control had half written when it was killed goes at the next start, a
   }
   await start();
   expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual(['netmap.json.0123456789ab.tmp']);
+});
+
+test('secrets that others may read are told at a start, and one that they may write is not used', async () => {
+  await (await start()).close();
+  const open = ['admin.token', 'control.db', 'control.key', 'read.token'].map((name) => join(directory, name));
+  for (const path of [...open, join(directory, 'flows.clock')]) chmodSync(path, 0o644);
+  let logged = '';
+  const write = (line: string): void => {
+    logged += line;
+  };
+  const log = pino({ level: 'warn' }, { write });
+  await (await start(log)).close();
+  const lines = logged.split('\n').filter((line) => line.includes('secret-exposed'));
+  expect(lines.map((line) => JSON.parse(line).path).sort()).toEqual(open);
+  chmodSync(directory, 0o755);
+  for (const path of open) {
+    chmodSync(path, 0o666);
+    await expect(start()).rejects.toMatchObject({ code: 'unusable', message: expect.stringContaining(path) });
+    chmodSync(path, 0o600);
+  }
 });
 
 test('data that was emptied is refused beside its key, as data that is gone is', async () => {

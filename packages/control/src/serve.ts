@@ -12,7 +12,7 @@ import {
   requireFiles,
   VERSION,
 } from '@weft/proto';
-import { lockDirectory, prepareDirectory, removeHalfWritten } from '@weft/proto/files';
+import { lockDirectory, lookAtSecrets, prepareDirectory, removeHalfWritten } from '@weft/proto/files';
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { createExplain } from './admin/explain.ts';
@@ -22,6 +22,7 @@ import { createReach } from './admin/reach.ts';
 import { isWildcard, toldAddresses, unsaidAddresses } from './admin/token-addresses.ts';
 import { openAuditLog } from './audit/log.ts';
 import { openRefusalAudit } from './audit/refusals.ts';
+import { isSecret } from './backup/contents.ts';
 import { FailureCounter } from './bounds/failures.ts';
 import { Dashboard } from './dashboard/dashboard.ts';
 import { installedBinaries, startCommands } from './dashboard/start-commands.ts';
@@ -119,11 +120,13 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const { directory, advertise } = options;
   const startedMs = now();
   requireFiles(LEAST_FILES);
-  prepareDirectory(directory, process.getuid?.() ?? -1);
+  const uid = process.getuid?.() ?? -1;
+  prepareDirectory(directory, uid);
   const lock = lockDirectory(directory, 'control', 'weft-control');
   closers.push(() => lock.release());
   removeHalfWritten(directory, FILES);
   const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
+  lookAtSecrets({ directory, isSecret, uid, logger });
   closers.push(() => tracing?.close());
 
   refuseRestWithoutKey(directory);
@@ -142,9 +145,6 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const names = certificateNames(options);
   const { keyPem, certificatePem, pin } = await openKeys({ directory, names });
   const credentials = await openCredentials(directory, pin);
-  for (const path of credentials.exposed) {
-    logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');
-  }
   const looking = setInterval(() => state.lookAtClock(), 60_000);
   closers.push(() => clearInterval(looking));
   const audit = openAuditLog({ store, now });

@@ -1,8 +1,9 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { CONTROL_RANGE, itemKey, type NetmapItem } from '@weft/proto';
+import { lockState } from '@weft/proto/files';
 import { encodeItem } from '@weft/proto/wire';
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
@@ -111,28 +112,45 @@ describe('files of other versions', () => {
 describe('the lock', () => {
   test('lets one agent in at a time', async () => {
     const inner = join(directory, 'made', 'for', 'it');
-    const lock = takeDirectory(inner);
+    const lock = takeDirectory(inner, logger);
     expect((await stat(inner)).mode & 0o777).toBe(0o700);
-    expect(() => takeDirectory(inner)).toThrow(expect.objectContaining({ code: 'already-running' }));
+    expect(() => takeDirectory(inner, logger)).toThrow(expect.objectContaining({ code: 'already-running' }));
     lock.release();
-    takeDirectory(inner).release();
+    takeDirectory(inner, logger).release();
   });
 
   test('clears away what an agent that was killed had half written, and nothing of control', async () => {
     for (const name of ['identity.json', 'netmap.json', 'wildcards.json', 'control.key']) {
       await writeFile(join(directory, `${name}.0123456789ab.tmp`), 'half');
     }
-    const lock = takeDirectory(directory);
+    const lock = takeDirectory(directory, logger);
     await writeFile(join(directory, 'netmap.json.ba9876543210.tmp'), 'half');
-    expect(() => takeDirectory(directory)).toThrow(expect.objectContaining({ code: 'already-running' }));
+    expect(() => takeDirectory(directory, logger)).toThrow(expect.objectContaining({ code: 'already-running' }));
     lock.release();
     const left = ['agent.lock', 'control.key.0123456789ab.tmp', 'netmap.json.ba9876543210.tmp'];
     expect(new Set(await readdir(directory))).toEqual(new Set(left));
   });
 
+  test('tells who else may read its keys, and holds nothing where another may write them', async () => {
+    const told: unknown[] = [];
+    const watched = { warn: (event: unknown) => void told.push(event) };
+    for (const name of ['identity.json', 'netmap.json', 'guard.json'])
+      await writeFile(join(directory, name), '', { mode: 0o644 });
+    takeDirectory(directory, watched).release();
+    const paths = ['identity.json', 'netmap.json'].map((name) => join(directory, name));
+    expect(new Set(told)).toEqual(new Set(paths.map((path) => ({ event: 'secret-exposed', path }))));
+    await chmod(join(directory, 'netmap.json'), 0o666);
+    await chmod(directory, 0o755);
+    const refused = { code: 'state-unusable', message: expect.stringContaining('netmap.json: it may be written to') };
+    expect(() => takeDirectory(directory, watched)).toThrow(expect.objectContaining(refused));
+    expect(lockState(directory, 'agent')).toBe('free');
+  });
+
   test('tells of a directory that cannot be used', async () => {
     await writeFile(join(directory, 'file'), '');
-    expect(() => takeDirectory(join(directory, 'file'))).toThrow(expect.objectContaining({ code: 'state-unusable' }));
+    expect(() => takeDirectory(join(directory, 'file'), logger)).toThrow(
+      expect.objectContaining({ code: 'state-unusable' }),
+    );
   });
 });
 

@@ -58,7 +58,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   check(options.file);
   requireFiles(LEAST_FILES + FILES_OF_WORKER * (workers - 1));
   requireLocal(range);
-  const lock = takeDirectory(directory);
+  const lock = takeDirectory(directory, logger);
   try {
     const file = new FileInForce(options.file);
     const overridden = defined({ 'dns.upstream': options.dnsUpstreams && '--dns-upstream' });

@@ -23,6 +23,7 @@ import { openCredentials } from '../enroll/credentials.ts';
 import { mesh, redis } from '../state/state.fixture.ts';
 import { openState } from '../state/state.ts';
 import { Store } from '../store/store.ts';
+import { isSecret } from './contents.ts';
 import { restore } from './restore.ts';
 import { backUp } from './write.ts';
 
@@ -305,3 +306,17 @@ function rewrite(change: (header: string) => string, schema?: number): void {
   writeFileSync(file, all);
   appendFileSync(file, `${createHash('sha256').update(all).digest('hex')}\n`);
 }
+
+test('who else could read or write a backup is told as it is restored, and each secret is known', () => {
+  let atMs = now();
+  const exposed = () => restore({ directory: to, file, replace: true, now: () => atMs++ }).exposed;
+  back();
+  expect(exposed()).toBeUndefined();
+  chmodSync(file, 0o644);
+  expect(exposed()).toMatch(/^others may read it: run chmod go=/);
+  chmodSync(file, 0o660);
+  expect(exposed()).toMatch(/^it may be written to by others, who may have put keys of their own there/);
+  const open = readdirSync(to).filter((name) => !isSecret(name));
+  expect(new Set(open)).toEqual(new Set(['control.crt', 'control.lock']));
+  for (const name of readdirSync(to).filter(isSecret)) expect(statSync(join(to, name)).mode & 0o077).toBe(0);
+});

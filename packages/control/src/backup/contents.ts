@@ -17,6 +17,11 @@ export function isControls(name: string): boolean {
   return others.includes(name) || name === DATABASE || /^control\.db[-.]/.test(name);
 }
 
+/** Whether who reads it could act as control, or as a member; also what a restore moved aside. */
+export function isSecret(name: string): boolean {
+  return [KEY, DATABASE, 'admin.token', 'read.token'].includes(name) || /^(control\.db[-.]|replaced-)/.test(name);
+}
+
 /**
  * Whose the directory is to be: root may copy and restore what another user's control keeps, as one that systemd gave a user of
  * its own; nobody else may.

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@weft/proto';
-import { lockDirectory, prepareDirectory, syncNow } from '@weft/proto/files';
+import { lockDirectory, prepareDirectory, syncNow, whoElseWrites } from '@weft/proto/files';
 import { StoreError } from '../store/errors.ts';
 import { refuseOthers } from '../store/upgrade.ts';
 import { DATABASE, type Header, isControls, KEY, ownerOf } from './contents.ts';
@@ -32,6 +32,8 @@ export interface RestoreOptions {
 export interface Restored extends Header {
   /** Where the control went that was there; undefined when none was. */
   readonly movedTo: string | undefined;
+  /** Who else could read the backup, or have written it, and what to do; undefined for nobody. */
+  readonly exposed: string | undefined;
 }
 
 /**
@@ -68,7 +70,7 @@ export function restore({ directory, file, replace, now }: RestoreOptions): Rest
       if (movedTo !== undefined) moveBack(movedTo, directory, there);
       throw error;
     }
-    return { ...header, movedTo };
+    return { ...header, movedTo, exposed: exposureOf(file, statSync(directory).uid) };
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     throw new BackupError(
@@ -80,6 +82,16 @@ export function restore({ directory, file, replace, now }: RestoreOptions): Rest
     if (aside !== undefined) rmSync(aside, { recursive: true, force: true });
     lock.release();
   }
+}
+
+function exposureOf(file: string, uid: number): string | undefined {
+  const found = statSync(file);
+  const who = whoElseWrites(found, uid);
+  if (who !== undefined)
+    return `${who}, who may have put keys of their own there: if they are not trusted, remove what was restored, and restore another`;
+  return (found.mode & 0o077) === 0
+    ? undefined
+    : 'others may read it: run chmod go= on it, and replace the keys if they are not trusted';
 }
 
 const ASIDE = 'restore-half-';

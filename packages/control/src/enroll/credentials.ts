@@ -1,7 +1,6 @@
 /** The two tokens of a control: who has the one acts, who has the other sees. */
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeAdminToken, encodeAdminToken } from '@weft/proto';
 import { createSecretFile, readSecretFile } from '@weft/proto/files';
@@ -15,8 +14,6 @@ export interface Credentials {
 
 export interface OpenedCredentials extends Credentials {
   readonly adminTokenPath: string;
-  /** Token files that others than their owner can read. */
-  readonly exposed: readonly string[];
 }
 
 /** Reads `admin.token` and `read.token` in the directory, and makes those that are not there. `pin` is that of control's key. */
@@ -29,7 +26,6 @@ export async function openCredentials(directory: string, pin: Uint8Array): Promi
   }
   return {
     adminTokenPath: admin.path,
-    exposed: [admin, read].filter(({ exposed }) => exposed).map(({ path }) => path),
     roleOf: (token) => {
       const [isAdmin, isRead] = [admin.check(token), read.check(token)];
       if (isAdmin) return 'admin';
@@ -41,8 +37,6 @@ export async function openCredentials(directory: string, pin: Uint8Array): Promi
 /** A bearer's file: made at the first start, its text is what calls carry. */
 interface TokenFile {
   readonly path: string;
-  /** Whether the file can be read by others than its owner. */
-  readonly exposed: boolean;
   /** Takes as long for a wrong token as for the right one. */
   check(presented: string): boolean;
 }
@@ -67,7 +61,6 @@ async function openTokenFile(path: string, pin: Uint8Array): Promise<TokenFile> 
   const expected = digest(text);
   return {
     path,
-    exposed: ((await stat(path)).mode & 0o077) !== 0,
     check: (presented) => timingSafeEqual(digest(presented), expected),
   };
 }

@@ -1,6 +1,5 @@
 /** What the agent wants of the host itself: ports below 1024, files, its directory. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   filesFor,
   formatPortRange,
@@ -10,6 +9,8 @@ import {
   parsePort,
   systemErrorWords,
 } from '@weft/proto';
+import { exposedSecrets, replaceableAbove } from '@weft/proto/files';
+import { isSecret } from '../../member/lock.ts';
 import { processFacts } from '../../observe/process-facts.ts';
 import { listenerSpecs } from '../../outbound/listener-spec.ts';
 import { formatBytes } from '../format.ts';
@@ -113,8 +114,8 @@ export function lookAtDirectory({ directory, agent, facts }: Known): readonly Fi
     if ((mode & 0o022) !== 0) return [kept.broken(directory, 'others may write to it', `chmod go-w ${directory}`)];
     if (asker !== undefined && asker !== 0 && asker !== uid)
       return [kept.unknown(directory, `not looked into: it is user ${uid}'s; ask as that user, or as root`)];
-    const keys = join(directory, 'identity.json');
-    if (((statSync(keys, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0)
+    const [keys] = exposedSecrets({ directory, isSecret });
+    if (keys !== undefined)
       return [
         kept.broken(
           directory,
@@ -131,6 +132,15 @@ export function lookAtDirectory({ directory, agent, facts }: Known): readonly Fi
           directory,
           `its disk has room for ${formatBytes(room)} and ${ffree} files`,
           'make room: what is enforced must be kept',
+        ),
+      ];
+    const [above] = replaceableAbove(directory, uid);
+    if (above !== undefined)
+      return [
+        kept.hint(
+          directory,
+          `others may write to ${above}, and so put another directory in its place`,
+          `chmod go-w ${above}, or keep it elsewhere with --data`,
         ),
       ];
     const who =
