@@ -48,6 +48,7 @@ import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
 import { unreadAnswers } from './rpc/unread-answers.ts';
 import { tellOlder } from './state/older-data.ts';
+import { onOtherNetwork } from './state/other-network.ts';
 import { openState } from './state/state.ts';
 import type { State } from './state/types.ts';
 import { DiskWatch, ROOM } from './store/disk-watch.ts';
@@ -125,8 +126,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const lock = lockDirectory(directory, 'control', 'weft-control');
   closers.push(() => lock.release());
   removeHalfWritten(directory, FILES);
-  const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
   lookAtSecrets({ directory, isSecret, uid, logger });
+  const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
   closers.push(() => tracing?.close());
 
   refuseRestWithoutKey(directory);
@@ -163,13 +164,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     now,
   });
   closers.push(() => flows.close());
-  // Nobody can ask for what is left of one that was removed, and another of its name is not to show it.
-  state.subscribe((next, previous, { networks }) => {
-    for (const name of networks) {
-      const [is, was] = [next.networks.get(name), previous.networks.get(name)];
-      if (is === undefined || was === undefined || Buffer.compare(is.secret, was.secret) !== 0) flows.forget(name);
-    }
-  });
+  onOtherNetwork(state, (name) => flows.forget(name));
   const traffic = createTraffic({ now });
   const { acceptOlderData = false } = options;
   const timeline = await state.beginRun(acceptOlderData);

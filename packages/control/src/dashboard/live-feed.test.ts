@@ -72,6 +72,10 @@ class Looking implements Viewer {
     this.text += text;
   }
 
+  end(): void {
+    this.isPermitted = false;
+  }
+
   /** What was written since it was last asked for. */
   events(): Event[] {
     const blocks = this.text.split('\n\n').filter((block) => block.includes('data: '));

@@ -16,6 +16,8 @@ export interface Viewer {
   /** False when the viewer may look no longer; it has been told so then. */
   permitted(): boolean;
   write(text: string): void;
+  /** Nothing comes any more. */
+  end(): void;
 }
 
 export interface LiveFeedOptions {
@@ -64,6 +66,13 @@ export class LiveFeed {
     return () => {
       if (this.#seats.delete(seat) && this.#seats.size === 0) this.#stop();
     };
+  }
+
+  /** The network is gone. */
+  end(): void {
+    this.#stop();
+    for (const { viewer } of this.#seats) viewer.end();
+    this.#seats.clear();
   }
 
   #start(): void {

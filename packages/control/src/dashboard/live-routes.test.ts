@@ -241,6 +241,19 @@ test.concurrent('signs of life come though the clock is set back', async () => {
   expect((await stream.next())?.data).toEqual({ atMs: dashboard.clock, snapshot: false });
 });
 
+test.concurrent('a network that is removed ends its streams, and another of its name begins anew', async () => {
+  const { dashboard, live } = await opened();
+  const stream = await live();
+  const first = await stream.next();
+  await dashboard.state.removeNetwork('prod', 'admin 127.0.0.1');
+  await stream.ended();
+  // Its connection may be about to end, with what is asked there.
+  await expect.poll(async () => (await live()).response.status).toBe(404);
+  await dashboard.apply('redis');
+  const again = await live({ 'last-event-id': first?.id ?? '' });
+  expect((await again.next())?.data).toMatchObject({ snapshot: true, services: { redis: {} } });
+});
+
 test.concurrent('control that stops ends the streams', async () => {
   const { dashboard, live } = await opened();
   const stream = await live();

@@ -8,6 +8,7 @@ import { requireNetwork } from '../admin/request.ts';
 import { RolePlaces } from '../admin/role-places.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/types.ts';
+import { onOtherNetwork } from '../state/other-network.ts';
 import type { StateStore } from '../state/types.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
@@ -70,15 +71,20 @@ export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): voi
   );
 }
 
-/** As many as there are networks that were ever looked at: each keeps what it last sent, so that a page can resume. */
+/** Of each network that was ever looked at, until it is removed: each keeps what it last sent, so that a page can resume. */
 function feeds(options: LiveRouteOptions): (network: string) => LiveFeed {
-  const { flows, now, steady, logger } = options;
+  const { state, flows, now, steady, logger } = options;
   const known = new Map<string, LiveFeed>();
   const make = (network: string): LiveFeed => {
     const follow = (signal: AbortSignal) => flows.follow(network, {}, signal);
     const id = randomBytes(8).toString('hex');
     return new LiveFeed({ id, look: looker(network, options), follow, now, steady, logger });
   };
+  // Also that who looks asks no more for its flows, which would be kept again for it.
+  onOtherNetwork(state, (network) => {
+    known.get(network)?.end();
+    known.delete(network);
+  });
   return (network) => entryOf(known, network, () => make(network));
 }
 
@@ -163,6 +169,7 @@ async function stream({ response, feed, ...options }: LiveStreamOptions): Promis
         return false;
       },
       write: (text) => void response.write(text),
+      end,
     },
     lastEventId,
   );

@@ -9,7 +9,8 @@ const checking = () => Fastify({ ajv: { customOptions: { ...AJV_OPTIONS, validat
 
 test('what requests may hold is well-formed JSON Schema', async () => {
   const app = checking();
-  const options = {} as Parameters<typeof sessionRoutes>[1] & Parameters<typeof liveRoutes>[1];
+  const options = { state: { subscribe: () => () => {} } } as unknown as Parameters<typeof sessionRoutes>[1] &
+    Parameters<typeof liveRoutes>[1];
   sessionRoutes(app, options);
   liveRoutes(app, options);
   await app.ready();

@@ -66,7 +66,9 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
     start: { directory, limits: { ...FLOW_LIMITS, ...options.limits }, restore: newest },
     logger,
     lost: (network, records) => {
-      ringOf(network).dropped += records;
+      // Of one that was removed nothing is told any more.
+      const ring = rings.get(network);
+      if (ring !== undefined) ring.dropped += records;
     },
     restored: (flows) => {
       for (const flow of flows.toReversed()) ringOf(flow.network).restore(flow);

@@ -94,6 +94,20 @@ test('a watch goes on where another ended, and begins anew by a token that says 
   }
 });
 
+test('a network that is removed ends its watches, and another of its name does not go on where they ended', async () => {
+  const [before, left] = [open(), open()];
+  const [first] = await before.read();
+  await left.leave();
+  await bench.state.removeNetwork('prod', 'control');
+  await before.read();
+  expect(await before.over).toMatchObject({ code: 'no-such-network' });
+  expect(await open().over).toMatchObject({ code: 'no-such-network' });
+  await bench.apply(mesh([web]));
+  const after = open(first?.resumeToken);
+  expect(await after.read()).toMatchObject([{ snapshot: true, removedServices: [] }]);
+  await after.leave();
+});
+
 test('one that reads slowly is sent what changed meanwhile at once, and the rest does not wait for it', async () => {
   const [slow, quick] = [open(), open()];
   await Promise.all([slow.read(), quick.read()]);

@@ -13,12 +13,13 @@ import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetServices } from '../fleet/projection.ts';
 import { Versions } from '../fleet/versions.ts';
 import { StateError } from '../state/errors.ts';
-import type { State } from '../state/types.ts';
+import { onOtherNetwork } from '../state/other-network.ts';
+import type { StateStore } from '../state/types.ts';
 import type { Write } from './calls.ts';
 import { agentStatus, networkStatus, serviceStatus } from './listings.ts';
 
 export interface NetworkWatchOptions {
-  readonly state: { readonly current: State };
+  readonly state: Pick<StateStore, 'current' | 'subscribe'>;
   readonly live: LiveAgents;
   readonly flows: { dropped(network: string): number };
 }
@@ -39,6 +40,8 @@ export class NetworkWatch {
 
   constructor(options: NetworkWatchOptions) {
     this.#options = options;
+    // Its watchers hear by their next look.
+    onOtherNetwork(options.state, (name) => this.#feeds.delete(name));
   }
 
   /** Ends by throwing: when the signal aborts, or with StateError when the network is not there, or not any more. */
@@ -64,8 +67,8 @@ export class NetworkWatch {
     signal: AbortSignal,
     write: Write<pb.WatchNetworkResponse>,
   ): Promise<void> {
+    requireNetwork(this.#options.state.current, network);
     const look = () => looked(this.#options, network);
-    this.#letGo();
     const feed = entryOf(this.#feeds, network, () => new Feed(look));
     const leave = feed.enter();
     try {
@@ -79,14 +82,7 @@ export class NetworkWatch {
       }
     } finally {
       leave();
-      this.#letGo();
     }
-  }
-
-  /** Of networks that were removed, once nobody watches. */
-  #letGo(): void {
-    for (const [network, feed] of this.#feeds)
-      if (!feed.watched && !this.#options.state.current.networks.has(network)) this.#feeds.delete(network);
   }
 }
 
@@ -144,10 +140,6 @@ class Feed {
 
   constructor(look: () => Looked) {
     this.#look = look;
-  }
-
-  get watched(): boolean {
-    return this.#watchers > 0;
   }
 
   get version(): number {
