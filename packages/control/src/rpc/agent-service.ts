@@ -17,7 +17,7 @@ import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
 import { cutCall, type ProvedCalls } from './call-stream.ts';
 import { unary } from './handler.ts';
-import { decoded, decodedLater } from './undecoded.ts';
+import { decoded, decodedLater } from './library-refusals.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */
 type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;

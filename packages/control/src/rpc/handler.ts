@@ -11,8 +11,8 @@ import type { Logger } from 'pino';
 import type { CallActors } from './admin-auth.ts';
 import { AnswerPlaces } from './answer-places.ts';
 import { type AdminCalls, type AnyCall, unwritten, type Write } from './calls.ts';
+import { decoded, decodedLater } from './library-refusals.ts';
 import { statusFor } from './status.ts';
-import { decoded, decodedLater } from './undecoded.ts';
 
 /** For adminHandlers, which answer for requests that cannot be decoded. */
 export const decodingAdminService = Object.fromEntries(

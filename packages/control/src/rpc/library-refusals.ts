@@ -10,7 +10,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
-import { errorStatus, statusDetails } from '@weft/proto/wire';
+import { errorStatus, statusDetails, WireError } from '@weft/proto/wire';
 import { ADMIN_PREFIX } from './roles.ts';
 import { noSuchMethod } from './status.ts';
 
@@ -48,4 +48,38 @@ export function tellMissingMethods(server: Server): void {
   if (respond === undefined) return;
   inner._respondWithError = (answer, ...rest) =>
     respond(answer.code === status.UNIMPLEMENTED ? noSuchMethod() : answer, ...rest);
+}
+
+/** A request that cannot be decoded, which grpc-js would call control's fault: it comes to the handler in the request's place, and is thrown there. */
+class Undecoded {
+  readonly cause: unknown;
+
+  constructor(cause: unknown) {
+    this.cause = cause;
+  }
+}
+
+interface Decoding {
+  requestDeserialize(bytes: Buffer): unknown;
+}
+
+/** The method, for a handler that looks by `decoded`. */
+export function decodedLater<Method extends Decoding>(method: Method): Method {
+  const requestDeserialize = (bytes: Buffer): unknown => {
+    try {
+      return method.requestDeserialize(bytes);
+    } catch (error) {
+      return new Undecoded(error);
+    }
+  };
+  return { ...method, requestDeserialize };
+}
+
+/** The request as it came. Throws WireError, or what else its decoder throws. */
+export function decoded<Request>(request: Request): Request {
+  if (!(request instanceof Undecoded)) return request;
+  const { cause } = request;
+  // Its field is the message's type there.
+  if (cause instanceof WireError) throw new WireError('wire-decode', 'request', `not a weft.v1.${cause.field}`, cause);
+  throw cause;
 }
