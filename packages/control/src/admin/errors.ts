@@ -8,10 +8,14 @@ export class RequestError extends Error {
   readonly code: string;
   readonly fields: readonly FieldProblem[];
 
-  constructor(fields: readonly FieldProblem[], code = 'invalid') {
-    super(tellProblems(fields));
+  /** How many there are, of which `fields` are the first. */
+  readonly count: number;
+
+  constructor(fields: readonly FieldProblem[], code = 'invalid', count: number = fields.length) {
+    super(tellProblems(fields, count));
     this.fields = fields;
     this.code = code;
+    this.count = count;
   }
 }
 
@@ -39,6 +43,7 @@ export function readAll<Parts extends object>(readers: { readonly [Part in keyof
     throw new RequestError(
       wrong.flatMap(({ fields }) => fields),
       first.code,
+      wrong.reduce((sum, { count }) => sum + count, 0),
     );
   if (failed.length > 0) throw failed[0];
   return Object.fromEntries(read) as Parts;

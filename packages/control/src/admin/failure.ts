@@ -1,5 +1,5 @@
 /** What a caller is told of an error, whichever way it asked. What it can mend is told in full; control's own fault is not. */
-import { type FieldProblem, FormatError } from '@weft/proto';
+import { countOf, type FieldProblem, FormatError } from '@weft/proto';
 import { OversizedMessageError, WireError } from '@weft/proto/wire';
 import { EnrollError, type EnrollErrorCode } from '../enroll/errors.ts';
 import { FlowsError, type FlowsErrorCode } from '../flows/errors.ts';
@@ -73,16 +73,14 @@ const FLOWS: Readonly<Record<Exclude<FlowsErrorCode, 'failed'>, FailureKind>> = 
 /** Undefined for an error that is control's own, whose text may hold paths or worse. */
 export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof FormatError || error instanceof OversizedMessageError) return failure('invalid', error);
-  if (error instanceof RequestError || error instanceof WireError) return failure('invalid', error, error.fields);
+  if (error instanceof RequestError || error instanceof WireError)
+    return failure('invalid', error, error.fields, countOf(error.count, error.fields));
   if (error instanceof StateError) return failure(STATE[error.code], error, error.fields, error.about);
   // What a file holds that cannot be read is for the log.
   if (error instanceof FlowsError && error.code !== 'failed') return failure(FLOWS[error.code], error);
   // Nothing of the change stands, and who asked for it may be who can make room.
   if (error instanceof StoreError && error.code === 'write-failed') return failure('exhausted', error);
-  if (error instanceof EnrollError) {
-    const { code, field, message } = error;
-    return failure(ENROLL[code], error, field === undefined ? [] : [{ field, message }]);
-  }
+  if (error instanceof EnrollError) return failure(ENROLL[error.code], error, error.fields);
   return undefined;
 }
 

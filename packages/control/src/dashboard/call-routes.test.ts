@@ -57,9 +57,20 @@ test('nobody else may read an answer, frame it, or ask whether they may', async 
   expect(headers.get('cache-control')).toBe('no-store');
 });
 
-test.each(['GET', 'PUT', 'DELETE'] as const)('%s is no call', async (method) => {
-  const response = await dashboard.ask(PATH, { method });
-  expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+test.each([
+  ['GET', PATH],
+  ['PUT', PATH],
+  ['DELETE', `${PATH}?network=prod`],
+  ['GET', '/weft.v1.AgentService/Join'],
+  ['POST', '/grpc.health.v1.Health/Check'],
+] as const)('%s %s is for who serves calls to refuse, and has no session', async (method, path) => {
+  const response = await dashboard.ask(path, { method, cookie, headers: { authorization: 'Bearer x' } });
+  expect([await response.text(), response.headers.get('x-content-type-options')]).toEqual(['served', 'nosniff']);
+  expect(dashboard.calls.served).toEqual([undefined]);
+});
+
+test.each(['/weft.v1.AdminService', '/assets.x/y', '/Api/x'])('%s is of no call', async (path) => {
+  expect((await dashboard.ask(path)).status).toBe(404);
   expect(dashboard.calls.served).toEqual([]);
 });
 

@@ -1,6 +1,6 @@
 /** The API as programs have it, on the page's port: a program comes with its bearer, and the page with its session. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DashboardError } from './errors.ts';
 import { hasIntent, isOwnSite, requireSession } from './guard.ts';
 import type { SessionCookie } from './session-cookie.ts';
@@ -32,13 +32,28 @@ export function callRoutes(app: FastifyInstance, { sessions, cookie, calls }: Ca
     const session = ofPage ? sessions.find(cookie.read(request)) : undefined;
     // Its session is over, which is no try with a wrong token.
     if (ofPage && request.headers.authorization === undefined) requireSession({ session });
-    reply.hijack();
-    for (const [name, value] of Object.entries(reply.getHeaders())) {
-      if (value !== undefined) reply.raw.setHeader(name, value);
-    }
     if (session !== undefined) keepLooking(sessions, session, reply.raw);
-    calls.serve(request.raw, reply.raw, session);
+    hand(calls, request, reply, session);
   });
+}
+
+/** Whether the path is one of a call, of any service; what is wrong with that is told as of every call. */
+export function isOfCall(url: string): boolean {
+  return /^\/[a-z][\w.]*\.[A-Z]\w*\/\w+(?:\?|$)/.test(url);
+}
+
+/** Hands it on, to be answered elsewhere. */
+export function hand(
+  calls: CallRouteOptions['calls'],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  session: Session | undefined,
+): void {
+  reply.hijack();
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined) reply.raw.setHeader(name, value);
+  }
+  calls.serve(request.raw, reply.raw, session);
 }
 
 /** A session ends when it is looked at, and a stream may be all that is left of one; that it is open is use. */

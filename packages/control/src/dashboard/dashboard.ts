@@ -11,7 +11,7 @@ import { listen } from '@weft/proto/observe';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import type { StartView } from './api.ts';
-import { type CallRouteOptions, callRoutes } from './call-routes.ts';
+import { type CallRouteOptions, callRoutes, hand, isOfCall } from './call-routes.ts';
 import { CONNECTION_TIMES, CONNECTIONS } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
 import { type GuardOptions, guard } from './guard.ts';
@@ -119,7 +119,10 @@ export class Dashboard {
       }
     });
     app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
-    app.setNotFoundHandler((request, reply) => this.#refuse(notFound(methodsOf, request, reply), request, reply));
+    app.setNotFoundHandler((request, reply) => {
+      if (isOfCall(request.url)) hand(this.#options.calls, request, reply, undefined);
+      else this.#refuse(notFound(methodsOf, request, reply), request, reply);
+    });
     app.removeAllContentTypeParsers();
     acceptJson(app);
     app.get('/healthz', async () => ({ status: 'ok' }));

@@ -9,7 +9,7 @@ import { openState } from '../state/state.ts';
 import type { StateStore, TokenScope } from '../state/types.ts';
 import { Store } from '../store/store.ts';
 import { Enroller, type JoinRequest } from './enroller.ts';
-import type { EnrollErrorCode } from './errors.ts';
+import type { EnrollError, EnrollErrorCode } from './errors.ts';
 import { createJoinToken } from './tokens.ts';
 
 let clock: number;
@@ -142,7 +142,7 @@ describe('a token', () => {
   test('bounds what is asked for', async () => {
     const made = await token({ services: ['redis'], host: 'a' });
     expect(await refusal(ask(made, { services: ['redis', 'web'] }))).toBe('out-of-scope');
-    expect(await refusal(ask(made, { roles: ['gateway'] }))).toBe('out-of-scope');
+    expect(await refusal(ask(made, { roles: [1] }))).toBe('out-of-scope');
     expect(await refusal(ask(made, { host: 'b' }))).toBe('out-of-scope');
     expect(await refusal(ask(await token(), { services: ['redis'] }))).toBe('out-of-scope');
     const { agentId, host: name } = await enroller.join(ask(made, { services: ['redis'], host: '' }), 'test');
@@ -261,6 +261,14 @@ describe('a host', () => {
     expect(await refusal(ask(await long(), {}, box))).toBeUndefined();
   });
 
+  test('that is wrong in several fields has each of them told, in the order of the message', async () => {
+    const wrong = { tunnelKey: new Uint8Array(3), host: 'no!', services: ['redis', 'No'], roles: [1, 9] };
+    const error: unknown = await enroller.join(ask({ id: 'x', secret: 'y' }, wrong), 'test').catch((thrown) => thrown);
+    const { fields } = error as EnrollError;
+    expect(fields.map(({ field }) => field)).toEqual(['tunnel_key', 'host', 'services[1]', 'roles']);
+    expect(error).toMatchObject({ code: 'invalid', message: 'expected 32 bytes, got 3' });
+  });
+
   test('with malformed keys is refused before anything is looked up', async () => {
     expect(await refusal(ask({ id: 'x', secret: 'y' }, { identityKey: new Uint8Array(31) }))).toBe('invalid');
     expect(await refusal(ask({ id: 'x', secret: 'y'.repeat(5_000) }))).toBe('invalid');
@@ -272,7 +280,7 @@ test('refusals are logged without any secret, and only the first of an address',
   const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
   const logging = new Enroller({ state, now: () => clock, logger });
   const made = await token();
-  const refused = ask(made, { roles: ['gateway'] });
+  const refused = ask(made, { roles: [1] });
   const attempts = async (peer: string): Promise<void> => {
     for (let count = 0; count < 50; count += 1)
       await expect(logging.join(refused, `${peer}:${count}`)).rejects.toThrow();

@@ -1,6 +1,17 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
-import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName, LIMITS, listed, rightsIn } from '@weft/proto';
-import { joinProofMessage, type pb, sentence } from '@weft/proto/wire';
+import {
+  AGENT_ROLES,
+  type AgentRole,
+  type FieldProblem,
+  hostNameProblem,
+  isServiceName,
+  LIMITS,
+  listed,
+  problem,
+  problemIf,
+  rightsIn,
+} from '@weft/proto';
+import { joinProofMessage, type pb, rolesFromWire, sentence, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -12,9 +23,7 @@ import { isSignedBy } from './signature.ts';
 import { findToken, requireUsable, tokenRevoked } from './tokens.ts';
 
 /** See JoinRequest in agent.proto for each field. */
-export interface JoinRequest extends Readonly<Omit<pb.JoinRequest, 'roles' | 'capability'>> {
-  readonly roles: readonly AgentRole[];
-}
+export type JoinRequest = Readonly<Omit<pb.JoinRequest, 'capability'>>;
 
 export interface JoinAnswer extends Pick<AgentState, 'network' | 'host' | 'ephemeral'> {
   readonly agentId: string;
@@ -54,7 +63,7 @@ export class Enroller {
   }
 
   async #join(request: JoinRequest, peer: string): Promise<JoinAnswer> {
-    checkForm(request);
+    const roles = checkForm(request);
     const token = findToken(this.#options.state, request.tokenId, request.tokenSecret);
     // Only bearers of a token's secret have a signature checked for them.
     checkProof(request);
@@ -68,7 +77,7 @@ export class Enroller {
         : undefined;
     // Who may not join is told nothing of what may be run here.
     if (again === undefined || token.revoked) requireUsable(token, this.#options.now());
-    checkScope(token, request, network, same);
+    checkScope(token, request, roles, network, same);
     if (again !== undefined) return answer(again);
     const host = settleHost(token, request.host, same);
     const { agent, revision } = await this.#commit(token, host, request);
@@ -119,26 +128,35 @@ export class Enroller {
   }
 }
 
-function checkForm(request: JoinRequest): void {
-  const wrong = (field: string, message: string): EnrollError => new EnrollError('invalid', message, field);
-  for (const [field, length] of [
-    ['identityKey', 32],
-    ['tunnelKey', 32],
-    ['proof', 64],
-  ] as const) {
-    if (request[field].length !== length)
-      throw wrong(snake(field), `expected ${length} bytes, got ${request[field].length}`);
+/** Throws EnrollError with all that is wrong with it, or the WireError of roles alone that are not known. */
+function checkForm(request: JoinRequest): readonly AgentRole[] {
+  const { tokenId, tokenSecret, services, host } = request;
+  const misnamed = hostNameProblem(host);
+  const [first, ...others] = [
+    // Longer than any token of ours: it cannot be right, and need not be hashed to see it.
+    ...problemIf(tokenId.length > 64, 'token_id', 'too long for a token'),
+    ...problemIf(tokenSecret.length > 128, 'token_secret', 'too long for a token'),
+    ...lengthProblem('identity_key', request.identityKey, 32),
+    ...lengthProblem('tunnel_key', request.tunnelKey, 32),
+    ...lengthProblem('proof', request.proof, 64),
+    ...(host === '' || misnamed === undefined ? [] : [problem('host', misnamed)]),
+    ...problemIf(services.length > LIMITS.runnable, 'services', `expected at most ${LIMITS.runnable} services`),
+    ...services.slice(0, LIMITS.runnable).flatMap((service, index) => {
+      return problemIf(!isServiceName(service), `services[${index}]`, 'expected the name of a service');
+    }),
+  ];
+  try {
+    const roles = rolesFromWire(request.roles, 'roles');
+    if (first === undefined) return roles;
+  } catch (error) {
+    if (first === undefined || !(error instanceof WireError)) throw error;
+    others.push(...error.fields);
   }
-  // Longer than any token of ours: it cannot be right, and need not be hashed to see it.
-  if (request.tokenId.length > 64 || request.tokenSecret.length > 128)
-    throw wrong('token_secret', 'too long for a token');
-  if (request.services.length > LIMITS.runnable) {
-    throw wrong('services', `expected at most ${LIMITS.runnable} services`);
-  }
-  const misnamed = request.services.findIndex((service) => !isServiceName(service));
-  if (misnamed >= 0) throw wrong(`services[${misnamed}]`, 'expected the name of a service');
-  const problem = request.host === '' ? undefined : hostNameProblem(request.host);
-  if (problem !== undefined) throw wrong('host', problem);
+  throw new EnrollError('invalid', first.message, first.field, undefined, others);
+}
+
+function lengthProblem(field: string, { length }: Uint8Array, expected: number): FieldProblem[] {
+  return problemIf(length !== expected, field, `expected ${expected} bytes, got ${length}`);
 }
 
 /** Proves that the caller holds the identity key, and binds the tunnel key and this token to it. */
@@ -154,6 +172,7 @@ const NAMED = 8;
 function checkScope(
   token: TokenState,
   request: JoinRequest,
+  roles: readonly AgentRole[],
   network: NetworkState,
   same: AgentState | undefined,
 ): void {
@@ -174,7 +193,7 @@ function checkScope(
       'services',
     );
   }
-  for (const role of request.roles) {
+  for (const role of roles) {
     if (!token.roles.includes(role) && same?.roles.includes(role) !== true)
       throw new EnrollError('out-of-scope', AGENT_ROLES[role].refusal, 'roles');
   }
@@ -216,8 +235,4 @@ function answer(agent: AgentState): JoinAnswer {
 
 function equal(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
-}
-
-function snake(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,4 +1,4 @@
-import { CodedError } from '@weft/proto';
+import { CodedError, type FieldProblem, problem } from '@weft/proto';
 
 /** Why a host may not join. */
 export type EnrollErrorCode =
@@ -23,12 +23,18 @@ export type EnrollErrorCode =
 /** `message` is one sentence on what failed and one on what to do. */
 export class EnrollError extends CodedError<EnrollErrorCode> {
   override readonly name = 'EnrollError';
-  /** Field of the join request, when it is about one. */
-  readonly field: string | undefined;
+  /** Fields of the join request that it is about; the message is of the first. */
+  readonly fields: readonly FieldProblem[];
 
-  constructor(code: EnrollErrorCode, message: string, field?: string, cause?: unknown) {
+  constructor(
+    code: EnrollErrorCode,
+    message: string,
+    field?: string,
+    cause?: unknown,
+    others: readonly FieldProblem[] = [],
+  ) {
     super(code, message, cause === undefined ? undefined : { cause });
-    this.field = field;
+    this.fields = field === undefined ? [] : [problem(field, message), ...others];
   }
 }
 

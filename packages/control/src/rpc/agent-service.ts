@@ -1,18 +1,10 @@
 /** The agent service: a join is handed to enroll, a stream to the hub. */
 import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import { CAPABILITY, capabilityOf } from '@weft/proto';
-import {
-  type AgentHandlers,
-  agentService,
-  boundAgentMessage,
-  boundJoin,
-  type pb,
-  rolesFromWire,
-  wellFormed,
-} from '@weft/proto/wire';
+import { type AgentHandlers, agentService, boundAgentMessage, boundJoin, type pb, wellFormed } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { observedPeer } from '../bounds/observed.ts';
-import type { Enroller, JoinRequest } from '../enroll/enroller.ts';
+import type { Enroller } from '../enroll/enroller.ts';
 import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
 import { cutCall, type ProvedCalls } from './call-stream.ts';
@@ -56,19 +48,12 @@ export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOpt
   return {
     join: unary(logger, async (call) => {
       const request = decoded(call.request);
-      const joined = await enroller.join(joinOf(request), observedPeer(call.getPeer()));
+      const joined = await enroller.join(request, observedPeer(call.getPeer()));
       hub.joined(joined.agentId, capabilityOf(request.capability));
       return { ...joined, capability: CAPABILITY };
     }),
     connect: (call) => serve(call, hub, proved, logger),
   };
-}
-
-/** Throws WireError for a role that is not known. */
-function joinOf(request: pb.JoinRequest): JoinRequest {
-  const { tokenId, tokenSecret, identityKey, tunnelKey, proof, host, services, version } = request;
-  const roles = rolesFromWire(request.roles, 'roles');
-  return { tokenId, tokenSecret, identityKey, tunnelKey, proof, host, services, roles, version };
 }
 
 type Stream = ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>;

@@ -151,6 +151,14 @@ describe('one answer', () => {
   });
 });
 
+test.each(['GET', 'HEAD', 'PUT'])('%s is answered as what calls refuse is', async (method) => {
+  const response = await fetch(`${base}GetStatus?connect=v1`, { method });
+  expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+  if (method === 'HEAD') return;
+  const refused = { code: 'unimplemented', details: [{ debug: { reason: 'WRONG_METHOD', domain: 'weft' } }] };
+  expect(await response.json()).toMatchObject(refused);
+});
+
 describe('who may', () => {
   test('the read token sees, and changes nothing', async () => {
     const headers = { authorization: `Bearer ${READ_TOKEN}` };

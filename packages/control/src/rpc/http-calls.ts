@@ -96,6 +96,10 @@ export class HttpCalls {
     let code = status.OK;
     try {
       if (name === undefined) throw new CallRefused(noSuchMethod(), 404);
+      if (request.method !== 'POST') {
+        response.setHeader('allow', 'POST');
+        throw refusedCall(status.UNIMPLEMENTED, 'wrong-method', 'a call is sent by POST', 405);
+      }
       const call = { ...arrived, name, stream, answer, codecs, ended, over: over.signal, traced };
       await unlessAborted(this.#run(call), ended.signal);
     } catch (error) {

@@ -67,3 +67,11 @@ test.each([
   const error = await refusal(bench.ask(adminService[name] as never, request as never));
   expect([error.code, errorDetails(error).fields.map(({ field }) => field)]).toEqual([status.INVALID_ARGUMENT, fields]);
 });
+
+test('of more than can be told the first are, and how many there are', async () => {
+  const services = Array.from({ length: 1_000 }, () => ({ name: 'a' }));
+  const error = await refusal(bench.ask(adminService.apply, { mesh: { network: 'prod', services } }));
+  const { fields, metadata } = errorDetails(error);
+  expect([fields[0]?.field, fields.length <= 100, metadata.fields]).toEqual(['services.a.kind', true, '1000']);
+  expect(error.details).toMatch(/\(and 999 more\)$/);
+});

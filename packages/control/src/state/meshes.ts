@@ -4,7 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type FieldProblem, type MayRun, type Mesh, type Rule, runPolicyTests, validateMesh } from '@weft/proto';
+import {
+  countOf,
+  type FieldProblem,
+  type MayRun,
+  type Mesh,
+  type Rule,
+  runPolicyTests,
+  validateMesh,
+} from '@weft/proto';
 import { type Act, counted } from '../audit/entry.ts';
 import type { History } from '../store/change-log.ts';
 import { diffMeshes } from './diff.ts';
@@ -130,21 +138,30 @@ export function checkMesh(
   mayRun: MayRun,
   named = (found: FieldProblem): FieldProblem => found,
 ): readonly FieldProblem[] {
-  const { errors, warnings } = validateMesh(mesh);
-  if (errors.length > 0) throw wrongMesh('invalid', 'is wrong in', errors.map(named));
+  const { errors, count, warnings } = validateMesh(mesh);
+  if (count > 0) throw wrongMesh('invalid', 'is wrong in', errors.map(named), count);
   const failures = runPolicyTests(mesh, undefined, mayRun);
   if (failures.length > 0) throw wrongMesh('tests-failed', 'fails', failures.map(named));
   return warnings;
 }
 
-function wrongMesh(code: 'invalid' | 'tests-failed', how: string, fields: readonly FieldProblem[]): StateError {
-  return new StateError(code, `the mesh ${how} ${places(fields)}; nothing was changed`, fields);
+function wrongMesh(
+  code: 'invalid' | 'tests-failed',
+  how: string,
+  fields: readonly FieldProblem[],
+  count: number = fields.length,
+): StateError {
+  return new StateError(
+    code,
+    `the mesh ${how} ${places(fields, count)}; nothing was changed`,
+    fields,
+    countOf(count, fields),
+  );
 }
 
 /** The first problem in full, and how many more there are. */
-function places(problems: readonly FieldProblem[]): string {
-  const [first] = problems;
-  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+function places([first]: readonly FieldProblem[], count: number): string {
+  const more = count > 1 ? ` (and ${count - 1} more)` : '';
   return `${first?.field}: ${first?.message}${more}`;
 }
 

@@ -49,13 +49,14 @@ test('all that a request has wrong is named, in its order', () => {
   );
 });
 
-test('of many that are wrong the first hundred are named', () => {
+test('of many that are wrong the first hundred are named, and all are counted', () => {
   const services = Array.from({ length: 5_000 }, () => ({ nmae: 'a' }));
   const apply = jsonMethods.get(adminService.apply.path);
   const fields = Array.from({ length: 100 }, (_, index) =>
     expect.objectContaining({ field: `mesh.services[${index}].nmae` }),
   );
-  expect(() => apply?.read(JSON.stringify({ mesh: { services } }))).toThrow(expect.objectContaining({ fields }));
+  const told = { fields, count: 5_000 };
+  expect(() => apply?.read(JSON.stringify({ mesh: { services } }))).toThrow(expect.objectContaining(told));
 });
 
 test('what is wrong as a whole alone is told of the whole', () => {

@@ -16,6 +16,11 @@ export function problemIf(wrong: boolean, field: string, message: string): Field
   return wrong ? [problem(field, message)] : [];
 }
 
+/** What an error is about where these are the first of more: how many there are. */
+export function countOf(count: number, fields: readonly FieldProblem[]): ErrorDetails['metadata'] {
+  return count > fields.length ? { fields: `${count}` } : {};
+}
+
 /** All of them as one text, in their order. `count`: of all there are, where these are the first. */
 export function tellProblems(
   problems: readonly FieldProblem[],

@@ -21,9 +21,14 @@ import { checkRange, checkService, checkTags } from './validate-service.ts';
 /** Past this many the list says nothing new, and would only grow the answer. */
 const MAX_LISTED = 500;
 
-export interface Validation {
+interface Found {
   readonly errors: FieldProblem[];
   readonly warnings: FieldProblem[];
+}
+
+export interface Validation extends Found {
+  /** Of all errors, of which those told are the first. */
+  readonly count: number;
 }
 
 /** Checks a mesh whole. The names in its tests are checked here, their verdicts by runPolicyTests. */
@@ -48,7 +53,7 @@ export function validateMesh(mesh: Mesh): Validation {
     ...rules.flatMap((rule) => rule.warnings),
     ...mesh.agents.flatMap((agent) => idleRights(agent, mesh)),
   ];
-  return { errors: errors.slice(0, MAX_LISTED), warnings: warnings.slice(0, MAX_LISTED) };
+  return { errors: errors.slice(0, MAX_LISTED), count: errors.length, warnings: warnings.slice(0, MAX_LISTED) };
 }
 
 function checkAgent({ name, tags, services }: AgentSettings): FieldProblem[] {
@@ -166,10 +171,10 @@ interface KnownNames {
   readonly agentTags: ReadonlySet<string>;
 }
 
-function checkRule(rule: Rule, field: string, known: KnownNames): Validation {
+function checkRule(rule: Rule, field: string, known: KnownNames): Found {
   const { name, ports } = rule;
   const wrong = ruleNameProblem(name);
-  const found: Validation = {
+  const found: Found = {
     errors: [
       ...problemIf(wrong !== undefined, `${field}.name`, `${quote(name)} is not a policy name: ${wrong}`),
       ...checkAction(rule.action, `${field}.action`),
@@ -199,7 +204,7 @@ function checkSelectors(
   side: 'from' | 'to',
   ruleField: string,
   known: KnownNames,
-  found: Validation,
+  found: Found,
 ): readonly (Selected | undefined)[] {
   const texts = rule[side];
   const field = `${ruleField}.${side}`;
@@ -235,7 +240,7 @@ function selectsNothing(selector: Selector, side: 'from' | 'to', known: KnownNam
   return side === 'to' ? `no service carries the tag ${tag}, and agents receive nothing` : undefined;
 }
 
-function parsed(text: string, side: 'from' | 'to', field: string, found: Validation): Selected | undefined {
+function parsed(text: string, side: 'from' | 'to', field: string, found: Found): Selected | undefined {
   try {
     const ported = side === 'to' ? parsePortedSelector(text) : undefined;
     if (ported === undefined) return { selector: parseSelector(text, side) };

@@ -23,16 +23,17 @@ export function problemsFromWire(messages: readonly pb.Outgoing<pb.FieldMessage>
 
 /**
  * `code` is a stable word, such as `token-expired`. As many fields as fit go along, the first of them first, and the metadata `fields` says how
- * many there were where not all do; the first stands for the message then.
+ * many there were where not all do, or those given are the first of more, as it says itself then; the first stands for the message then.
  */
 export function errorStatus(
   code: status,
   message: string,
   { reason, metadata = {}, fields = [], retryMs }: Partial<ErrorDetails> & Pick<ErrorDetails, 'reason'>,
 ): StatusObject {
-  const details = cut(fields.length === 0 ? message : describe(fields), MAX_DETAILS);
+  const count = 'fields' in metadata ? Number(metadata.fields) : fields.length;
+  const details = cut(fields.length === 0 ? message : describe(fields, count), MAX_DETAILS);
   const fieldViolations = fitting(fields);
-  const about = fieldViolations.length < fields.length ? { ...metadata, fields: `${fields.length}` } : metadata;
+  const about = fieldViolations.length < count ? { ...metadata, fields: `${count}` } : metadata;
   const info = { reason: reason.toUpperCase().replaceAll('-', '_'), domain: ERROR_DOMAIN, metadata: bounded(about) };
   const packed = [any('ErrorInfo', google.rpc.ErrorInfo.encode(info))];
   if (fields.length > 0) packed.push(any('BadRequest', google.rpc.BadRequest.encode({ fieldViolations })));
@@ -113,8 +114,8 @@ function fitting(fields: readonly FieldProblem[]): { readonly field: string; rea
     .map(({ field, message }) => ({ field, description: message }));
 }
 
-function describe([first, ...others]: readonly FieldProblem[]): string {
+function describe([first]: readonly FieldProblem[], count: number): string {
   if (first === undefined) return 'invalid request';
   const words = cut(`${first.field}: ${first.message}`, MAX_DETAILS - 20);
-  return others.length === 0 ? words : `${words} (and ${others.length} more)`;
+  return count === 1 ? words : `${words} (and ${count - 1} more)`;
 }

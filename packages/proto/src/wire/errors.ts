@@ -17,27 +17,39 @@ export class WireError extends CodedError<WireCode> {
   override readonly name = 'WireError';
   /** Path of the field. */
   readonly field: string;
-  /** All that is wrong, in the order of the message; the first is this field. */
+  /** What is wrong, in the order of the message; the first is this field. */
   readonly fields: readonly FieldProblem[];
+  /** How many there are, of which `fields` are the first. */
+  readonly count: number;
 
-  constructor(code: WireCode, field: string, message: string, cause?: unknown, others: readonly FieldProblem[] = []) {
+  constructor(
+    code: WireCode,
+    field: string,
+    message: string,
+    cause?: unknown,
+    others: readonly FieldProblem[] = [],
+    count: number = 1 + others.length,
+  ) {
     super(code, `${field}: ${message}`, cause === undefined ? undefined : { cause });
     this.field = field;
     this.fields = [problem(field, message), ...others];
+    this.count = count;
   }
 }
 
 /** Of one message: past this many the list says nothing new. */
 const MOST_WRONG = 100;
+/** And past this many they are not counted: each is an error, and the next call waits. */
+const MOST_COUNTED = 10_000;
 
-/** Reads what may be wrong in several places, and tells of all of them. */
+/** Reads what may be wrong in several places, and tells of the first of them and how many there are. */
 export class Wrongs {
   readonly #found: WireError[] = [];
   #count = 0;
 
   /** The rest need not be looked at. */
   get full(): boolean {
-    return this.#count >= MOST_WRONG;
+    return this.#count >= MOST_COUNTED;
   }
 
   /** Undefined for what is wrong. */
@@ -46,8 +58,8 @@ export class Wrongs {
       return from();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#found.push(error);
-      this.#count += error.fields.length;
+      if (this.#count < MOST_WRONG) this.#found.push(error);
+      this.#count += error.count;
       return undefined;
     }
   }
@@ -58,7 +70,7 @@ export class Wrongs {
     if (first === undefined) return;
     const [{ field, message } = problem('', ''), ...others] = first.fields;
     const all = [...others, ...more.flatMap(({ fields }) => fields)];
-    throw new WireError(first.code, field, message, first.cause, all.slice(0, MOST_WRONG - 1));
+    throw new WireError(first.code, field, message, first.cause, all.slice(0, MOST_WRONG - 1), this.#count);
   }
 }
 
