@@ -104,7 +104,6 @@ async function change(
   const actor = actorName(by);
   const before = state.current.networks.get(mesh.network);
   const crowded = listenerWarnings(mesh, before, live);
-  const inexact = inexactRules(mesh, before, live).map(named);
   const behind = [
     ...leftBehind(mesh, before, live, leaveBehind, words),
     ...gainsBehind(mesh, before, live, leaveBehind),
@@ -121,16 +120,25 @@ async function change(
   }
   const unmet = unmetCallers(mesh, before, live, (network) => flows.users(network)).map(named);
   // At the same time: an answer that was waited for must not be later by what is told beside it.
-  const [taken, told] = await Promise.all([
+  const [taken, told, inexact] = await Promise.all([
     waited(options, mesh.network, revision, wait && !dryRun ? waitMs : undefined, signal),
     before === undefined || changes.length === 0
       ? NO_REACH
       : hostReach({ mesh: before.mesh, network: before }, { mesh, network: before }, live, signal),
+    inexactRules(mesh, before, live, signal),
   ]);
   return {
     revision,
     changes,
-    warnings: [...ofOlderData(state), ...warnings, ...unmet, ...inexact, ...crowded, ...behind, ...besideReach(told)],
+    warnings: [
+      ...ofOlderData(state),
+      ...warnings,
+      ...unmet,
+      ...inexact.map(named),
+      ...crowded,
+      ...behind,
+      ...besideReach(told),
+    ],
     hostReach: told.reach,
     ...taken,
   };

@@ -48,17 +48,12 @@ export async function grantServices(
       { event: 'agent-granted', network, host, revision, granted, actor },
       'what an agent may run was changed',
     );
-  const [taken, told] = await Promise.all([
+  const [taken, told, inexact] = await Promise.all([
     waited(options, network, revision, wait && !dryRun ? waitMs : undefined, signal),
     reachAfter(held, made, options.live, signal),
+    inexactThere(state.current.networks.get(network), made, options.live, signal),
   ]);
-  const warnings = [
-    ...ofOlderData(state),
-    ...made.warnings,
-    ...behind,
-    ...inexactThere(state.current.networks.get(network), made, options.live),
-    ...besideReach(told),
-  ];
+  const warnings = [...ofOlderData(state), ...made.warnings, ...behind, ...inexact, ...besideReach(told)];
   return { ...made, warnings, hostReach: told.reach, ...taken };
 }
 
@@ -89,8 +84,14 @@ function behindBy(network: NetworkState, grant: Grant, live: LiveAgents, accepte
 }
 
 /** A host that may run more is denied more: rules that it, with what it is granted now, does not enforce as written. */
-function inexactThere(network: NetworkState | undefined, { host, granted }: Granted, live: LiveAgents): FieldProblem[] {
+async function inexactThere(
+  network: NetworkState | undefined,
+  { host, granted }: Granted,
+  live: LiveAgents,
+  signal: AbortSignal,
+): Promise<FieldProblem[]> {
   const member = network?.agents.get(network.hosts.get(host) ?? '');
   if (network === undefined || member === undefined) return [];
-  return inexactRules(network.mesh, { ...network, agents: new Map([[member.id, { ...member, granted }]]) }, live);
+  const alone = { ...network, agents: new Map([[member.id, { ...member, granted }]]) };
+  return await inexactRules(network.mesh, alone, live, signal);
 }

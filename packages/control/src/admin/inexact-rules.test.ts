@@ -24,6 +24,7 @@ async function network(
   return current(state);
 }
 
+const ALWAYS = new AbortController().signal;
 const silent: LiveAgents = { agent: () => undefined, instance: () => undefined } as unknown as LiveAgents;
 
 test('a rule is named with the hosts where it holds for more than it says, or for nobody', async () => {
@@ -48,7 +49,7 @@ test('a rule is named with the hosts where it holds for more than it says, or fo
     policies,
     agents: [{ name: 'mixed-2', tags: ['sure'], services: [] }],
   });
-  expect(inexactRules(asked, held, silent)).toEqual([
+  expect(await inexactRules(asked, held, silent, ALWAYS)).toEqual([
     {
       field: 'policies[0]',
       message:
@@ -62,20 +63,54 @@ test('a rule is named with the hosts where it holds for more than it says, or fo
         "let match in the hosts' agent files tell their processes apart, give the service a host of its own, or name the hosts",
     },
   ]);
-  expect(inexactRules(mesh({ ...asked, defaultAction: 'allow' }), held, silent).map(({ field }) => field)).toEqual([
-    'policies[0]',
-  ]);
-  expect(inexactRules(asked, undefined, silent)).toEqual([]);
+  const open = await inexactRules(mesh({ ...asked, defaultAction: 'allow' }), held, silent, ALWAYS);
+  expect(open.map(({ field }) => field)).toEqual(['policies[0]']);
+  expect(await inexactRules(asked, undefined, silent, ALWAYS)).toEqual([]);
 });
 
 test('a host that a mesh leaves one service to run speaks as it; and rules past a hundred are counted', async () => {
   const held = await network({ mixed: ['*'] }, { mixed: ['web', 'redis'] });
   const many = Array.from({ length: 150 }, (_, at) => rule(`r${at}`, 'deny', ['web'], ['db']));
-  const told = inexactRules(mesh({ services: SERVICES, policies: many }), held, silent);
+  const told = await inexactRules(mesh({ services: SERVICES, policies: many }), held, silent, ALWAYS);
   expect(told).toHaveLength(101);
   expect(told.at(-1)?.message).toMatch(/^50 more rules/);
   const less = mesh({ services: SERVICES.filter(({ name }) => name !== 'redis'), policies: many });
-  expect(inexactRules(less, held, silent)).toEqual([]);
+  expect(await inexactRules(less, held, silent, ALWAYS)).toEqual([]);
+});
+
+test('others have their turn while many hosts and rules are looked at, and what there is no time for is counted', async () => {
+  const names = Array.from({ length: 40 }, (_, at) => `s${at}`);
+  const services = names.map((name, at) => service(name, 'private', tcp(7_000 + at)));
+  const held = await network({ model: ['web', 'redis'] }, { model: ['web', 'redis'] });
+  const [member] = [...held.agents.values()];
+  const hosts = Array.from({ length: 200 }, (_, at) => `h${1_000 + at}`);
+  // No two of them may run the same.
+  const grown = {
+    ...held,
+    hosts: new Map(hosts.map((host) => [host, host])),
+    agents: new Map(
+      hosts.map((host, at) => [
+        host,
+        { ...member, id: host, host, granted: names.filter((_, bit) => bit > 7 || ((at >> bit) & 1) === 1) },
+      ]),
+    ),
+  } as typeof held;
+  const policies = Array.from({ length: 1_000 }, (_, at) => rule(`r${at}`, 'deny', [`s${8 + (at % 32)}`], ['s0']));
+  const asked = mesh({ services, policies });
+  let turns = 0;
+  const count = (): void => {
+    turns += 1;
+    next = setImmediate(count);
+  };
+  let next = setImmediate(count);
+  const told = await inexactRules(asked, grown, silent, ALWAYS, 600_000);
+  clearImmediate(next);
+  expect(turns).toBeGreaterThan(hosts.length);
+  expect(told).toHaveLength(101);
+  expect(told[0]?.message).toMatch(/^rule r0 denies every process of h1000, h1001, .* and 192 more/);
+  expect(await inexactRules(asked, grown, silent, ALWAYS, 0)).toEqual([
+    { field: 'policies', message: expect.stringMatching(/ on 200 more hosts was not worked out/) as unknown },
+  ]);
 });
 
 test('what programs that speak as their host gain and lose is told by host, also where the services there are told apart', async () => {

@@ -37,49 +37,92 @@ const NAMED = 8;
 /** Past so many the list says nothing new. */
 const MOST_RULES = 100;
 
-/** Hosts count by what they may run and run now, in the network as it stands; none does before the first apply. */
-export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live: LiveAgents): FieldProblem[] {
+/**
+ * Hosts count by what they may run and run now, in the network as it stands; none does before the first apply. It ends after `mostMs`, or
+ * with the signal, by what it has; it does not reject.
+ */
+export async function inexactRules(
+  mesh: Mesh,
+  network: NetworkState | undefined,
+  live: LiveAgents,
+  signal: AbortSignal,
+  mostMs = MOST_FOR_RULES_MS,
+): Promise<FieldProblem[]> {
   if (network === undefined) return [];
+  const pace = new Pace(mostMs, signal);
   const [mayRun, tags] = [mayRunIn(mesh, network), tagsByHost(mesh)];
   const declared = new Map(mesh.services.map((service) => [service.name, service]));
   const runsOn = fleetRuns(network, live);
   const index = new InexactRules(mesh.policies, mesh.defaultAction);
   // Many hosts are alike, and what they may run is then the same list.
   const alike = new Map<readonly string[], Map<string, readonly InexactRule[]>>();
-  const found = new Map<number, { readonly hosts: string[]; readonly services: Set<string> }>();
+  const groups = new Map<readonly InexactRule[], Map<string, string[]>>();
+  /** By the place of a rule: hosts in groups, in each of which the same rules hold. */
+  const found = new Map<number, { readonly hosts: (readonly string[])[]; readonly services: Set<string> }>();
+  let left = 0;
   for (const { id, host } of network.agents.values()) {
+    if (pace.isOver) {
+      left += 1;
+      continue;
+    }
     const names = mayRun(host);
     const runs = runsOn(id, names);
     const known = entryOf(alike, names, () => new Map());
     const told = fleetTold(live, id);
     const asHost = speaksAsHost(live, id);
-    const inexact = entryOf(known, `${runs.join()} ${[...told].join()} ${asHost}`, () =>
-      index.among(
+    let steps = 1;
+    const inexact = entryOf(known, `${runs.join()} ${[...told].join()} ${asHost}`, () => {
+      const made = index.among(
         names.flatMap((name) => declared.get(name) ?? []),
         runs.filter((name) => declared.has(name)),
         told,
         asHost,
-      ),
-    );
-    const own = inexact.length === 0 ? undefined : index.about({ name: host, tags: tags.get(host) ?? [] });
-    for (const { place, services: named } of inexact) {
-      if (own?.has(place)) continue;
-      const entry = entryOf(found, place, () => ({ hosts: [], services: new Set<string>() }));
-      entry.hosts.push(host);
-      for (const name of named) entry.services.add(name);
+      );
+      steps += names.length + made.length;
+      return made;
+    });
+    if (inexact.length > 0) {
+      const own = index.about({ name: host, tags: tags.get(host) ?? [] });
+      const group = entryOf(
+        entryOf(groups, inexact, () => new Map()),
+        [...own].join(),
+        () => {
+          const hosts: string[] = [];
+          for (const { place, services } of inexact) {
+            if (own.has(place)) continue;
+            const entry = entryOf(found, place, () => ({ hosts: [], services: new Set<string>() }));
+            entry.hosts.push(hosts);
+            for (const name of services) entry.services.add(name);
+          }
+          steps += inexact.length;
+          return hosts;
+        },
+      );
+      group.push(host);
     }
+    await pace.after(steps);
   }
   const told = [...found].sort(([one], [other]) => one - other);
-  const warnings = told.slice(0, MOST_RULES).flatMap(([place, { hosts, services }]) => {
+  const warnings: FieldProblem[] = [];
+  for (const [place, { hosts, services }] of told.slice(0, MOST_RULES)) {
     const rule = mesh.policies[place];
-    if (rule === undefined) return [];
-    const effect = inexactEffect(rule, listed([...services].sort(byText), NAMED), listed(hosts.sort(byText), NAMED));
+    if (rule === undefined) continue;
+    const all = hosts.flat().sort(byText);
+    const effect = inexactEffect(rule, listed([...services].sort(byText), NAMED), listed(all, NAMED));
     const message = `rule ${rule.name} ${effect}; let match in the hosts' agent files tell their processes apart, give the service a host of its own, or name the hosts`;
-    return [problem(`policies[${place}]`, message)];
-  });
+    warnings.push(problem(`policies[${place}]`, message));
+    await pace.after(all.length);
+  }
   const more = told.length - warnings.length;
   if (more > 0)
     warnings.push(problem('policies', `${more} more rules are not enforced as written, for the same reason`));
+  if (left > 0)
+    warnings.push(
+      problem(
+        'policies',
+        `whether rules are enforced as written on ${left} more hosts was not worked out: there is too much to ask at once`,
+      ),
+    );
   return warnings;
 }
 
@@ -95,6 +138,9 @@ const MOST_NAMED = 100;
 const STEPS_A_TURN = 200;
 /** Of one change, by the clock: its answer waits no longer for it, be the machine as busy as it may. */
 const MOST_MS = 1_000;
+
+/** That a rule is not enforced as written is waited for longer: who does not hear of it takes it for enforced. */
+const MOST_FOR_RULES_MS = 5_000;
 
 /** What programs that speak as their host gain and lose, as far as it is told. */
 export interface HostReaches {
