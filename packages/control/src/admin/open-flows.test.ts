@@ -4,6 +4,7 @@ import type { Actor } from '../audit/types.ts';
 import { emptyState, joinHost, mesh, service, tcp } from '../netmap/network.fixture.ts';
 import { type HostOpenFlows, type OpenFlowsPlace, OpenFlowsWalk } from './open-flows.ts';
 
+const SIGNAL = new AbortController().signal;
 const START: OpenFlowsPlace = [0, ''];
 
 interface HostBehaviour {
@@ -60,7 +61,7 @@ async function setUp(hosts: Readonly<Record<string, HostBehaviour>>) {
     let place: OpenFlowsPlace | undefined = START;
     let pages = 0;
     while (place !== undefined) {
-      const page: Awaited<ReturnType<typeof walk.page>> = await walk.page(network(), {}, place, size, 'read');
+      const page: Awaited<ReturnType<typeof walk.page>> = await walk.page(network(), {}, place, size, 'read', SIGNAL);
       told.push(...page.hosts);
       place = page.next;
       pages += 1;
@@ -124,26 +125,48 @@ test('pages go host by host, with few asked at once, and who was revoked in betw
   const { all, walk, network, state, idOf, mostWaiting, asked } = await setUp(hosts);
   const { told, pages } = await all();
   expect([told.length, pages, mostWaiting(), asked.length]).toEqual([40, 3, 16, 40]);
-  const first = await walk.page(network(), {}, START, 5, 'read');
+  const first = await walk.page(network(), {}, START, 5, 'read', SIGNAL);
   expect(first.hosts.map(({ host }) => host)).toEqual(['h00', 'h01', 'h02', 'h03', 'h04']);
   await state.revokeAgent('prod', idOf('h05'), 'control');
-  const second = await walk.page(network(), {}, first.next ?? START, 2, 'read');
+  const second = await walk.page(network(), {}, first.next ?? START, 2, 'read', SIGNAL);
   expect(second.hosts.map(({ host }) => host)).toEqual(['h06', 'h07']);
 });
 
-test('a page ends where its hosts have told much, and only so many are made at once', async () => {
+test('a page ends where its hosts have told much', async () => {
   const much = Array.from({ length: 200 }, (_, at) => flow(at + 1, 'x', 'a', 's'.repeat(2_000)));
   const { walk, network, all } = await setUp({
     a: { own: much },
     b: { own: [flow(1_000, 'x', 'b', 's'.repeat(120_000))] },
   });
-  const page = (role: Actor['role'] = 'read') => walk.page(network(), {}, START, 100, role);
-  const first = await page();
+  const first = await walk.page(network(), {}, START, 100, 'read', SIGNAL);
   expect([first.hosts.map(({ host }) => host), first.next]).toEqual([['a'], [0, 'a']]);
   expect((await all()).told.map(({ host }) => host)).toEqual(['a', 'b']);
-  const pages = Promise.allSettled(Array.from({ length: 7 }, () => page()));
+});
+
+test('who asks while many do waits for a turn, in the order of coming, and only so many may wait', async () => {
+  const { walk, network, mostWaiting } = await setUp({ a: {} });
+  const order: number[] = [];
+  const page = async (at: number, role: Actor['role'], signal = SIGNAL): Promise<void> => {
+    await walk.page(network(), {}, START, 100, role, signal);
+    order.push(at);
+  };
+  // Three admins, each by the page, by weft and by a program of theirs.
+  await Promise.all(Array.from({ length: 9 }, (_, at) => page(at, 'admin')));
+  expect([order, mostWaiting()]).toEqual([[0, 1, 2, 3, 4, 5, 6, 7, 8], 2]);
+  const gone = new AbortController();
+  const pages = Array.from({ length: 6 + 48 }, (_, at) => page(at, 'read', at === 53 ? gone.signal : SIGNAL));
+  const told = Promise.allSettled(pages);
+  await expect(page(99, 'read')).rejects.toMatchObject({
+    name: 'FlowsError',
+    code: 'busy',
+    message: expect.stringContaining('48 questions for open flows wait already with the read token'),
+  });
+  gone.abort(new Error('gone'));
+  const last = page(54, 'read');
   // Who may only read shuts out nobody who acts.
-  expect((await page('admin')).hosts).toHaveLength(1);
-  const refused = (await pages).filter(({ status }) => status === 'rejected');
-  expect(refused).toMatchObject([{ reason: { name: 'FlowsError', code: 'busy' } }]);
+  await page(100, 'admin');
+  expect(order.indexOf(100)).toBeLessThan(9 + 20);
+  expect((await told).at(-1)).toMatchObject({ status: 'rejected', reason: { message: 'gone' } });
+  await last;
+  expect([order.at(-1), mostWaiting()]).toEqual([54, 7]);
 });

@@ -20,7 +20,7 @@ import { RolePlaces } from './role-places.ts';
 
 /** Agents asked for one page, all at once. */
 const ASKED = 16;
-/** Pages at once: so many answers may stand in memory. */
+/** Pages at once: so many answers may stand in memory. Who asks for more waits: page by page, so that several who list all take turns. */
 const PAGES = { read: 6, admin: 2 };
 const ANSWER_MS = 2_000;
 /** Characters of names in one page; an agent at its bounds has as many alone. */
@@ -59,17 +59,21 @@ export class OpenFlowsWalk {
     this.#options = options;
   }
 
-  /** At most `size` hosts. Throws FlowsError `busy`. */
+  /** At most `size` hosts. Rejects with FlowsError `busy` or the signal's reason. */
   async page(
     network: NetworkState,
     filter: OpenFlowFilter,
     after: OpenFlowsPlace,
     size: number,
     role: Actor['role'],
+    signal: AbortSignal,
   ): Promise<OpenFlowsPage> {
-    const refused = () =>
-      new FlowsError('busy', `too many ask for open flows at once with the ${role} token; try again`);
-    return await this.#pages.within(role, refused, () =>
+    const refused = (waiting: number) =>
+      new FlowsError(
+        'busy',
+        `${waiting} questions for open flows wait already with the ${role} token, and no more may; end some of those that ask, or ask again later`,
+      );
+    return await this.#pages.inTurn(role, refused, signal, () =>
       after[0] === 0 ? this.#first(network, filter, after[1], size) : this.#second(network, filter, after[1], size),
     );
   }

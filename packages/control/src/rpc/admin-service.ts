@@ -184,9 +184,9 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       return flowWatches.within(role, refused, () => watchFlows(flows, name, query, isThere, signal, write));
     },
 
-    listOpenFlows: ({ request, actor: { role } }) => {
+    listOpenFlows: ({ request, actor: { role }, signal }) => {
       const network = listedOf(request, () => readOpenFlowFilter(request.filter));
-      return listOpenFlows(options.openFlows, network, request, options.now(), role);
+      return listOpenFlows(options.openFlows, network, request, options.now(), role, signal);
     },
 
     countFlows: async ({ request, actor, signal }) => {

@@ -23,9 +23,10 @@ function walkOf(page: OpenFlowsPage) {
   };
 }
 
+const SIGNAL = new AbortController().signal;
 const { requestSerialize, requestDeserialize } = adminService.listOpenFlows;
 const ask = async (walk: Parameters<typeof listOpenFlows>[0], request: pb.Outgoing<pb.ListOpenFlowsRequest>) =>
-  listOpenFlows(walk, network, requestDeserialize(requestSerialize(request)), 1_000_000, 'read');
+  listOpenFlows(walk, network, requestDeserialize(requestSerialize(request)), 1_000_000, 'read', SIGNAL);
 
 test('a page tells of its hosts, and its token is good for the same question alone', async () => {
   const page: OpenFlowsPage = { hosts: [{ host: 'b', state: 'told', flows: [flow], omitted: 3 }], next: [1, 'b'] };
@@ -33,13 +34,13 @@ test('a page tells of its hosts, and its token is good for the same question alo
   const wire = { caller: { host: 'a' }, service: 'redis', host: 'b', port: 6379 };
   const told = await ask(walk, { filter: wire });
   const filter: OpenFlowFilter = { source: 'host:a', service: 'redis', host: 'b', port: 6379 };
-  expect(walk.asked).toEqual([[filter, [0, ''], 100, 'read']]);
+  expect(walk.asked).toEqual([[filter, [0, ''], 100, 'read', SIGNAL]]);
   expect(told.hosts).toMatchObject([{ host: 'b', state: 1, omitted: 3 }]);
   const { ageMs, ...rest } = flow;
   expect(told.hosts?.[0]?.flows?.map(openFlowFromWire)).toEqual([{ ...rest, startedMs: 1_000_000 - ageMs }]);
   const pageToken = told.nextPageToken ?? '';
   await ask(walk, { filter: wire, pageToken, pageSize: 7 });
-  expect(walk.asked.at(-1)).toEqual([filter, [1, 'b'], 7, 'read']);
+  expect(walk.asked.at(-1)).toEqual([filter, [1, 'b'], 7, 'read', SIGNAL]);
   const refused = { fields: [{ field: 'page_token' }] };
   await expect(ask(walk, { filter: { ...wire, port: 1 }, pageToken })).rejects.toMatchObject(refused);
   await expect(ask(walk, { pageToken: 'x' })).rejects.toMatchObject(refused);

@@ -14,12 +14,13 @@ export async function listOpenFlows(
   request: pb.ListOpenFlowsRequest,
   nowMs: number,
   role: Actor['role'],
+  signal: AbortSignal,
 ): Promise<pb.Outgoing<pb.ListOpenFlowsResponse>> {
   const filter = readOpenFlowFilter(request.filter);
   const { source = '', service = '', host = '', port = 0 } = filter;
   const listing = { of: ['open-flows', network.name, source, service, host, `${port}`], form: [0, ''] };
   const { size, after } = readPage(request, listing);
-  const { hosts, next } = await walk.page(network, filter, placeOf(after), size, role);
+  const { hosts, next } = await walk.page(network, filter, placeOf(after), size, role, signal);
   return {
     hosts: hosts.map(({ state, flows, ...told }) => ({
       ...told,
