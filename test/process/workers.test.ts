@@ -290,7 +290,9 @@ describe('agents with --workers 3', () => {
         );
     const refused = await (await start(front.shared.tunnel, await freePort(), 'second')).finished();
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/cannot listen for other agents at .*the port is taken; choose another/);
+    expect(refused.stderr).toMatch(
+      /cannot listen for other agents at .*the port is taken by \S+ \(process \d+ of user \S+\); choose another/,
+    );
     // Its places are front's: each is told once, whatever the number of threads.
     const second = await lab.host('third');
     const again = await control.ok('token', 'create', '--network', 'prod', '--host', 'third');

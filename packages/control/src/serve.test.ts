@@ -183,7 +183,7 @@ test('a port that is taken is named, and nothing is left behind', async () => {
   for (const wrong of [options, { ...options, listen: free, dashboard: options.listen }]) {
     await expect(startControl(wrong, { logger, now: Date.now })).rejects.toMatchObject({
       code: 'taken',
-      message: expect.stringContaining(`127.0.0.1:${port}`),
+      message: expect.stringContaining(`127.0.0.1:${port}: the port is taken by this program itself`),
     });
   }
   await start();

@@ -3,7 +3,7 @@ import type dgram from 'node:dgram';
 import { once } from 'node:events';
 import type net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { formatHostPort, type HostPort } from '@weft/proto';
+import type { HostPort, Protocol } from '@weft/proto';
 import { ListenError } from '@weft/proto/observe';
 import { emptyAnswer, encodeAnswer } from './answer.ts';
 import { leadsInside } from './forward-zone.ts';
@@ -120,8 +120,8 @@ function labelsOf({ private: domains = [] }: OutsideNames): readonly (readonly s
 /** Where the port of all names is somebody else's. */
 const ELSEWHERE = '--dns 127.0.0.1:7453, where systemd-resolved can be told to ask (README, Names)';
 
-const unbound = (host: string, port: number, cause: unknown): ListenError =>
-  new ListenError(formatHostPort(host, port), port === DNS_PORT ? ELSEWHERE : '--dns HOST:PORT', cause);
+const unbound = (host: string, port: number, cause: unknown, protocol: Protocol): ListenError =>
+  new ListenError({ host, port }, port === DNS_PORT ? ELSEWHERE : '--dns HOST:PORT', cause, protocol);
 
 async function bindBoth(
   host: string,
@@ -133,7 +133,7 @@ async function bindBoth(
     try {
       tcp = await bindTcp(host, wanted);
     } catch (error) {
-      throw unbound(host, wanted, error);
+      throw unbound(host, wanted, error, 'tcp');
     }
     const bound = tcp.address();
     const port = typeof bound === 'object' && bound !== null ? bound.port : wanted;
@@ -142,7 +142,7 @@ async function bindBoth(
     } catch (error) {
       tcp.close();
       // Free for TCP, taken for UDP: with port 0 another will do.
-      const unlistened = unbound(host, port, error);
+      const unlistened = unbound(host, port, error, 'udp');
       if (tries <= 1 || unlistened.code !== 'taken') throw unlistened;
     }
   }

@@ -1,5 +1,5 @@
 /** One thread's data path, put together the same for the main thread and for each worker. */
-import { defined, fileLimit, formatHostPort } from '@weft/proto';
+import { defined, fileLimit, formatHostPort, type HostPort, portTaker } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
@@ -209,15 +209,17 @@ async function openTunnels(
   } catch (cause) {
     throw new AgentError(
       'listen-failed',
-      `cannot listen for other agents at ${formatHostPort(listen.host, listen.port)}: ${listenFailure(cause)}`,
+      `cannot listen for other agents at ${formatHostPort(listen.host, listen.port)}: ${listenFailure(listen, cause)}`,
       { cause },
     );
   }
 }
 
-function listenFailure(cause: unknown): string {
+function listenFailure(listen: HostPort, cause: unknown): string {
   const { code, message } = cause as NodeJS.ErrnoException;
   if (code === 'ENOTSUP' || code === 'EINVAL')
     return 'this system does not share a port among threads; start the agent with --workers 1';
-  return `${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another with --tunnel`;
+  if (code !== 'EADDRINUSE') return `${message}; choose another with --tunnel`;
+  const taker = portTaker(listen, 'tcp') ?? 'another process';
+  return `the port is taken by ${taker}; choose another with --tunnel`;
 }

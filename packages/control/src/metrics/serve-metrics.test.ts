@@ -49,7 +49,7 @@ test('control that is not asked to serves none, and a port that is taken ends it
   const other = mkdtempSync(join(tmpdir(), 'weft-metrics-'));
   const taken = { ...options({ host: '127.0.0.1', port }), directory: other };
   await expect(startControl(taken, { logger, now: Date.now })).rejects.toThrow(
-    `cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with --metrics`,
+    `cannot listen on 127.0.0.1:${port}: the port is taken by this program itself, by another of its options; choose another with --metrics`,
   );
   const again = await startControl({ ...taken, metrics: undefined }, { logger, now: Date.now });
   await again.close();

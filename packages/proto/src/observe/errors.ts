@@ -1,5 +1,8 @@
 /** What keeps a server from its port. */
+import { formatHostPort, type HostPort } from '../model/endpoint.ts';
 import { messageOf } from '../model/errors.ts';
+import type { Protocol } from '../model/mesh.ts';
+import { portTaker } from '../node/port-taker.ts';
 
 /** An address that cannot be listened on. */
 export class ListenError extends Error {
@@ -7,21 +10,24 @@ export class ListenError extends Error {
   readonly code: 'taken' | 'not-permitted' | 'no-such-address' | 'failed';
 
   /** `option` is the one that names the address. */
-  constructor(address: string, option: string, cause: unknown) {
-    const [code, why] = reason(address, cause);
-    super(`cannot listen on ${address}: ${why}${code === 'not-permitted' ? '' : ';'} choose another with ${option}`, {
-      cause,
-    });
+  constructor(address: HostPort, option: string, cause: unknown, protocol: Protocol = 'tcp') {
+    const [code, why] = reason(address, cause, protocol);
+    super(
+      `cannot listen on ${formatHostPort(address.host, address.port)}: ${why}${code === 'not-permitted' ? '' : ';'} choose another with ${option}`,
+      {
+        cause,
+      },
+    );
     this.code = code;
   }
 }
 
-function reason(address: string, cause: unknown): [ListenError['code'], string] {
+function reason(address: HostPort, cause: unknown, protocol: Protocol): [ListenError['code'], string] {
   switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
     case 'EADDRINUSE':
-      return ['taken', 'the port is taken by another process'];
+      return ['taken', `the port is taken by ${portTaker(address, protocol) ?? 'another process'}`];
     case 'EACCES':
-      return ['not-permitted', notPermitted(Number(address.slice(address.lastIndexOf(':') + 1)))];
+      return ['not-permitted', notPermitted(address.port)];
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -161,7 +161,7 @@ test('a port that is taken is refused in words that name the option', async () =
   });
   await expect(asked).rejects.toMatchObject({
     code: 'taken',
-    message: `cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with --metrics`,
+    message: `cannot listen on 127.0.0.1:${port}: the port is taken by this program itself, by another of its options; choose another with --metrics`,
   });
   await new Promise((resolve) => other.close(resolve));
 });
