@@ -190,6 +190,21 @@ describe('the UDP path', () => {
     expect(a.path.proven).toBe(true);
   });
 
+  it('asks for a sign of the peer though no flow is open, once for who asks often', () => {
+    const { a, b, clock } = proven();
+    b.path.flowClosed();
+    clock.now += 30_000;
+    b.path.tick();
+    expect(b.sent).toEqual([]);
+    const { proved } = b;
+    b.path.ask();
+    b.path.ask();
+    expect(b.sent).toHaveLength(1);
+    a.take(b, HOME);
+    b.take(a, { address: '192.0.2.2', port: 7410 });
+    expect(b.proved).toBe(proved + 1);
+  });
+
   it('takes a packet for a sign of life once, and none that another could have made', () => {
     const { a, b } = joined();
     const proved = a.proved;

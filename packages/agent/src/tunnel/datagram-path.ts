@@ -2,7 +2,7 @@
  * The UDP path of one tunnel. It carries datagrams once a probe came back, in packets of a size that a probe has shown to
  * pass, larger ones in fragments; until then, and whenever probes stay unanswered, datagrams go inside the tunnel. What the
  * path takes is found by probes alone (RFC 8899): nothing here waits for ICMP. Probes are sent while UDP flows are open, and
- * a few at the start, for who asks what the path takes. The peer's address is wherever its last proven packet came from.
+ * a few at the start, for who asks what the path takes, and while the connection beside it is silent. The peer's address is wherever its last proven packet came from.
  */
 import { FRAGMENT_HEADER, GREATEST_PACKET_LIMIT, ITEM_HEADER, PACKET_OVERHEAD } from '../protocol/datagram/format.ts';
 import type { DatagramOffer } from '../protocol/datagram/offer.ts';
@@ -163,7 +163,7 @@ export class DatagramPath implements ItemHandler {
     if (this.#sending?.sealer === undefined || this.#remote === undefined) return Promise.resolve(false);
     const asked = this.#host.now() - this.#lastProbe < PROBE_DOUBTED;
     if (asked && this.proven && this.#provenAt >= this.#lastProbe) return Promise.resolve(true);
-    if (!asked) this.#probe();
+    this.ask();
     return new Promise((resolve) => {
       const told = (passes: boolean): void => {
         clearTimeout(timer);
@@ -173,6 +173,11 @@ export class DatagramPath implements ItemHandler {
       const timer = setTimeout(told, waitMs, false);
       this.#waiting.add(told);
     });
+  }
+
+  /** Probes now, unless it did a moment ago: any answer is a sign of the peer. */
+  ask(): void {
+    if (this.#host.now() - this.#lastProbe >= PROBE_DOUBTED) this.#probe();
   }
 
   /** Counts open UDP flows: the path is probed only while there are some. */

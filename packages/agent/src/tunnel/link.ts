@@ -93,6 +93,7 @@ export class Link implements RecordOutput, MuxEvents {
       },
       carrying: () => this.mux.size > 0 || wire.conduit.backlog > 0,
       stuck: () => wire.conduit.backlog > 0,
+      askBeside: () => path?.ask(),
       dead: () => this.close(new TunnelEndedError('dead', 'the peer is silent')),
     });
     this.#renewal = new Renewal(

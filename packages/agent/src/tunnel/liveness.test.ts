@@ -8,11 +8,13 @@ let carrying: boolean;
 let stuck: boolean;
 let pings: { readonly at: number; readonly token: string }[];
 let deadAt: number | undefined;
+let asked: number[];
+let answers: boolean;
 let liveness: Liveness;
 
 beforeEach(() => {
   now = 0;
-  [carrying, stuck, pings, deadAt] = [true, false, [], undefined];
+  [carrying, stuck, pings, asked, answers, deadAt] = [true, false, [], [], false, undefined];
   const context = { now: () => now, settings: DEFAULT_SETTINGS } as unknown as TunnelContext;
   liveness = new Liveness(context, {
     ping(token) {
@@ -22,6 +24,10 @@ beforeEach(() => {
     roundTrip: () => undefined,
     carrying: () => carrying,
     stuck: () => stuck,
+    askBeside() {
+      asked.push(now);
+      if (answers) liveness.heardBeside();
+    },
     dead() {
       deadAt ??= now;
     },
@@ -97,6 +103,15 @@ describe('a tunnel whose packets come beside a connection that stands still', ()
     expect(deadAt).toBeUndefined();
   });
 
+  it('is asked beside it each second as soon as the answer to a ping is late, and its answer keeps it', () => {
+    answers = true;
+    pass(12);
+    expect([deadAt, asked]).toEqual([undefined, [4, 5, 6, 7, 8, 9, 10, 11, 12].map((second) => second * 1_000)]);
+    liveness.heard(100);
+    pass(3);
+    expect(asked).toHaveLength(9);
+  });
+
   it('ends all the same when the connection says nothing for as long as an idle one may', () => {
     pass(60, packets);
     expect(deadAt).toBe(16_000);
@@ -122,5 +137,6 @@ describe('a tunnel that carries none', () => {
     pass(60);
     expect(pings.map(({ at }) => at)).toEqual([10_000]);
     expect(deadAt).toBe(16_000);
+    expect(asked).toEqual([]);
   });
 });

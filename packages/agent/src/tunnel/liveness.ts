@@ -17,6 +17,8 @@ export interface LivenessHost {
   carrying(): boolean;
   /** Whether bytes wait for the connection: what is said now would only wait behind them. */
   stuck(): boolean;
+  /** Asks the peer for a sign beside the connection. */
+  askBeside(): void;
   dead(): void;
 }
 
@@ -152,6 +154,8 @@ export class Liveness {
       this.#host.dead();
       return;
     }
+    // Without flows of UDP nothing comes there unasked.
+    if (carrying && !this.fresh) this.#host.askBeside();
     const due = silence >= (carrying ? heartbeat : keepalive) || now - this.#measuredAt >= keepalive;
     if (due && this.#pingedAt === undefined) this.ping();
     // The answer to a ping may wait behind the peer's bulk, and the peer has no other sign then that bytes still pass.
