@@ -158,9 +158,13 @@ describe.runIf(IS_ROOT)('who calls', () => {
         cleanup.push(() => other.kill('SIGKILL'));
       }
       become(DAEMON);
-      const owner = await asked(client);
-      expect(owner).toMatchObject({ service: undefined, hiddenBy: { service: 'web', pid: begins.pid } });
-      expect(owner?.hiddenBy?.name).toMatch(/^python3/);
+      // The time of a look goes by while a busy machine runs others.
+      await expect
+        .poll(() => asked(client), { timeout: 20_000 })
+        .toMatchObject({
+          service: undefined,
+          hiddenBy: { service: 'web', pid: begins.pid, name: expect.stringMatching(/^python3/) },
+        });
     });
   });
 
