@@ -30,7 +30,7 @@ const ALONE = [
   'packages/control/src/rpc/page.test.ts',
   'packages/proto/src/files/held-file.test.ts',
   'packages/proto/src/house/*.test.ts',
-  'test/{bench,compat,docs,scenario}/**/*.test.ts',
+  'test/scenario/**/*.test.ts',
 ];
 
 /**
@@ -98,7 +98,11 @@ export default defineConfig({
         test: {
           ...unit,
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'packages/control/web/src/**/*.test.{ts,tsx}'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'packages/control/web/src/**/*.test.{ts,tsx}',
+            'test/{bench,compat,docs}/**/*.test.ts',
+          ],
           exclude: ALONE,
           isolate: false,
         },
