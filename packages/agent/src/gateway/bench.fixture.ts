@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { defined, type Service } from '@weft/proto';
 import { pino } from 'pino';
@@ -50,6 +51,8 @@ export interface Opening {
 export class GatewayBench {
   readonly netmap = new FakeNetmapSource(publicNetmap());
   readonly openings: Opening[] = [];
+  /** Connections to services, in the order of their openings. */
+  readonly opened: Duplex[] = [];
   #controller = new AbortController();
   readonly #cleanups: (() => unknown)[] = [];
   #gateway: Gateway | undefined;
@@ -63,7 +66,9 @@ export class GatewayBench {
     if (typeof target === 'function') return await target();
     if (typeof target === 'object') return target;
     const { conduit } = await connectSocket({ host: '127.0.0.1', port: target, deadline });
-    return { opened: true, duplex: new ConduitDuplex(conduit) };
+    const duplex = new ConduitDuplex(conduit);
+    this.opened.push(duplex);
+    return { opened: true, duplex };
   };
 
   /** Times that the gateway was full. */

@@ -1,12 +1,8 @@
 /** Requests and answers as they pass: bodies, trailers, what is said before the answer, and one after the other. */
 import http from 'node:http';
-import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Deadline } from '../bytes/deadline.ts';
-import { connectSocket } from '../bytes/socket.ts';
 import { GatewayBench, HOST, SMALL_BODY } from './bench.fixture.ts';
-import { ConduitDuplex } from './duplex.ts';
 
 let bench: GatewayBench;
 beforeEach(async () => {
@@ -174,14 +170,7 @@ describe('an exchange', () => {
 
   it('leaves nothing behind on a connection to a service that is used again', async () => {
     await bench.serve((_request, response) => response.end('answered'));
-    const port = Number(bench.target);
-    const opened: Duplex[] = [];
-    bench.target = async () => {
-      const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(9_000) });
-      const duplex = new ConduitDuplex(conduit);
-      opened.push(duplex);
-      return { opened: true, duplex };
-    };
+    const { opened } = bench;
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const listeners = async (): Promise<number[]> => {
       expect((await bench.call({ agent })).body).toBe('answered');

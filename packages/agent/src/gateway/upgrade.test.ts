@@ -1,11 +1,7 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { Deadline } from '../bytes/deadline.ts';
-import { connectSocket } from '../bytes/socket.ts';
 import { GatewayBench, HOST } from './bench.fixture.ts';
-import { ConduitDuplex } from './duplex.ts';
 
 let bench: GatewayBench;
 beforeEach(async () => {
@@ -66,14 +62,7 @@ describe('upgrade', () => {
 
   it('cuts the client when the flow is cut', async () => {
     await serveEcho();
-    const port = Number(bench.target);
-    const opened: Duplex[] = [];
-    bench.target = async () => {
-      const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(9_000) });
-      const duplex = new ConduitDuplex(conduit);
-      opened.push(duplex);
-      return { opened: true, duplex };
-    };
+    const { opened } = bench;
     const client = await bench.connect();
     client.send(upgradeRequest('echo'));
     await client.take('hello ');
