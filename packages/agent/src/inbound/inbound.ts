@@ -11,7 +11,7 @@ import { createDialer, type TargetDialer } from './dial.ts';
 import type { Exposure } from './exposure.ts';
 import { createFlowHandler } from './handler.ts';
 import type { Inside } from './inside.ts';
-import type { ListenerTable } from './listener-table.ts';
+import type { TableReader } from './listener-table.ts';
 import type { SeenWildcards } from './seen-wildcards.ts';
 import { HeldDatagrams } from './target-datagrams.ts';
 import { type LocalTargets, TargetWatch } from './target-watch.ts';
@@ -38,7 +38,7 @@ export interface InboundOptions extends InboundPathOptions {
   readonly wildcards?: SeenWildcards;
   readonly exposure?: Exposure;
   /** What listens on this host; undefined where the kernel does not tell. */
-  readonly readTable?: () => Promise<ListenerTable | undefined>;
+  readonly readTable?: TableReader;
 }
 
 /** Takes flows to this host's programs. */

@@ -76,6 +76,18 @@ it('tells by which users a connection is taken: those on the address itself, els
   expect(new ListenerTable(all).users('udp', '127.0.0.1', 1)).toEqual([]);
 });
 
+it('tells by a mark whether the places beyond loopback are the same, in whatever order they come', () => {
+  const at = (address: string, port: number, uid = 1): Listener => ({ protocol: 'udp', address, port, uid });
+  const many = Array.from({ length: 5_000 }, (_, port) => at('0.0.0.0', port));
+  const mark = (...listeners: readonly Listener[]) => new ListenerTable(listeners).markBeyond;
+  const before = mark(...many);
+  expect(mark(...[...many].reverse(), at('127.0.0.1', 7), at('0.0.0.0', 7, 2))).toBe(before);
+  for (const other of [at('::', 7), at('0.0.0.0', 5_000), { ...at('0.0.0.0', 7), protocol: 'tcp' as const }]) {
+    expect(mark(...many, other)).not.toBe(before);
+    expect(mark(...many.slice(1), other)).not.toBe(before);
+  }
+});
+
 it('tells nothing of who takes what goes to another host, and all of each address of its own', () => {
   const own = Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
   expect(own).toContain('127.0.0.1');

@@ -8,12 +8,11 @@ import type { FoundListening } from '../owner/listening.ts';
 import { LISTENING_THREAD, type ListeningThreadData } from '../owner/listening-entry.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { OwnerRule } from '../words/owner.ts';
-import { placeKey } from '../words/place.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { PROGRAM, wasReplaced } from '../words/program.ts';
 import { systemRange, targetsOf } from './addresses.ts';
 import type { ExposedTarget } from './exposure.ts';
-import type { Listener, ListenerTable } from './listener-table.ts';
+import type { ListenerTable } from './listener-table.ts';
 
 const TIMES = { look: 1_000, least: 5_000 };
 /** Though nothing else listens, others may hold the sockets by now. */
@@ -79,18 +78,17 @@ export class ProgramsWatch {
     const table = tableNow();
     const rules = this.#rules();
     if (table === undefined) return;
-    const beyond = table.allBeyondLoopback();
     if (this.#replaced) {
-      this.#keep(beyond, rules);
+      this.#keep(table, rules);
       return;
     }
-    const seen = JSON.stringify([beyond, rules]);
+    const seen = JSON.stringify([table.markBeyond, rules]);
     const sinceMs = performance.now() - this.#begunMs;
     if (this.#thread !== undefined || sinceMs < this.#times.least || (seen === this.#seen && sinceMs < AGAIN_MS))
       return;
     this.#seen = seen;
     this.#begunMs = performance.now();
-    if (beyond.length === 0 || rules.length === 0) this.#found({ programs: [], hidden: 0 });
+    if (table.countBeyond === 0 || rules.length === 0) this.#found({ programs: [], hidden: 0 });
     else this.#begin(rules);
   }
 
@@ -140,14 +138,12 @@ export class ProgramsWatch {
   }
 
   /** What ends or is no service's any more is told no longer, and not again, whoever comes to listen there: nobody can see who that is. */
-  #keep(beyond: readonly Listener[], rules: readonly OwnerRule[]): void {
+  #keep(table: ListenerTable, rules: readonly OwnerRule[]): void {
     const { programs, hidden } = this.#last;
-    const places = new Set(beyond.map(placeKey));
-    const kept = programs.filter(
-      (one) => places.has(placeKey(one)) && rules.some(({ service }) => service === one.service),
-    );
-    if (kept.length < programs.length || hidden > beyond.length)
-      this.#found({ programs: kept, hidden: Math.min(hidden, beyond.length) });
+    const beyond = table.countBeyond;
+    const kept = programs.filter((one) => table.holds(one) && rules.some(({ service }) => service === one.service));
+    if (kept.length < programs.length || hidden > beyond)
+      this.#found({ programs: kept, hidden: Math.min(hidden, beyond) });
   }
 
   #found(found: FoundListening): void {
@@ -157,11 +153,10 @@ export class ProgramsWatch {
     const passing = systemRange();
     const isPassing = (port: number) =>
       passing === undefined || (port >= passing.first && port < passing.first + passing.count);
-    const listed = new Set(table.allBeyondLoopback().map(placeKey));
     this.#options.found(
       found.programs.flatMap(({ service, protocol, address, port, program }): ExposedTarget[] => {
         // Whoever only sends datagrams has such a port as well. What is the agent's own is not listed.
-        if ((protocol === 'udp' && isPassing(port)) || !listed.has(placeKey({ protocol, address, port }))) return [];
+        if ((protocol === 'udp' && isPassing(port)) || !table.holds({ protocol, address, port })) return [];
         const sixOnly = address === '::' && !table.hasWildcard(protocol, port);
         return [{ service, protocol, port, listens: [address], sixOnly, program }];
       }),

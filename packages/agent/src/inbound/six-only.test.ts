@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../../../../examples/demo/ports.ts';
-import { readListenerTable } from './listener-table.ts';
+import { ListenerTable, readListenerTable } from './listener-table.ts';
 import { SixOnly } from './six-only.ts';
 
 async function onSix(protocol: 'tcp' | 'udp', ipv6Only: boolean): Promise<number> {
@@ -51,3 +51,15 @@ it.runIf(process.platform === 'linux')('knows a program that takes IPv6 alone un
   await once(next, 'listening');
   expect(await holds()).toBe(true);
 });
+
+it.runIf(process.platform === 'linux')(
+  'tries the ports of services however many others hold theirs on every IPv6 address, and of those not many',
+  async () => {
+    const many = await Promise.all(Array.from({ length: 100 }, () => onSix('udp', true)));
+    const mine = await onSix('udp', true);
+    const table = new ListenerTable([...many, mine].map((port) => ({ protocol: 'udp' as const, address: '::', port })));
+    const marked = await new SixOnly().marked(table, new Set([`${mine}/udp`]));
+    expect(marked.hasWildcard('udp', mine)).toBe(false);
+    expect(many.filter((port) => !marked.hasWildcard('udp', port))).toHaveLength(64);
+  },
+);

@@ -23,7 +23,7 @@ import { AutoPorts, type PublishedPorts } from './auto-ports.ts';
 import { type ExposedTarget, Exposure, exposedTarget } from './exposure.ts';
 import { FirstUsers, type Listening } from './first-users.ts';
 import type { Inside } from './inside.ts';
-import { type ListenerTable, readListenerTable } from './listener-table.ts';
+import { type ListenerTable, readListenerTable, type TableReader } from './listener-table.ts';
 import { Probes } from './probes.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
 import { anothers, REFUSED, type WrongTarget, WrongTargets } from './wrong-target.ts';
@@ -65,7 +65,7 @@ export interface TargetWatchOptions {
   /** Monotonic, milliseconds. */
   readonly now?: () => number;
   /** Undefined where the kernel tells nothing; then every target is probed. Rejects when it could not be asked. */
-  readonly readTable?: () => Promise<ListenerTable | undefined>;
+  readonly readTable?: TableReader;
 }
 
 /**
@@ -74,9 +74,13 @@ export interface TargetWatchOptions {
  */
 const CONTRADICTED_MS = 10_000;
 
+/** Of the time that a look took, and at most: anybody on the host may have so many sockets that a look each second would be all that is done. */
+const REST = 4;
+const MOST_REST_MS = 10_000;
+
 export class TargetWatch implements LocalTargets {
   readonly #options: TargetWatchOptions;
-  readonly #readTable: () => Promise<ListenerTable | undefined>;
+  readonly #readTable: TableReader;
   readonly #wildcards: SeenWildcards;
   readonly #probes = new Probes();
   readonly #listeners: (() => void)[] = [];
@@ -101,7 +105,7 @@ export class TargetWatch implements LocalTargets {
 
   constructor(options: TargetWatchOptions) {
     this.#options = options;
-    this.#readTable = options.readTable ?? readListenerTable;
+    this.#readTable = options.readTable ?? (() => readListenerTable());
     this.#wildcards = options.wildcards ?? new SeenWildcards();
     this.#firstUsers = new FirstUsers(options.problems);
     this.#wrongTargets = new WrongTargets(options.problems);
@@ -122,24 +126,27 @@ export class TargetWatch implements LocalTargets {
     });
   }
 
-  /** Resolves after the first look; then looks again each second until the signal is aborted. */
+  /** Resolves after the first look; then again each second, or later where a look takes long, until the signal is aborted. */
   async start(): Promise<void> {
     await this.refresh();
     const { signal, intervalMs = 1_000 } = this.#options;
-    const again = () => {
+    const again = (tookMs: number) => {
       if (signal.aborted) return;
       // The next look is timed from the end of this one, so that a slow host is not asked twice at once.
+      const waitMs = Math.max(intervalMs, Math.min(REST * tookMs, MOST_REST_MS));
       setTimeout(() => {
-        this.refresh().then(again, again);
-      }, intervalMs).unref();
+        const beganMs = performance.now();
+        const next = () => again(performance.now() - beganMs);
+        this.refresh().then(next, next);
+      }, waitMs).unref();
     };
-    again();
+    again(0);
   }
 
   /** Looks now. */
   async refresh(): Promise<void> {
     try {
-      const table = await this.#readTable();
+      const table = await this.#readTable(this.#uses);
       if ((table?.tables ?? 0) < (this.#table?.tables ?? 0)) throw new Error('what was shown is shown no more');
       this.#table = table;
       this.#lookedMs = (this.#options.now ?? performance.now.bind(performance))();
