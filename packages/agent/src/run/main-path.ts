@@ -1,5 +1,6 @@
 /** The main thread's data path, and the workers beside it when there are any. */
 import { defined, formatHostPort, fullMessageOf, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
+import { cutAtEnd } from '../bytes/end-at-once.ts';
 import { passingCause } from '../bytes/inside/pass-sockets.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { isAllowed } from '../config/agent-file.ts';
@@ -169,9 +170,9 @@ export async function openMainPath(
         exposure,
         inside,
         signal: life,
-        readTable: async () => {
+        readTable: async (used) => {
           const table = await listenerReader.read();
-          return table && sixOnly.marked(table);
+          return table && sixOnly.marked(table, used);
         },
       }),
     taking,
@@ -210,10 +211,7 @@ export async function openMainPath(
       await Promise.all([tunnels.close(), pool?.stop(reason)]);
     }
   };
-  // However the process ends, but by a kill: the kernel would close connections as if all had been said.
-  const cut = () => registry.stop('the agent ended at once');
-  process.once('exit', cut);
-  life.addEventListener('abort', () => process.off('exit', cut), { once: true });
+  cutAtEnd(() => registry.stop('the agent ended at once'), life);
   try {
     // Which ports this host's own programs hold is known before any is listened on.
     await Promise.all([inbound.watch.start(), pool?.ready()]);

@@ -1,6 +1,16 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +76,74 @@ it.each(['pipe', 'socket'])(
     expect(Number(lost.exec(text)?.[1])).toBe(3000 - lines.length);
   },
 );
+
+/** Fills its log, makes some room, and says more by another logger; then reads all. */
+const TWO_LOGGERS = `
+  const { constants, openSync, readSync } = await import('node:fs');
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  const { openLog } = await import(process.argv[1]);
+  const reader = openSync(process.argv[2], constants.O_RDONLY | constants.O_NONBLOCK);
+  const piece = Buffer.alloc(65536);
+  const read = () => {
+    try {
+      process.stdout.write(piece.toString('utf8', 0, readSync(reader, piece)));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const pad = 'x'.repeat(1000);
+  const first = openLog({ base: null });
+  for (let n = 0; n < 500; n += 1) first.info({ n, pad });
+  read();
+  openLog({ base: null }).fatal({ n: 500 });
+  for (let silent = 0; silent < 20; ) {
+    if (read()) silent = 0;
+    else {
+      silent += 1;
+      await sleep(50);
+    }
+  }
+`;
+
+it('says what a second logger has, such as of a crash, behind what the first one keeps', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const fifo = join(dir, 'log');
+  await promisify(execFile)('mkfifo', [fifo]);
+  const log = new URL('./log.ts', import.meta.url).href;
+  const program = 'exec "$0" --input-type=module -e "$1" "$2" "$3" 2<>"$3"';
+  const ran = await promisify(execFile)('sh', ['-c', program, process.execPath, TWO_LOGGERS, log, fifo]);
+  const told = ran.stdout.trimEnd().split('\n');
+  expect(told.map((line) => (JSON.parse(line) as { n: number }).n)).toEqual(Array.from({ length: 501 }, (_, n) => n));
+});
+
+/** Says more than a terminal takes of which nobody reads, and ends. */
+const AT_TERMINAL = `
+  import { openLog } from '${new URL('./log.ts', import.meta.url).href}';
+  const log = openLog({ base: null });
+  for (let n = 0; n < 3000; n += 1) log.info({ n, pad: 'x'.repeat(1000) });
+  process.exit();
+`;
+const OTHER_USER = 'setpriv --reuid 65534 --regid 65534 --clear-groups';
+const noOtherUser =
+  ['script', 'setpriv'].some((program) => spawnSync(program, ['--version']).status !== 0) || process.getuid?.() !== 0;
+
+it.skipIf(noOtherUser)('goes on where nobody reads its terminal, which is another user’s, as under su', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
+  const program = join(dir, 'program.mjs');
+  writeFileSync(program, AT_TERMINAL);
+  chmodSync(dir, 0o755);
+  const over = join(dir, 'over');
+  const line = `${OTHER_USER} ${process.execPath} ${program}; touch ${over}`;
+  // What it shows goes to a pipe that nobody reads.
+  const script = spawn('script', ['-qec', line, '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  onTestFinished(() => {
+    script.kill('SIGKILL');
+    rmSync(dir, { recursive: true });
+  });
+  await expect.poll(() => existsSync(over), { timeout: 30_000 }).toBe(true);
+});
 
 /** Fills its log past what is kept, makes room, logs one line more, and ends at once. */
 const OUT_OF_ROOM = `

@@ -1,5 +1,5 @@
 /** The process's log: JSON lines on stderr, so that stdout stays with the commands' own answers. */
-import { constants, fstatSync, openSync } from 'node:fs';
+import { constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import { escapeUnseen } from '../model/problem.ts';
 
@@ -66,20 +66,46 @@ function openStderr(tellLost: (lines: number) => void): LogOutput {
   return stderr;
 }
 
+let opened: LogOutput | undefined;
+
+/** A second logger of this thread, as of what ends the program, has what the first one keeps before its own lines. */
+function stderrOfThread(tellLost: (lines: number) => void): LogOutput {
+  opened ??= openStderr(tellLost);
+  return opened;
+}
+
 /**
  * One that does not block. A pipe and a terminal are opened anew for that: who else has them would find them changed. Of what cannot be, such as
- * a socket, Node makes it so when it is first asked for it, in the main thread and for all.
+ * a socket, Node makes it so when it is first asked for it, in the main thread and for all; a terminal stays as it is.
  */
 function descriptor(): number {
-  try {
-    const stat = fstatSync(2);
-    if (stat.isFIFO() || stat.isCharacterDevice())
-      return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch {
-    // Another system, or another user's.
+  for (const path of placesAnew()) {
+    try {
+      return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    } catch {
+      // Another system, or another user's, as under su.
+    }
   }
   const { fd = 2 } = process.stderr as Partial<typeof process.stderr>;
   return fd;
+}
+
+/** Who may not open the controlling terminal by its own name may by this one. */
+function placesAnew(): readonly string[] {
+  const stat = fstatSync(2);
+  if (!stat.isFIFO() && !stat.isCharacterDevice()) return [];
+  return ['/proc/self/fd/2', ...(stat.rdev === controllingTerminal() ? ['/dev/tty'] : [])];
+}
+
+/** Its device, by proc(5). Undefined where there is none. */
+function controllingTerminal(): number | undefined {
+  try {
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    // Behind the program's name, which may hold anything: state, parent, group, session, terminal.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[4]) || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -88,13 +114,13 @@ function descriptor(): number {
  * synchronously: a last line before an exit is not lost.
  */
 export function openLog(options: LoggerOptions, output?: LogOutput): Logger {
-  const to =
-    output ??
-    openStderr((lines) => {
-      // Whatever is not logged there, that lines of what is were lost is.
-      const level = logger.isLevelEnabled('warn') ? 'warn' : 'fatal';
-      logger[level]({ event: 'log-lost', lines }, 'the log found no room for some time, and lost lines');
-    });
+  const to = output ?? stderrOfThread(tellLost);
   const logger = pino(options, { write: (line: string) => void to.write(escapeUnseen(line)) });
   return logger;
+
+  function tellLost(lines: number): void {
+    // Whatever is not logged there, that lines of what is were lost is.
+    const level = logger.isLevelEnabled('warn') ? 'warn' : 'fatal';
+    logger[level]({ event: 'log-lost', lines }, 'the log found no room for some time, and lost lines');
+  }
 }

@@ -2,6 +2,7 @@
 
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { cutAtEnd } from '../../bytes/end-at-once.ts';
 import { nativeCalls } from '../../bytes/inside/known.ts';
 import { receiveSockets } from '../../bytes/inside/pass-sockets.ts';
 import { askShortSlices } from '../../bytes/inside/short-slices.ts';
@@ -62,10 +63,7 @@ export async function openWorkerPath(
     life: life.signal,
     ...(passed === undefined ? {} : { beside: { listens: false, owners } }),
   });
-  // However the thread ends, but where it is ended from outside: the kernel would close connections as if all had been said.
-  const cut = () => registry.stop('a thread of the agent ended at once');
-  process.once('exit', cut);
-  life.signal.addEventListener('abort', () => process.off('exit', cut), { once: true });
+  cutAtEnd(() => registry.stop('a thread of the agent ended at once'), life.signal);
   const { outbound, watch } = open({ ...inbound, watch: targets }, { share: 'join', listeners });
   const specs = new PassedSpecs();
   if (passed !== undefined) {
