@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shellLine } from './line.ts';
 import { startMesh } from './mesh.ts';
+import { Programs } from './programs.ts';
 import { type Row, tryRows } from './rows.ts';
 
 const once = process.argv.includes('--once');
@@ -30,17 +31,32 @@ function table(rows: readonly Row[]): string {
     .join('\n');
 }
 
-const mesh = await startMesh(dir, say);
-const end = async (code: number): Promise<never> => {
-  await mesh.programs.stop();
-  rmSync(dir, { recursive: true, force: true });
-  process.exit(code);
+const programs = new Programs(join(dir, 'demo.log'));
+let ending: Promise<never> | undefined;
+/** Once: a program that is stopped fails whoever waits for it. */
+const end = (code: number): Promise<never> => {
+  ending ??= programs.stop().then(() => {
+    rmSync(dir, { recursive: true, force: true });
+    process.exit(code);
+  });
+  return ending;
 };
 process.once('SIGINT', () => void end(0));
 process.once('SIGTERM', () => void end(0));
+// Nothing stays behind of a demo that fails, least of all its admin token.
+const orEnd = async <Value>(step: Promise<Value>): Promise<Value> => {
+  try {
+    return await step;
+  } catch (error) {
+    if (ending === undefined)
+      console.error(`demo: ${error instanceof Error ? error.message.trimEnd() : String(error)}`);
+    return await end(1);
+  }
+};
 
-const line = await shellLine(mesh);
-const rows = await tryRows(mesh, line);
+const mesh = await orEnd(startMesh(programs, dir, say));
+const line = await orEnd(shellLine(mesh));
+const rows = await orEnd(tryRows(mesh, line));
 const wrong = rows.filter((row) => !row.right).length;
 say(`\n${table(rows)}\n`);
 say(wrong === 0 ? `All ${rows.length} lines came out right.` : `${wrong} of ${rows.length} lines came out wrong.`);

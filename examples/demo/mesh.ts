@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
-import { type Answer, Programs, weft, weftControl } from './programs.ts';
+import { type Answer, type Programs, weft, weftControl } from './programs.ts';
 
 const SHOP = (policies: string): string => `network: shop
 services:
@@ -29,7 +29,6 @@ export interface DemoHost {
 }
 
 export interface DemoMesh {
-  readonly programs: Programs;
   readonly control: string;
   readonly dashboard: string;
   readonly tokenFile: string;
@@ -42,17 +41,8 @@ export interface DemoMesh {
   apply(policies: string): Promise<void>;
 }
 
-export async function startMesh(dir: string, say: (line: string) => void): Promise<DemoMesh> {
-  const programs = new Programs(join(dir, 'demo.log'));
-  try {
-    return await bringUp(programs, dir, say);
-  } catch (error) {
-    await programs.stop();
-    throw error;
-  }
-}
-
-async function bringUp(programs: Programs, dir: string, say: (line: string) => void): Promise<DemoMesh> {
+/** What it has started when it rejects is for the caller to stop. */
+export async function startMesh(programs: Programs, dir: string, say: (line: string) => void): Promise<DemoMesh> {
   const control = `127.0.0.1:${await freePort()}`;
   const dashboard = `127.0.0.1:${await freePort()}`;
   const tokenFile = join(dir, 'control', 'admin.token');
@@ -145,7 +135,6 @@ async function bringUp(programs: Programs, dir: string, say: (line: string) => v
     }),
   };
   return {
-    programs,
     control,
     dashboard,
     tokenFile,

@@ -1,11 +1,16 @@
 /** The demo's child processes: started with this very Node, ended by id when the demo ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
 export const weft = join(root, 'packages', 'agent', 'bin', 'weft.js');
 export const weftControl = join(root, 'packages', 'control', 'bin', 'weft-control.js');
+
+/** One that has used no processor and said nothing for so long does not come up; one that works may take longer, on a slow machine. */
+const QUIET_MS = 30_000;
+const LONGEST_MS = 600_000;
+const LOOK_MS = 1_000;
 
 export interface Answer {
   readonly code: number | null;
@@ -16,6 +21,7 @@ export interface Answer {
 export class Programs {
   private readonly children: ChildProcess[] = [];
   private readonly log: string;
+  private stopped: boolean = false;
 
   /** `log` takes what the programs write to stderr. */
   constructor(log: string) {
@@ -24,20 +30,32 @@ export class Programs {
 
   /** Starts a program that stays, and answers the match of its ready line. */
   async start(argv: readonly string[], ready: RegExp, env: NodeJS.ProcessEnv = {}): Promise<RegExpExecArray> {
+    if (this.stopped) throw new Error(`${argv.join(' ')}: the demo ends`);
     const child = this.spawn(argv, env);
     this.children.push(child);
     let output = '';
     let errors = '';
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`${argv.join(' ')}: not ready in 30 s\n${output}${errors}`)),
-        30_000,
-      );
+      const begun = Date.now();
+      let worked = begun;
+      let used = '';
+      const timer = setInterval(() => {
+        const now = Date.now();
+        const uses = processorTime(child.pid);
+        if (uses !== used) worked = now;
+        used = uses;
+        if (now - worked < QUIET_MS && now - begun < LONGEST_MS) return;
+        clearInterval(timer);
+        const advice = 'end what else keeps this machine busy, and run the demo again';
+        const seconds = Math.round((now - begun) / 1_000);
+        reject(new Error(`${argv.join(' ')}: not ready after ${seconds} s; ${advice}\n${output}${errors}`));
+      }, LOOK_MS);
       child.stdout?.on('data', (text: string) => {
+        worked = Date.now();
         output = (output + text).slice(-65_536);
         const match = ready.exec(output);
         if (match === null) return;
-        clearTimeout(timer);
+        clearInterval(timer);
         resolve(match);
       });
       child.stderr?.on('data', (text: string) => {
@@ -45,7 +63,7 @@ export class Programs {
         appendFileSync(this.log, text);
       });
       child.once('exit', (code) => {
-        clearTimeout(timer);
+        clearInterval(timer);
         reject(new Error(`${argv.join(' ')}: exit ${code}\n${output}${errors}`));
       });
     });
@@ -68,6 +86,7 @@ export class Programs {
   }
 
   async stop(): Promise<void> {
+    this.stopped = true;
     await Promise.all(
       this.children.map(async (child) => {
         if (child.exitCode !== null || child.signalCode !== null) return;
@@ -88,5 +107,17 @@ export class Programs {
     child.stdout?.setEncoding('utf8');
     child.stderr?.setEncoding('utf8');
     return child;
+  }
+}
+
+/** What a program has used of the processor, as the kernel counts it; nothing where it has ended. */
+function processorTime(pid: number | undefined): string {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return `${fields[11]} ${fields[12]}`;
+  } catch {
+    return '';
   }
 }
