@@ -10,7 +10,7 @@ import { helpProgram } from './help-program.ts';
 import { build } from './program.ts';
 import { processTerminal } from './terminal.ts';
 
-const { directory, weft, file, serve, noToken } = commandLine();
+const { directory, weft, weftWith, file, serve, noToken } = commandLine();
 const joinElsewhere = encodeJoinToken({
   addresses: ['203.0.113.7:7400'],
   pin: new Uint8Array(32),
@@ -91,6 +91,12 @@ describe('usage', () => {
     const { code, out, err } = await weft(...args);
     expect(err).toContain(words);
     expect({ code, out }).toEqual({ code: 2, out: '' });
+  });
+
+  test('up refuses a log level that is none', async () => {
+    const { code, err } = await weftWith({ env: { WEFT_LOG_LEVEL: 'loud' } }, 'up', '--join', joinElsewhere);
+    expect(err).toContain('WEFT_LOG_LEVEL takes debug, info, warn, error or silent; found "loud"');
+    expect(code).toBe(2);
   });
 
   test('help shows an example for every command', async () => {

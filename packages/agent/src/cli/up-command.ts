@@ -23,7 +23,7 @@ import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
 import { parseDuration } from '../config/duration.ts';
 import { parseResolver } from '../config/schema.ts';
 import { readVipRange } from '../config/vip-range.ts';
-import { createLogger } from '../observe/logger.ts';
+import { createLogger, isLevel } from '../observe/logger.ts';
 import type { AgentFileSource } from '../run/reload.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
@@ -61,6 +61,8 @@ export async function up(
   const range = vipRange(options.vipRange);
   const workers = workerCount(options.workers);
   const drainMs = drainTime(options.drain);
+  const level = terminal.env.WEFT_LOG_LEVEL;
+  if (!isLevel(level)) wrongValue('WEFT_LOG_LEVEL', 'debug, info, warn, error or silent', level ?? '');
   terminal.serves?.();
   terminal.stopsWithin?.(drainMs + ENDING_MS);
   const hurry = new AbortController();

@@ -2,7 +2,7 @@ import { FLOW_ID, type FlowRecord } from '@weft/proto';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ProblemBoard } from '../observe/problems.ts';
-import { PacedSink } from './recorder.ts';
+import { PacedSink } from './paced-records.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());
@@ -34,7 +34,11 @@ const REFUSED: FlowRecord = {
 function setUp() {
   const records: FlowRecord[] = [];
   const problems = new ProblemBoard(pino({ level: 'silent' }));
-  const sink = new PacedSink({ record: (flow) => records.push(flow) }, problems);
+  const sink = new PacedSink(
+    { record: (flow) => records.push(flow) },
+    problems,
+    (service) => !service.startsWith('x-'),
+  );
   const told = () => records.splice(0).map(({ detail }) => detail);
   const tell = (flows: number, change: Partial<FlowRecord> = {}, from?: string) => {
     for (let count = 0; count < flows; count++) sink.record({ ...REFUSED, ...change }, from);
@@ -92,7 +96,7 @@ it('tells callers, services and outcomes apart, as many as there may be', () => 
   // What a peer makes up is bounded too.
   for (let made = 0; made < 10_000; made++) tell(1, { source: `made-up-${made}` });
   vi.advanceTimersByTime(1_000);
-  expect(told().filter(Boolean)).toEqual([`stands for ${10_000 - 64 - 8} like it`]);
+  expect(told().filter(Boolean)).toEqual([`stands for ${10_000 - 32 - 8} like it`]);
 });
 
 it('takes refused TCP together by where it comes from, and lets nobody fill the records', () => {
@@ -149,3 +153,43 @@ it("keeps a share for this host's own programs, whatever strangers fill", () => 
   expect(told()).toEqual(['its own']);
   expect(problems.current).toMatchObject([{ subject: 'tcp' }]);
 });
+
+it('lets a peer hide neither its own refused calls nor those of others, whatever names it makes up', () => {
+  const { records, tell } = setUp();
+  const call = { protocol: 'tcp', source: 'host:b', sourceHost: 'b' } as const;
+  const vault = { ...call, service: 'vault', rule: 'no-vault' };
+  for (let peer = 0; peer < 8; peer++) {
+    for (let name = 0; name < 140; name++) {
+      tell(1, { ...call, service: `x-${name}`, rule: 'builtin:no-such-service' }, `agent-${peer}`);
+    }
+  }
+  tell(20, vault, 'agent-0');
+  tell(1, { ...vault, sourceHost: 'c' }, 'agent-c');
+  vi.advanceTimersByTime(1_000);
+  expect(standsFor(records, ({ service }) => service === 'vault')).toBe(21);
+  expect(records.some(({ service, sourceHost }) => service === 'vault' && sourceHost === 'c')).toBe(true);
+  expect(standsFor(records, ({ rule }) => rule === 'builtin:no-such-service')).toBe(8 * 140);
+  expect(records.length).toBeLessThan(8 * 9 + 12);
+});
+
+it('tells of one peer no more numbers a second than it may, the rest in the next, and each for its rule and service alone', () => {
+  const { records, tell } = setUp();
+  const services = Array.from({ length: 100 }, (_, index) => `service-${index}`);
+  for (const service of services) tell(10, { protocol: 'tcp', service, rule: `no-${service}` }, 'agent-b');
+  expect(records.length).toBe(32);
+  vi.advanceTimersByTime(1_000);
+  expect(records.length).toBe(64);
+  tell(1, { protocol: 'tcp', service: 'last', rule: 'no-last' }, 'agent-b');
+  vi.advanceTimersByTime(10_000);
+  for (const service of services) {
+    const of = ({ rule, service: called }: FlowRecord) => called === service && rule === `no-${service}`;
+    expect(standsFor(records, of)).toBe(10);
+  }
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+/** Flows that records tell of, by their numbers. */
+function standsFor(records: readonly FlowRecord[], which: (flow: FlowRecord) => boolean): number {
+  const counts = records.filter(which).map(({ detail }) => Number(/^stands for (\d+) like it/.exec(detail)?.[1] ?? 1));
+  return counts.reduce((sum, count) => sum + count, 0);
+}

@@ -2,9 +2,7 @@
  * Ended flows on their way to control and to `weft status`. Nothing here waits for control: when it is away for long the
  * oldest records go, and their number is told with the next batch.
  */
-import { type FlowRecord, OUTCOMES, type Protocol, WIRE_LIMITS } from '@weft/proto';
-import { type Problems, passing } from '../words/problems.ts';
-import { newFlowId } from './flow.ts';
+import { type FlowRecord, WIRE_LIMITS } from '@weft/proto';
 
 /** Takes exactly one record of each flow when it ends. Never blocks: over its bound it counts the loss. */
 export interface FlowSink {
@@ -287,109 +285,4 @@ export class Ring<Value> {
       (_, index) => this.#slots[(this.#head + index) % this.#capacity] as Value,
     );
   }
-}
-
-const WINDOW_MS = 1_000;
-/** Of a caller, a service and an outcome in that time. */
-const EACH = 8;
-/** Of all callers together, for there may be many of them. */
-const MOST = 128;
-/** Sorts of flows told apart in that time: a peer may ask for any service, and as anybody. Those beyond are told as one. */
-const SORTS = 64;
-
-const MANY_REFUSALS = {
-  udp: {
-    code: 'many-refusals',
-    subject: 'udp',
-    message:
-      `more than ${EACH} UDP flows a second of one caller to one service are refused, or ${MOST} of all together, as when a program sends each datagram from another port; ` +
-      'one record a second tells their number (weft flows): let the program stop, or see there what it lacks',
-  },
-  tcp: {
-    code: 'many-refusals',
-    subject: 'tcp',
-    message:
-      `more than ${EACH} calls a second by one address of the internet, or by one other host, to one service are refused, or ${MOST} of all together; ` +
-      'one record a second tells their number (weft flows): see there who calls, and what it lacks',
-  },
-} as const;
-
-interface Sort {
-  /** Those with a record of their own, and those that have none yet, of which the bytes that they sent, and the last. */
-  told: number;
-  held: number;
-  bytesSent: number;
-  last: FlowRecord | undefined;
-}
-
-/**
- * Records of refused flows, at a bounded pace where a few who ask could fill the history with them. A program that sends each datagram
- * from a port of its own, to a service that is denied or not there, makes a flow with each, as fast as it sends; a stranger at the
- * gateway makes one with each request, and a peer with each opening. So of flows alike, a few a second have a record each, and one more
- * tells the number of the rest. None is without. The TCP flows of this host's own programs are not held: each is a call that failed.
- */
-export class PacedSink implements FlowSink {
-  readonly #sink: FlowSink;
-  readonly #held: Readonly<Record<Protocol, () => void>>;
-  readonly #sorts = new Map<string, Sort>();
-  /** In this window, records of their own: those of this host's programs have a share that no stranger and no peer fills. */
-  #told = { own: 0, others: 0 };
-  #window: NodeJS.Timeout | undefined;
-  #stopped: boolean = false;
-
-  constructor(sink: FlowSink, problems: Problems) {
-    this.#sink = sink;
-    this.#held = { udp: passing(problems, MANY_REFUSALS.udp), tcp: passing(problems, MANY_REFUSALS.tcp) };
-  }
-
-  record(flow: FlowRecord, from?: string): void {
-    if (this.#stopped || !isRefused(flow) || (flow.protocol === 'tcp' && from === undefined)) {
-      this.#sink.record(flow);
-      return;
-    }
-    const sort = this.#sortOf(flow, from);
-    const whose = from === undefined ? 'own' : 'others';
-    if (sort.told < EACH && this.#told[whose] < MOST) {
-      sort.told++;
-      this.#told[whose]++;
-      this.#sink.record(flow);
-    } else {
-      sort.held++;
-      sort.bytesSent += flow.bytesSent;
-      sort.last = flow;
-      this.#held[flow.protocol === 'udp' ? 'udp' : 'tcp']();
-    }
-    this.#window ??= setTimeout(() => this.#tell(), WINDOW_MS).unref();
-  }
-
-  /** Tells of what is held, and holds nothing from now on. */
-  stop(): void {
-    this.#stopped = true;
-    this.#tell();
-  }
-
-  #tell(): void {
-    clearTimeout(this.#window);
-    this.#window = undefined;
-    this.#told = { own: 0, others: 0 };
-    for (const { held, bytesSent, last } of this.#sorts.values()) {
-      if (last === undefined) continue;
-      const detail = `stands for ${held} like it${last.detail === '' ? '' : `: ${last.detail}`}`;
-      // The other end may tell of the flow itself, and control would take both for one.
-      this.#sink.record({ ...last, id: newFlowId(), bytesSent, detail });
-    }
-    this.#sorts.clear();
-  }
-
-  #sortOf({ source, sourceHost, service, outcome, protocol }: FlowRecord, from = ''): Sort {
-    const name = `${source} ${sourceHost} ${service} ${outcome} ${protocol} ${from}`;
-    const key = this.#sorts.has(name) || this.#sorts.size < SORTS ? name : '';
-    const sort = this.#sorts.get(key) ?? { told: 0, held: 0, bytesSent: 0, last: undefined };
-    this.#sorts.set(key, sort);
-    return sort;
-  }
-}
-
-function isRefused({ outcome, bytesReceived }: FlowRecord): boolean {
-  return bytesReceived === 0 && (outcome === 'denied' || OUTCOMES[outcome].fault);
 }

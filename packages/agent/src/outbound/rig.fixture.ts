@@ -18,7 +18,8 @@ import { pino } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
 import { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentService } from '../config/agent-file.ts';
-import { FlowRecorder, PacedSink } from '../flows/recorder.ts';
+import { PacedSink } from '../flows/paced-records.ts';
+import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound, type InboundOptions } from '../inbound/inbound.ts';
@@ -194,7 +195,12 @@ export class Rig {
     const log = pino({ level: 'silent' });
     const problems = new ProblemBoard(log);
     const limit = options.flowLimit === undefined ? {} : { limit: options.flowLimit };
-    const registry = new FlowRegistry({ netmap, sink: new PacedSink(recorder, problems), traffic, ...limit });
+    const registry = new FlowRegistry({
+      netmap,
+      sink: new PacedSink(recorder, problems, (service) => netmap.current.services.has(service)),
+      traffic,
+      ...limit,
+    });
     const services = new Map(Object.entries(runs).map(([name, programs]) => [name, agentService(name, programs)]));
     const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };

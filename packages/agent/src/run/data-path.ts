@@ -5,7 +5,8 @@ import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
 import { checkThread, type Faults, type Lacks, takeChecked } from '../bytes/thread-checks.ts';
 import { BulkWatch } from '../flows/bulk.ts';
-import { type FlowRecorder, PacedSink } from '../flows/recorder.ts';
+import { PacedSink } from '../flows/paced-records.ts';
+import type { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTracer } from '../flows/tracing.ts';
 import type { FlowTraffic } from '../flows/traffic.ts';
@@ -96,7 +97,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
   if (options.faults === undefined) raiseFaults(problems, faults);
   else raiseLacks(problems, thread, takeChecked(options.native, faults));
   const share = shareOf(thread, threads);
-  const sink = new PacedSink(recorder, problems);
+  const sink = new PacedSink(recorder, problems, (service) => netmap.current.services.has(service));
   taking.addEventListener('abort', () => sink.stop(), { once: true });
   const registry = new FlowRegistry({
     netmap,

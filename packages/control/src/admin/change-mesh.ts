@@ -1,6 +1,6 @@
 /** A mesh is changed, as a whole or by one entry, for who may order it; and whoever wants to waits until it is enforced. */
 import type { FieldProblem, HostReach, Mesh, RulePlaces, Vocabulary } from '@weft/proto';
-import { defined, problem } from '@weft/proto';
+import { byText, defined, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
@@ -40,7 +40,7 @@ export interface ChangeOrder {
 export interface MeshChanged extends ApplyResult {
   /** What programs that speak as their host gain and lose. */
   readonly hostReach: readonly HostReach[];
-  /** Hosts connected and not yet enforcing it when the time was up. */
+  /** Hosts connected and not yet enforcing it when the time was up, and the one from which it takes something, where that is away. */
   readonly stragglers: readonly string[];
   /** Hosts that enforce it, and could not write it down. */
   readonly notKept: readonly string[];
@@ -149,16 +149,22 @@ export function ofOlderData({ olderData, current }: Pick<StateStore, 'olderData'
   return olderData === undefined ? [] : [problem('network', differenceOfOlder(olderData, current.revision))];
 }
 
-/** How the agents have taken a revision up, after at most `longestMs`; nothing is asked where that is undefined. */
+/**
+ * How the agents have taken a revision up, after at most `longestMs`; nothing is asked where that is undefined. `narrowed`: hosts from
+ * which it takes something, which are told though they are away, for they go on by what they hold.
+ */
 export async function waited(
   { state, live, enforcement }: Pick<ChangeMeshOptions, 'state' | 'live' | 'enforcement'>,
   name: string,
   revision: number,
   longestMs: number | undefined,
   signal: AbortSignal,
+  narrowed: readonly string[] = [],
 ): Promise<Pick<MeshChanged, 'stragglers' | 'notKept'>> {
   if (longestMs === undefined) return { stragglers: [], notKept: [] };
-  const stragglers = await enforcement.waitEnforced(name, revision, longestMs, signal);
+  const behind = await enforcement.waitEnforced(name, revision, longestMs, signal);
   const network = state.current.networks.get(name);
-  return { stragglers, notKept: network === undefined ? [] : notKept(network, live, revision) };
+  if (network === undefined) return { stragglers: behind, notKept: [] };
+  const away = narrowed.filter((host) => live.agent(network.hosts.get(host) ?? '')?.connected !== true);
+  return { stragglers: [...new Set([...behind, ...away])].sort(byText), notKept: notKept(network, live, revision) };
 }

@@ -49,7 +49,7 @@ export async function grantServices(
       'what an agent may run was changed',
     );
   const [taken, told, inexact] = await Promise.all([
-    waited(options, network, revision, wait && !dryRun ? waitMs : undefined, signal),
+    waited(options, network, revision, wait && !dryRun ? waitMs : undefined, signal, grant.take ? [host] : []),
     reachAfter(held, made, options.live, signal),
     inexactThere(state.current.networks.get(network), made, options.live, signal),
   ]);

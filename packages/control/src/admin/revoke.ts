@@ -101,7 +101,7 @@ export async function revokeAgent(
 const NOBODY_ELSE = { admittingToken: '', admittingTokens: [], joinedAlike: [], addedAlike: [] };
 
 export interface TakenUp {
-  /** Hosts connected and not yet enforcing it. */
+  /** Hosts connected and not yet enforcing it, and those from which it takes something that are away. */
   readonly stragglers: readonly string[];
   /** Hosts that enforce it, and could not write it down. */
   readonly notKept: readonly string[];
@@ -113,8 +113,9 @@ export async function takenUp(
   name: string,
   revision: number,
   signal: AbortSignal,
+  narrowed: readonly string[] = [],
 ): Promise<TakenUp> {
-  return await waited(options, name, revision, END_SECONDS * 1_000, signal);
+  return await waited(options, name, revision, END_SECONDS * 1_000, signal, narrowed);
 }
 
 /** Rejects with RequestError, StateError. */

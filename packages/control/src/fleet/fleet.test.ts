@@ -116,6 +116,35 @@ test('what an agent understands is kept over a start of control, whether it has 
   expect(restarted().agent(id)?.capability).toBe(3);
 });
 
+test('when an agent was last heard is kept over a start of control, to the minute where it was killed', async () => {
+  let kept: ReadonlyMap<string, Remembered> = new Map();
+  const memory: ReportMemory = {
+    load: () => kept,
+    save: (agents) => {
+      kept = agents;
+    },
+  };
+  const { state, registry, id } = await setUp(false, memory);
+  const restarted = () =>
+    new Fleet(state.current, {
+      timing: TIMING,
+      now: Date.now,
+      memory,
+      onPresence: () => undefined,
+      onForgotten: () => undefined,
+      onEnforced: () => undefined,
+    }).agent(id);
+  expect(restarted()?.lastSeenMs).toBe(0);
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(3_600_000);
+  registry.heard(id);
+  vi.advanceTimersByTime(60_000);
+  expect(restarted()).toMatchObject({ connected: false, lastSeenMs: Date.now() - 60_000 });
+  registry.heard(id);
+  registry.close();
+  expect(restarted()?.lastSeenMs).toBe(Date.now());
+});
+
 test('one that is no member any more leaves nothing behind', async () => {
   const { state, registry, id, forgotten, shown } = await setUp(true);
   expect(shown.size).toBe(1);

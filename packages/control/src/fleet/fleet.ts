@@ -51,6 +51,8 @@ export interface FleetOptions {
 }
 
 const SAVE_MS = 1_000;
+/** When agents were last heard, which changes all the time. */
+const SAVE_HEARD_MS = 60_000;
 
 const HELD_OFF = 'held-off';
 /** One that does not come again for so long is away. */
@@ -65,6 +67,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   readonly #services = new Map<string, NetworkState['services']>();
   readonly #enforcement = new Enforcement((network) => this.#connectedAgents(network));
   #saveTimer: NodeJS.Timeout | undefined;
+  #saveHeardTimer: NodeJS.Timeout | undefined;
 
   /** Starts with the agents that are members now, of whom none is connected yet. */
   constructor(state: State, options: FleetOptions) {
@@ -154,6 +157,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
 
   heard(agentId: string): void {
     this.#require(agentId).lastSeenMs = this.#options.now();
+    this.#saveHeardTimer ??= setTimeout(() => this.#save(), SAVE_HEARD_MS).unref();
   }
 
   reported(agentId: string, report: Report): void {
@@ -219,7 +223,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
 
   close(): void {
     for (const known of this.#known.values()) stopTimers(known);
-    if (this.#saveTimer !== undefined) this.#save();
+    if (this.#saveTimer !== undefined || this.#saveHeardTimer !== undefined) this.#save();
   }
 
   *#connectedAgents(network: string): Generator<ConnectedAgent> {
@@ -287,6 +291,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   /** Control was started again: the agent is taken to be as it was, or if nothing is known of it, to be well. */
   #restore(known: Known, network: NetworkState, remembered: Remembered | undefined): void {
     known.capability = remembered?.capability ?? UNSAID_CAPABILITY;
+    known.lastSeenMs = Math.min(remembered?.lastSeenMs ?? 0, this.#options.now());
     if (remembered?.report !== undefined) {
       known.claimed = remembered.report;
       known.observedHost = remembered.observedHost;
@@ -356,10 +361,12 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   #save(): void {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
+    clearTimeout(this.#saveHeardTimer);
+    this.#saveHeardTimer = undefined;
     const reports = new Map<string, Remembered>();
-    for (const [agentId, { claimed, observedHost, capability }] of this.#known) {
+    for (const [agentId, { claimed, observedHost, capability, lastSeenMs }] of this.#known) {
       if (claimed === undefined && capability === UNSAID_CAPABILITY) continue;
-      reports.set(agentId, { report: claimed, observedHost, capability });
+      reports.set(agentId, { report: claimed, observedHost, capability, lastSeenMs });
     }
     this.#options.memory.save(reports);
   }

@@ -7,9 +7,11 @@ import { readFileNow, replaceFileNow } from '@weft/proto/files';
 import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 
-/** What an agent understands, its last report, and the address that came from. */
+/** What an agent understands, when it was last heard, its last report, and the address that came from. */
 export interface Remembered {
   readonly capability: number;
+  /** 0 when never, or not known. */
+  readonly lastSeenMs: number;
   /** Undefined when it has not reported yet. */
   readonly report: Report | undefined;
   readonly observedHost: string;
@@ -49,26 +51,28 @@ export function fileMemory(path: string, logger: Logger): ReportMemory {
 interface Line {
   readonly agent: string;
   readonly capability?: number;
+  readonly lastSeenMs?: number;
   readonly observedHost: string;
   /** Without counters and problems, which mean nothing after a restart. Of one that has not reported it says nothing at all. */
   readonly report: pb.Outgoing<pb.Report>;
 }
 
-function toJson([agent, { report, observedHost, capability }]: readonly [string, Remembered]): Line {
+function toJson([agent, { report, observedHost, capability, lastSeenMs }]: readonly [string, Remembered]): Line {
   const kept = report === undefined ? {} : reportToWire({ ...report, problems: [], exposed: [], tunnels: 0, flows: 0 });
-  return { agent, observedHost, capability, report: kept };
+  return { agent, observedHost, capability, lastSeenMs, report: kept };
 }
 
 /** Anything out of form throws, and then nothing is believed. */
 function parse(text: string): Map<string, Remembered> {
   const lines = JSON.parse(text) as readonly Line[];
   return new Map(
-    lines.map(({ agent, observedHost, report, capability }) => [
+    lines.map(({ agent, observedHost, report, capability, lastSeenMs }) => [
       String(agent),
       {
         report: Object.keys(report).length === 0 ? undefined : reportFromWire(report),
         observedHost: String(observedHost),
         capability: capabilityOf(capability),
+        lastSeenMs: Number.isSafeInteger(lastSeenMs) ? Math.max(0, Number(lastSeenMs)) : 0,
       },
     ]),
   );

@@ -144,18 +144,26 @@ describe('what is remembered over a restart', () => {
         flows: 9,
         problems: [{ code: 'x', subject: 'y', message: 'z' }],
       });
-      const joined: [string, Remembered] = ['ag_2', { report: undefined, observedHost: '', capability: 2 }];
+      const joined: [string, Remembered] = [
+        'ag_2',
+        { report: undefined, observedHost: '', capability: 2, lastSeenMs: 0 },
+      ];
       // What lies where a name could be guessed is not written through.
       const other = join(directory, 'other');
       writeFileSync(other, 'of another');
       for (const name of ['reports.json', 'reports.json.next', 'reports.json.tmp'])
         symlinkSync(other, join(directory, name));
-      fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7', capability: 2 }], joined]));
+      fileMemory(path, logger).save(
+        new Map([['ag_1', { report, observedHost: '10.0.0.7', capability: 2, lastSeenMs: 7 }], joined]),
+      );
       expect([lstatSync(path).mode & 0o777, lstatSync(path).isFile()]).toEqual([0o600, true]);
       expect(readFileSync(other, 'utf8')).toBe('of another');
       expect(readdirSync(directory)).toHaveLength(4);
       expect([...fileMemory(path, logger).load()]).toEqual([
-        ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7', capability: 2 }],
+        [
+          'ag_1',
+          { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7', capability: 2, lastSeenMs: 7 },
+        ],
         joined,
       ]);
       // A pipe that nobody writes to would hold control for ever.

@@ -150,7 +150,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       const revoked = await revokeToken(options, request.tokenId, actor);
       if (revoked.already) return { ...revoked, revision: 0, stragglers: [], notKept: [] };
       const { network = '' } = state.token(request.tokenId) ?? {};
-      const taken = await takenUp(options, network, revoked.revision, signal);
+      const taken = await takenUp(options, network, revoked.revision, signal, revoked.narrowed);
       return { ...revoked, ...taken };
     },
 

@@ -131,8 +131,10 @@ test('what a member may run is granted and taken, as it is asked for', async () 
   });
   expect(granted).toEqual(['*', 'redis', 'web']);
   expect(result).toMatchObject({ changes: [{ subject: 'agent data-1' }], stragglers: ['slow'] });
-  const taken = await bench.ask(adminService.grantServices, { agent: host, services: ['*'], take: true });
+  const taken = await bench.ask(adminService.grantServices, { agent: host, services: ['*'], take: true, terms });
   expect(taken.granted).toEqual(['redis', 'web']);
+  // It is away, and goes on by what it holds.
+  expect(taken.result?.stragglers).toEqual(['data-1', 'slow']);
   const idle = await bench.ask(adminService.grantServices, { agent: host, services: ['reddis'], take: true });
   expect(idle.result).toMatchObject({ changes: [], warnings: [{ message: 'data-1 was not let run reddis' }] });
   // What may be web now is denied what is denied to web.

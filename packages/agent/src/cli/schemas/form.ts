@@ -44,6 +44,8 @@ export const fieldProblem = told({
 
 /** Who has not taken up a change. */
 export const takenUp = {
-  stragglers: texts.describe('connected hosts that do not enforce it yet'),
+  stragglers: texts.describe(
+    'connected hosts that do not enforce it yet, and those that are away from which it takes something',
+  ),
   notKept: texts.describe('hosts that enforce it and cannot keep it on their disk'),
 };
