@@ -70,6 +70,11 @@ export class AddressRound {
     this.#failures.clear();
   }
 
+  /** Control answers there, and does not serve. */
+  answered(address: string): void {
+    this.#failures.delete(address);
+  }
+
   failed(address: string, cause: Error): void {
     this.#failures.set(address, cause);
   }

@@ -169,6 +169,8 @@ interface Begun {
   readonly telemetryMs?: number;
   /** What was kept of an earlier run. */
   readonly restored?: RestoredNetmap | undefined;
+  /** Addresses of control beside its own, HOST:PORT. */
+  readonly beside?: readonly string[];
 }
 
 /** A link with control at its other end, step by step. */
@@ -189,13 +191,13 @@ export function linkRig() {
     return control;
   }
 
-  function setUp(control: FakeControl, { telemetryMs = 60_000, restored }: Begun = {}) {
+  function setUp(control: FakeControl, { telemetryMs = 60_000, restored, beside = [] }: Begun = {}) {
     const keys = makeKeys();
     const membership: Membership = {
       agentId: 'a1',
       network: 'prod',
       host: 'build-3',
-      controlAddresses: [control.address],
+      controlAddresses: [control.address, ...beside],
       pin: control.pin,
       ephemeral: false,
       revoked: false,

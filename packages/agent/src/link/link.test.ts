@@ -14,6 +14,7 @@ import {
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
 import { describe, expect, test } from 'vitest';
+import { freePort } from '../../../../examples/demo/ports.ts';
 import { makeTestKeys } from '../../testing/certificate.ts';
 import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
 import { ProblemBoard } from '../observe/problems.ts';
@@ -258,6 +259,25 @@ describe('the link', () => {
     expect(store.current).toMatchObject({ revision: 3, self: { host: 'build-3' } });
     expect(events).toEqual(['connected', 'held 0 true: control knows no such agent']);
   });
+
+  test.each(['held', 'revoked'] as const)(
+    'tells no other cause while control says that it is %s, though nobody listens at another of its addresses',
+    async (refused) => {
+      const streams = new Streams();
+      const control = await serve(streams.handlers);
+      const { events } = setUp(control, { beside: [`127.0.0.1:${await freePort()}`] });
+      const said = { reason: 'so it is' };
+      for (let times = 0; times < 3; times += 1) {
+        const stream = await streams.next();
+        await stream.hello();
+        stream.send(refused === 'held' ? { held: said } : { revoked: said });
+      }
+      await streams.next();
+      expect([...new Set(events)]).toEqual([refused === 'held' ? 'held 0 false: so it is' : 'revoked: so it is']);
+      control.close();
+      await expect.poll(() => events).toContain('disconnected');
+    },
+  );
 
   test('leaves out one bad item and enforces the rest', async () => {
     const streams = new Streams();

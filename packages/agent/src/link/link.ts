@@ -17,7 +17,10 @@ export interface LinkOptions extends Omit<ControlStreamParts, 'served'> {
   readonly now: () => number;
   /** Control answers and its word is enforced. Told at each new session. */
   readonly connected: (address: string) => void;
-  /** Control is not there any more. Told once for each session, and for each that did not come about; `why` of each address that was tried since. */
+  /**
+   * Control is not there any more. Told once for each session, and for each that did not come about; `why` of each address that was tried since. Not told
+   * while control refuses this agent at one address and is not to be had at another.
+   */
   readonly disconnected: (cause: Error, why: string) => void;
   /** Control took the membership back. Told each time it says so. */
   readonly revoked: (reason: string) => Promise<void>;
@@ -41,6 +44,8 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
   const round = new AddressRound(options.addresses);
   /** Why what control said last could not be enforced; empty where it was not that. */
   let unenforced = '';
+  /** Where control answers and does not serve this agent: that it is not to be had elsewhere is no news then. */
+  let refusedAt: string | undefined;
   for (let attempt = 0; !signal.aborted; attempt++) {
     const address = round.next();
     const end = await runOnce(
@@ -49,6 +54,7 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
         ...options,
         connected: (at) => {
           round.served(at);
+          refusedAt = undefined;
           options.connected(at);
         },
       },
@@ -59,6 +65,10 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
     // Another address may do at once where one is of before a move.
     const delayMs =
       end.type === 'lost' && !end.served && !round.over ? options.limits.minimumMs : retry.delayAfter(end);
+    if (end.type === 'revoked' || end.type === 'held') {
+      refusedAt = address;
+      round.answered(address);
+    }
     if (end.type === 'revoked') {
       logger.error(
         { event: 'membership-revoked', reason: end.reason },
@@ -83,7 +93,11 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
       }
       unenforced = end.type === 'unenforced' ? cause : '';
       round.failed(address, end.cause);
-      options.disconnected(end.cause, round.why);
+      const stands = refusedAt !== undefined && refusedAt !== address && options.addresses().includes(refusedAt);
+      if (!stands) {
+        refusedAt = undefined;
+        options.disconnected(end.cause, round.why);
+      }
     }
     // Rejects with the signal, and that is the loop's end.
     await sleep(delayMs, undefined, { signal }).catch(() => {});

@@ -30,6 +30,13 @@ describe('retry', () => {
     expect(new Retry(CONTROL_RETRY, () => 1).delayAfter({ ...held, retryMs: 0 })).toBe(10_000);
   });
 
+  test('starts again after a session in which control refused', () => {
+    const retry = new Retry(CONTROL_RETRY, () => 1);
+    for (let failure = 0; failure < 8; failure++) retry.delayAfter(lost(false));
+    retry.delayAfter({ type: 'held', reason: 'older data', retryMs: 0, unknown: false });
+    expect(retry.delayAfter(lost(false))).toBe(500);
+  });
+
   test('asks rarely after a revocation', () => {
     expect(new Retry(CONTROL_RETRY, () => 0).delayAfter({ type: 'revoked', reason: 'by an operator' })).toBe(30_000);
   });

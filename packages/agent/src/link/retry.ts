@@ -44,10 +44,10 @@ export class Retry {
   /** Milliseconds to wait before the next session. */
   delayAfter(end: ControlStreamEnd): number {
     const { minimumMs, maximumMs, revokedMs } = this.#limits;
+    // A session in which control had its word was a good one: the next failure starts from the bottom again.
+    this.#failures = end.type === 'revoked' || end.type === 'held' || end.served ? 0 : this.#failures + 1;
     if (end.type === 'revoked') return this.#jitter(revokedMs);
     if (end.type === 'held') return end.retryMs + this.#jitter(maximumMs);
-    // A session that served was a good one: the next failure starts from the bottom again.
-    this.#failures = end.served ? 0 : this.#failures + 1;
     const ceiling = Math.min(maximumMs, minimumMs * 2 ** Math.min(this.#failures, 16));
     return Math.max(minimumMs, this.#jitter(ceiling));
   }

@@ -19,10 +19,7 @@ import { RequestError, readAll } from './errors.ts';
 const DEFAULT_TTL_SECONDS = 3_600;
 const DEFAULT_WAIT_MS = 10_000;
 
-/**
- * The network named, or the only one there is. One that has no service and no agent, as a misspelt name makes, does not count
- * beside one that has.
- */
+/** The network named, or the only one there is: one that nobody uses yet may be the one that was meant. */
 export function requireNetwork(state: State, name: string): NetworkState {
   if (readNetworkName(name) !== '') {
     const network = state.networks.get(name);
@@ -32,9 +29,7 @@ export function requireNetwork(state: State, name: string): NetworkState {
       network: name,
     });
   }
-  const all = [...state.networks.values()];
-  const used = all.filter(({ mesh, agents }) => mesh.services.length > 0 || agents.size > 0);
-  const [only, ...others] = used.length > 0 ? used : all;
+  const [only, ...others] = state.networks.values();
   if (only === undefined) throw new StateError('no-such-network', 'there is no network yet; weft apply makes one');
   if (others.length === 0) return only;
   const names = [...state.networks.keys()].sort(byText).join(', ');
