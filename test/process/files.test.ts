@@ -299,7 +299,9 @@ test('connections beyond a gateway’s files leave it all that it does, and are 
       (waiting) => waiting <= 4,
     );
     const told = await status(gate);
-    expect(told).toMatchObject({ state: 'connected', problems: [{ code: 'too-many-clients', subject: 'gateway' }] });
+    // So many of one address are refused in a second that their records are held together, which is told beside it.
+    const crowded = expect.objectContaining({ code: 'too-many-clients', subject: 'gateway' });
+    expect(told).toMatchObject({ state: 'connected', problems: expect.arrayContaining([crowded]) });
     await echoes(gate);
     expect(await control.ok('agents')).toMatch(/^gate +connected/m);
     const [record = ''] = await until(
