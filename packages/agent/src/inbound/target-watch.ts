@@ -75,8 +75,7 @@ export interface TargetWatchOptions {
 const CONTRADICTED_MS = 10_000;
 
 /** Of the time that a look took, and at most: anybody on the host may have so many sockets that a look each second would be all that is done. */
-const REST = 4;
-const MOST_REST_MS = 10_000;
+const REST = { times: 4, mostMs: 10_000 };
 
 export class TargetWatch implements LocalTargets {
   readonly #options: TargetWatchOptions;
@@ -133,7 +132,7 @@ export class TargetWatch implements LocalTargets {
     const again = (tookMs: number) => {
       if (signal.aborted) return;
       // The next look is timed from the end of this one, so that a slow host is not asked twice at once.
-      const waitMs = Math.max(intervalMs, Math.min(REST * tookMs, MOST_REST_MS));
+      const waitMs = Math.max(intervalMs, Math.min(REST.times * tookMs, REST.mostMs));
       setTimeout(() => {
         const beganMs = performance.now();
         const next = () => again(performance.now() - beganMs);
